@@ -1,0 +1,234 @@
+"""The ledger: checks what it is given, reads its clock once per operation, and asks the store.
+
+It knows the rules that are the same for every engine; the engines know how to keep numbers. Nothing here does I/O
+of its own. Every method raises InvalidRequest for values that no engine should see, and what the store raises.
+"""
+
+from collections.abc import Callable, Sequence
+
+from kvot.core.budget import TOKEN_LIMIT_MAX, Budget, Rules
+from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.model import (
+    HOLD_TTL_MAX_MS,
+    ID_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+    TOKENS_MAX,
+    CallDetail,
+    CompanyBudget,
+    Correction,
+    Decision,
+    HoldChange,
+    NewEvent,
+    NewHold,
+    Pruned,
+    Recorded,
+    Series,
+    Settlement,
+    Share,
+    Status,
+    Usage,
+    Verification,
+)
+from kvot.core.store import Store
+from kvot.core.window import INSTANT_MAX, MS_PER_DAY
+
+SERIES_EDGES_MAX = 2_000
+"""Points in one series: more than a chart can show, and under 50 ms of seeks."""
+
+BREAKDOWNS = frozenset({"model", "user", "feature", "source"})
+
+
+class Ledger:
+    """All that can be asked of the ledgers of all companies. `clock` gives milliseconds since the epoch."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+
+    @property
+    def rules(self) -> Rules:
+        return self._store.rules
+
+    def now_ms(self) -> int:
+        return self._clock()
+
+    # -- usage ---------------------------------------------------------------------------------------------------
+
+    async def record(self, company_id: str, event: NewEvent) -> Recorded:
+        check_event(event)
+        return await self._store.record(company_id, event, now_ms=self._clock())
+
+    async def record_many(self, events: Sequence[tuple[str, NewEvent]]) -> list[Status]:
+        """Record a batch; every event must have passed `check_event` (a batch reports its own bad lines)."""
+        return await self._store.record_many(events, now_ms=self._clock())
+
+    async def correct(self, company_id: str, correction: Correction) -> Recorded:
+        _check_id("EventId", correction.event_id)
+        if not -TOKENS_MAX <= correction.tokens <= TOKENS_MAX:
+            raise _out_of_bounds("Tokens", correction.tokens, -TOKENS_MAX, TOKENS_MAX)
+        _check_text("Reason", correction.reason)
+        return await self._store.correct(company_id, correction, now_ms=self._clock())
+
+    async def usage(self, company_id: str, *, at_ms: int | None = None, window_ms: int | None = None) -> Usage:
+        if at_ms is not None:
+            _check_instant("At", at_ms)
+        if window_ms is not None:
+            self._check_window(window_ms)
+        return await self._store.usage(company_id, now_ms=self._clock(), at_ms=at_ms, window_ms=window_ms)
+
+    async def series(self, company_id: str, edges_ms: Sequence[int], *, window_ms: int | None = None) -> Series:
+        if not 1 <= len(edges_ms) <= SERIES_EDGES_MAX:
+            raise _out_of_bounds("Edges", len(edges_ms), 1, SERIES_EDGES_MAX)
+        for edge_ms in edges_ms:
+            _check_instant("Edges", edge_ms)
+        if window_ms is not None:
+            self._check_window(window_ms)
+        ordered = sorted(edges_ms)
+        return await self._store.series(company_id, ordered, now_ms=self._clock(), window_ms=window_ms)
+
+    async def breakdown(self, company_id: str, by: str, *, first_hour: int, end_hour: int) -> list[Share]:
+        if by not in BREAKDOWNS:
+            raise _invalid("By", "Enum", f"'By' must be one of {', '.join(sorted(BREAKDOWNS))}.")
+        return await self._store.breakdown(
+            company_id, by, first_hour=first_hour, end_hour=end_hour, now_ms=self._clock()
+        )
+
+    async def fits_at(self, company_id: str, tokens: int) -> int | None:
+        _check_tokens("Tokens", tokens)
+        return await self._store.fits_at(company_id, tokens, now_ms=self._clock())
+
+    # -- holds ---------------------------------------------------------------------------------------------------
+
+    async def reserve(self, company_id: str, hold: NewHold) -> Decision:
+        _check_id("HoldId", hold.hold_id)
+        _check_tokens("Tokens", hold.amount)
+        _check_ttl(hold.ttl_ms)
+        for field in ("provider", "model", "user", "feature"):
+            _check_text(field.capitalize(), getattr(hold, field))
+        return await self._store.reserve(company_id, hold, now_ms=self._clock())
+
+    async def dispatch(self, company_id: str, hold_id: str) -> HoldChange:
+        _check_id("HoldId", hold_id)
+        return await self._store.dispatch(company_id, hold_id, now_ms=self._clock())
+
+    async def renew(self, company_id: str, hold_id: str, ttl_ms: int) -> HoldChange:
+        _check_id("HoldId", hold_id)
+        _check_ttl(ttl_ms)
+        return await self._store.renew(company_id, hold_id, ttl_ms, now_ms=self._clock())
+
+    async def settle(self, company_id: str, hold_id: str, settlement: Settlement) -> HoldChange:
+        _check_id("HoldId", hold_id)
+        _check_tokens("TokensUsed", settlement.tokens)
+        _check_detail(settlement.detail)
+        return await self._store.settle(company_id, hold_id, settlement, now_ms=self._clock())
+
+    async def release(self, company_id: str, hold_id: str) -> HoldChange:
+        _check_id("HoldId", hold_id)
+        return await self._store.release(company_id, hold_id, now_ms=self._clock())
+
+    async def hold(self, company_id: str, hold_id: str) -> HoldChange:
+        _check_id("HoldId", hold_id)
+        return await self._store.hold(company_id, hold_id, now_ms=self._clock())
+
+    async def expire(self) -> int:
+        return await self._store.expire(now_ms=self._clock())
+
+    # -- budgets -------------------------------------------------------------------------------------------------
+
+    async def set_budget(self, company_id: str, budget: Budget, *, actor: str, reason: str | None) -> CompanyBudget:
+        if not 0 <= budget.token_limit <= TOKEN_LIMIT_MAX:
+            raise _out_of_bounds("TokenLimit", budget.token_limit, 0, TOKEN_LIMIT_MAX)
+        if not 1 <= budget.window_days <= self.rules.retention_days:
+            raise _out_of_bounds("WindowDays", budget.window_days, 1, self.rules.retention_days)
+        _check_text("Reason", reason)
+        return await self._store.set_budget(company_id, budget, actor=actor, reason=reason, now_ms=self._clock())
+
+    async def budget(self, company_id: str, *, at_ms: int | None = None) -> CompanyBudget:
+        if at_ms is not None:
+            _check_instant("At", at_ms)
+        return await self._store.budget(company_id, now_ms=self._clock(), at_ms=at_ms)
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    async def companies(self) -> list[str]:
+        return await self._store.companies()
+
+    async def prune(self, company_id: str, before_ms: int | None = None) -> Pruned:
+        """Forget what is older than retention, or before an instant that is older still."""
+        now_ms = self._clock()
+        limit_ms = now_ms - self.rules.retention_ms
+        before_ms = limit_ms if before_ms is None else min(before_ms, limit_ms)
+        return await self._store.prune(company_id, before_ms, now_ms=now_ms)
+
+    async def verify(self, company_id: str) -> Verification:
+        return await self._store.verify(company_id, now_ms=self._clock())
+
+    async def ready(self) -> None:
+        await self._store.ready()
+
+    def _check_window(self, window_ms: int) -> None:
+        if not 1 <= window_ms <= self.rules.retention_ms:
+            longest_days = self.rules.retention_days
+            raise _out_of_bounds("WindowDays", window_ms // MS_PER_DAY, 1, longest_days)
+
+
+def check_event(event: NewEvent) -> None:
+    """Raise InvalidRequest, naming the field, for an event that no ledger can hold."""
+    _check_id("Id", event.event_id)
+    if not 1 <= event.tokens <= TOKENS_MAX:
+        raise _out_of_bounds("Tokens", event.tokens, 1, TOKENS_MAX)
+    if event.at_ms is not None:
+        _check_instant("At", event.at_ms)
+    _check_detail(event.detail)
+
+
+def _check_detail(detail: CallDetail) -> None:
+    if detail == _NO_DETAIL:
+        return
+    for field in ("provider", "model", "user", "feature"):
+        _check_text(field.capitalize(), getattr(detail, field))
+    for field in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
+        tokens = getattr(detail, field)
+        if tokens is not None:
+            _check_tokens("".join(word.capitalize() for word in field.split("_")), tokens)
+
+
+_NO_DETAIL = CallDetail()
+
+
+def _check_id(field: str, value: str) -> None:
+    """Ids are visible ASCII, as Idempotency-Key headers can carry them; a space or a control character is neither."""
+    if not 1 <= len(value) <= ID_LENGTH_MAX:
+        raise _out_of_bounds(field, len(value), 1, ID_LENGTH_MAX)
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        raise _invalid(field, "RegularExpression", f"'{field}' must be visible ASCII characters.")
+
+
+def _check_text(field: str, value: str | None) -> None:
+    if value is not None and len(value) > TEXT_LENGTH_MAX:
+        raise _out_of_bounds(field, len(value), 0, TEXT_LENGTH_MAX)
+
+
+def _check_tokens(field: str, tokens: int) -> None:
+    if not 0 <= tokens <= TOKENS_MAX:
+        raise _out_of_bounds(field, tokens, 0, TOKENS_MAX)
+
+
+def _check_ttl(ttl_ms: int) -> None:
+    if not 1 <= ttl_ms <= HOLD_TTL_MAX_MS:
+        raise _out_of_bounds("TtlMs", ttl_ms, 1, HOLD_TTL_MAX_MS)
+
+
+def _check_instant(field: str, at_ms: int) -> None:
+    if not 1 <= at_ms <= INSTANT_MAX:
+        raise _out_of_bounds(field, at_ms, 1, INSTANT_MAX)
+
+
+def _out_of_bounds(field: str, value: int, least: int, most: int) -> InvalidRequest:
+    message = f"'{field}' must be between {least} and {most}. You entered {value}."
+    meta = {"From": str(least), "To": str(most), "PropertyValue": str(value)}
+    return InvalidRequest.of_fields([FieldError(field, "InclusiveBetween", message, meta)])
+
+
+def _invalid(field: str, code: str, message: str) -> InvalidRequest:
+    return InvalidRequest.of_fields([FieldError(field, code, message)])

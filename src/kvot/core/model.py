@@ -1,0 +1,266 @@
+"""The values of the ledger: what goes into an operation and what comes back.
+
+Tokens are integers, instants are milliseconds since the epoch. A company is its GUID as 36 lower-case characters.
+Values that come in thousands (events, holds) are named tuples: quick to make, and bound to SQL as they are.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from kvot.core.budget import Budget, BudgetChange
+from kvot.core.window import MS_PER_DAY
+
+TOKENS_MAX = 1_000_000_000_000
+"""The most tokens one event may carry. No call uses a trillion; nine million such events still fit a 64-bit total."""
+
+TOTAL_MAX = 2**63 - 1
+"""The most tokens one company's running total can hold, on every engine."""
+
+ID_LENGTH_MAX = 255
+TEXT_LENGTH_MAX = 255
+HOLD_TTL_MAX_MS = 3_600_000
+"""The longest a hold counts without renewal: an abandoned one must not lock a budget for more than an hour."""
+
+
+class Status(StrEnum):
+    """How an operation ended. All but the first two changed nothing beyond the company's clock.
+
+    Where several apply the first in this order is the answer.
+    """
+
+    DONE = "done"
+    REPLAYED = "replayed"  # this id with this content was taken before; it counts once
+    CONFLICT = "conflict"  # this id was taken before with other content
+    NOT_FOUND = "not_found"  # no such hold or target
+    CLOSED = "closed"  # the hold is no longer open
+    NOT_CORRECTABLE = "not_correctable"  # the target is itself a correction
+    IN_FUTURE = "in_future"  # later than the company's clock by more than the rules allow
+    BEYOND_RETENTION = "beyond_retention"  # older than retention, or at or below the floor of what is kept
+    BELOW_ZERO = "below_zero"  # a correction would take more than its target holds
+    COUNTER_FULL = "counter_full"  # the running total would leave 64 bits
+    IN_DOUBT = "in_doubt"  # the company's ledger failed verification: nothing is admitted
+    OVER_LIMIT = "over_limit"  # the tokens asked for do not fit
+
+
+class Source(StrEnum):
+    """Where an event's number comes from."""
+
+    REPORTED = "reported"  # by the provider, or by whoever records
+    ESTIMATED = "estimated"
+    PARTIAL = "partial"  # counted up to where a stream was cut
+    CORRECTED = "corrected"
+    IMPORTED = "imported"
+
+
+class Kind(StrEnum):
+    """What made an event."""
+
+    USAGE = "usage"  # recorded
+    SETTLEMENT = "settlement"  # a hold was settled
+    EXPIRY = "expiry"  # a hold whose call was sent ran out and is charged at its estimate
+    CORRECTION = "correction"
+
+
+class HoldState(StrEnum):
+    OPEN = "open"
+    SETTLED = "settled"
+    RELEASED = "released"
+    EXPIRED = "expired"  # ran out before its call was sent: nothing is charged
+    CHARGED = "charged"  # ran out after its call was sent: charged at its estimate
+
+
+class CallDetail(NamedTuple):
+    """What is known about the call behind an event: who made which, and how its tokens divide."""
+
+    provider: str | None = None
+    model: str | None = None
+    user: str | None = None
+    feature: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class NewEvent(NamedTuple):
+    """An event to record. `at_ms` None: the ledger assigns the company's clock."""
+
+    event_id: str
+    tokens: int
+    at_ms: int | None = None
+    source: Source = Source.REPORTED
+    detail: CallDetail = CallDetail()
+
+
+class Event(NamedTuple):
+    """An event as the ledger keeps it. `ref` and `reason` are those of a correction; `tokens` may then be negative."""
+
+    event_id: str
+    at_ms: int
+    at_given: bool  # the client said when; otherwise the ledger did, and a retry need not repeat it
+    tokens: int
+    kind: Kind
+    source: Source
+    detail: CallDetail
+    ref: str | None = None
+    reason: str | None = None
+
+
+class NewHold(NamedTuple):
+    """Tokens to set aside for a call. `dispatched`: the call is as good as sent, so an expired hold is charged."""
+
+    hold_id: str
+    amount: int
+    ttl_ms: int
+    dispatched: bool = False
+    provider: str | None = None
+    model: str | None = None
+    user: str | None = None
+    feature: str | None = None
+
+
+class Hold(NamedTuple):
+    """A hold as the ledger keeps it. It is open while `created_at_ms <= T < expires_at_ms` and it was not closed."""
+
+    hold_id: str
+    amount: int
+    ttl_ms: int  # as first asked for: part of what makes a retry the same
+    dispatched: bool
+    provider: str | None
+    model: str | None
+    user: str | None
+    feature: str | None
+    created_at_ms: int
+    expires_at_ms: int
+    state: HoldState
+    closed_at_ms: int | None  # when it stopped holding tokens
+    actual: int | None  # what was settled
+
+
+class Settlement(NamedTuple):
+    """What a call really used."""
+
+    tokens: int
+    source: Source = Source.REPORTED
+    detail: CallDetail = CallDetail()
+
+
+class Correction(NamedTuple):
+    """A change to the tokens of an earlier event, at that event's own time. `tokens` is the difference, not the sum."""
+
+    event_id: str
+    target_id: str
+    tokens: int
+    actor: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a company has used in the window that ends at `at_ms`, and what it may."""
+
+    company_id: str
+    at_ms: int
+    window_ms: int
+    tokens_used: int
+    tokens_held: int
+    token_limit: int
+    in_doubt: bool = False  # the ledger failed verification: nothing counts as within budget
+
+    @property
+    def tokens_remaining(self) -> int:
+        return max(0, self.token_limit - self.tokens_used)
+
+    @property
+    def is_within_budget(self) -> bool:
+        """Strictly below the limit, as the contract says: "still below"."""
+        return self.tokens_used < self.token_limit and not self.in_doubt
+
+    @property
+    def window_days(self) -> int:
+        return self.window_ms // MS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer to record and correct. `at_ms` is the event's time where there is one; usage is after it."""
+
+    status: Status
+    usage: Usage
+    at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to reserve: held (DONE or REPLAYED, with the hold) or refused.
+
+    `retry_after_ms` is how long until the same amount fits if nothing else is spent; None where waiting cannot help.
+    """
+
+    status: Status
+    usage: Usage
+    hold: Hold | None = None
+    retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldChange:
+    """The answer to dispatch, renew, settle and release."""
+
+    status: Status
+    usage: Usage
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyBudget:
+    """A company's budget at an instant; `changes` is its own history, oldest first, empty where defaults hold."""
+
+    budget: Budget
+    changes: tuple[BudgetChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """`tokens[i]` fell into `[edges_ms[i], edges_ms[i + 1])`; `rolling[i]` is the usage at `edges_ms[i]`."""
+
+    edges_ms: tuple[int, ...]
+    tokens: tuple[int, ...]
+    rolling: tuple[int, ...]
+
+
+class Share(NamedTuple):
+    """One line of a breakdown. `label` None gathers the events that do not say."""
+
+    label: str | None
+    events: int
+    tokens: int
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What prune did for one company: detail at or before `floor_at_ms` is gone, `events` of it."""
+
+    floor_at_ms: int
+    events: int
+
+
+class Difference(NamedTuple):
+    """A kept number that is not what the events say. `where` names the table and the key."""
+
+    where: str
+    kept: int | None
+    recomputed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """One company's ledger recomputed from its events. In doubt as long as `differences` is not empty."""
+
+    company_id: str
+    events: int
+    tokens: int
+    differences: tuple[Difference, ...]
