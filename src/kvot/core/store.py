@@ -160,7 +160,7 @@ class Store(Protocol):
         ...
 
     async def ready(self) -> None:
-        """Return if the engine can take writes, with a current schema; raise StoreUnavailable with the reason if not."""
+        """Return if writes can be taken on a current schema; raise StoreUnavailable with the reason if not."""
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,178 @@
+"""ROUTES: every operation, its paths and who may call it. The one table behind HTTP, pages and generated classes."""
+
+from kvot.contract import budget, keeping, keys, usage
+from kvot.contract.describe import Operation, Route
+
+_COMPANY = ("ICompany",)
+_SUPERADMIN = ("superadmin",)
+_WRITER = ("superadmin", "usage-writer")
+
+
+def _verbs(*verbs: str) -> frozenset[str]:
+    return frozenset(verbs)
+
+
+ROUTES: tuple[Operation, ...] = (
+    Operation(
+        usage.GetAiChatUsage,
+        usage.AiChatUsageResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/usage",
+                "Get the AI assistant token usage and limit for a company",
+                "Returns how many AI assistant tokens the company has consumed in the current rolling window, the "
+                "configured limit and whether the company is still within budget. Defaults to the logged-in user's "
+                "company when no CompanyId is supplied.",
+            ),
+        ),
+        api_verbs=None,
+        implements=_COMPANY,
+    ),
+    Operation(
+        usage.RecordAiChatUsage,
+        usage.AiChatUsageResponse,
+        (
+            Route(
+                "POST",
+                "/assistant/ai-chat/usage",
+                "Record the AI assistant tokens that a chat turn used",
+                "Counts the tokens of one chat turn, input plus output, against the company's rolling window and "
+                "returns the usage after it. Tokens that were spent are counted also over budget. Defaults to the "
+                "logged-in user's company when no CompanyId is supplied.",
+            ),
+        ),
+        api_verbs=_verbs("POST", "PUT"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        usage.GetAiChatUsageReport,
+        usage.AiChatUsageReportResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/usage/report",
+                "Get the AI assistant token usage of a company at any instant",
+                "Returns used and held tokens of the window that ends at the instant, against the budget of then.",
+            ),
+        ),
+        api_verbs=_verbs("GET", "POST"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        usage.CorrectAiChatUsage,
+        usage.AiChatUsageResponse,
+        (
+            Route(
+                "POST",
+                "/assistant/ai-chat/usage/corrections",
+                "Correct the tokens of a recorded event",
+                "Adds the difference at the time of the event. The event itself is never changed.",
+            ),
+        ),
+        api_verbs=_verbs("POST"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        budget.GetAiChatBudget,
+        budget.AiChatBudgetResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/budget",
+                "Get the AI assistant token budget of a company",
+                "Returns the limit and window that apply now, and their history.",
+            ),
+        ),
+        api_verbs=_verbs("GET", "POST"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        budget.UpdateAiChatBudget,
+        budget.AiChatBudgetResponse,
+        (
+            Route(
+                "PUT",
+                "/assistant/ai-chat/budget",
+                "Change the AI assistant token budget of a company",
+                "Takes effect at once and forgets nothing: usage stays, the history of limit and window is kept.",
+            ),
+        ),
+        api_verbs=_verbs("PUT", "POST", "PATCH"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        keeping.ImportAiChatUsage,
+        keeping.ImportAiChatUsageResponse,
+        (
+            Route(
+                "POST",
+                "/assistant/ai-chat/usage/import",
+                "Import AI assistant usage that happened elsewhere or earlier",
+                "Takes a JSON array or JSON Lines. Every event is answered for: a bad one never stops a good one, and "
+                "an id counts once however often it is sent.",
+            ),
+        ),
+        api_verbs=_verbs("POST"),
+        roles=_WRITER,
+        implements=_COMPANY,
+        list_member="events",
+    ),
+    Operation(
+        keeping.VerifyAiChatLedger,
+        keeping.VerifyAiChatLedgerResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/usage/verify",
+                "Prove the ledger: recompute every total from its events",
+                "A superadmin who names no company proves the ledgers of all.",
+            ),
+        ),
+        api_verbs=_verbs("GET", "POST"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        keeping.PruneAiChatLedger,
+        keeping.PruneAiChatLedgerResponse,
+        (
+            Route(
+                "POST",
+                "/assistant/ai-chat/usage/prune",
+                "Forget events that are older than the retention",
+                "Without a CompanyId, in the ledgers of all companies.",
+            ),
+        ),
+        api_verbs=_verbs("POST"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        keys.CreateApiKey,
+        keys.CreateApiKeyResponse,
+        (Route("POST", "/apikeys", "Make an API key", "The key is shown once."),),
+        api_verbs=_verbs("POST"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        keys.ApiKeyQuery,
+        keys.ApiKeyQueryResponse,
+        (Route("GET", "/apikeys", "List API keys", "Ids and what they may do, never the keys."),),
+        api_verbs=_verbs("GET", "POST"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        keys.RevokeApiKey,
+        keys.RevokeApiKeyResponse,
+        (Route("DELETE", "/apikeys/{Id}", "Revoke an API key", "It stops working within a second, everywhere."),),
+        api_verbs=_verbs("DELETE", "POST"),
+        roles=_SUPERADMIN,
+    ),
+)
+
+OPERATIONS: dict[str, Operation] = {operation.name.lower(): operation for operation in ROUTES}
+"""By lower-case name, as `/api/{Op}` finds them."""

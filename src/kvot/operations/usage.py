@@ -1,0 +1,70 @@
+"""How much a company has used: asked, recorded, reported for any instant, corrected."""
+
+from kvot.contract.describe import Instant
+from kvot.contract.usage import (
+    AiChatUsageReportResponse,
+    AiChatUsageResponse,
+    CorrectAiChatUsage,
+    GetAiChatUsage,
+    GetAiChatUsageReport,
+    RecordAiChatUsage,
+)
+from kvot.core.model import Correction, NewEvent, Usage
+from kvot.core.window import MS_PER_DAY
+from kvot.operations.company import company_for
+from kvot.operations.refusals import raise_refused
+from kvot.operations.services import Caller, Services
+
+
+async def get_usage(services: Services, caller: Caller, request: GetAiChatUsage) -> AiChatUsageResponse:
+    company_id = company_for(caller.principal, request.company_id)
+    return to_response(await services.ledger.usage(company_id))
+
+
+async def record_usage(services: Services, caller: Caller, request: RecordAiChatUsage) -> AiChatUsageResponse:
+    company_id = company_for(caller.principal, request.company_id)
+    event_id = caller.idempotency_key or services.new_id()
+    recorded = await services.ledger.record(company_id, NewEvent(event_id, request.tokens_used))
+    raise_refused(recorded.status, event_id)
+    return to_response(recorded.usage)
+
+
+async def report_usage(services: Services, caller: Caller, request: GetAiChatUsageReport) -> AiChatUsageReportResponse:
+    company_id = company_for(caller.principal, request.company_id)
+    usage = await services.ledger.usage(
+        company_id,
+        at_ms=None if request.at is None else request.at.ms,
+        window_ms=None if request.window_days is None else request.window_days * MS_PER_DAY,
+    )
+    return AiChatUsageReportResponse(
+        company_id=usage.company_id,
+        at=Instant(usage.at_ms),
+        tokens_used=usage.tokens_used,
+        tokens_held=usage.tokens_held,
+        token_limit=usage.token_limit,
+        tokens_remaining=usage.tokens_remaining,
+        is_within_budget=usage.is_within_budget,
+        window_days=usage.window_days,
+    )
+
+
+async def correct_usage(services: Services, caller: Caller, request: CorrectAiChatUsage) -> AiChatUsageResponse:
+    company_id = company_for(caller.principal, request.company_id)
+    event_id = caller.idempotency_key or services.new_id()
+    assert request.event_id is not None
+    assert request.tokens is not None
+    correction = Correction(event_id, request.event_id, request.tokens, caller.principal.credential_id, request.reason)
+    recorded = await services.ledger.correct(company_id, correction)
+    raise_refused(recorded.status, event_id)
+    return to_response(recorded.usage)
+
+
+def to_response(usage: Usage) -> AiChatUsageResponse:
+    return AiChatUsageResponse(
+        company_id=usage.company_id,
+        tokens_used=usage.tokens_used,
+        token_limit=usage.token_limit,
+        tokens_remaining=usage.tokens_remaining,
+        is_within_budget=usage.is_within_budget,
+        window_days=usage.window_days,
+    )
