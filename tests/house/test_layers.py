@@ -68,9 +68,7 @@ def test_a_planted_import_is_found(verdict_on_faults: str, room: str, planted: s
 
 def test_rooms_that_keep_to_their_place_pass(tmp_path: Path):
     house = build_house(tmp_path)
-    (house / "kvot/gateway/forward/__init__.py").write_text(
-        "import httpx2, time, kvot.gateway.sse, kvot.core\n"
-    )
+    (house / "kvot/gateway/forward/__init__.py").write_text("import httpx2, time, kvot.gateway.sse, kvot.core\n")
     assert "3 kept, 0 broken" in verdict(house)
 
 

@@ -147,9 +147,7 @@ def test_what_is_missing_is_said(checkout: Checkout, environment: dict[str, str]
 
 def test_as_root_the_missing_module_is_installed(checkout: Checkout, tmp_path: Path):
     checkout.command("id", "#!/bin/sh\necho 0\n")
-    checkout.command(
-        "apt-get", f'#!/bin/sh\ncase "$*" in *install*) echo "$*" > "{tmp_path}/asked" ;; esac\n'
-    )
+    checkout.command("apt-get", f'#!/bin/sh\ncase "$*" in *install*) echo "$*" > "{tmp_path}/asked" ;; esac\n')
     attempt = checkout.attempt("run", NO_ENSUREPIP="1")
     assert (tmp_path / "asked").read_text().endswith("python3.11-venv\n")
     assert "still cannot make a virtual environment" in attempt.stderr

@@ -58,9 +58,7 @@ def unhashed(lock: str) -> list[str]:
 
 
 def matches(pattern: re.Pattern[str]) -> list[str]:
-    return [
-        f"{name}: {match[0]!r}" for name, text in tracked_texts().items() for match in pattern.finditer(text)
-    ]
+    return [f"{name}: {match[0]!r}" for name, text in tracked_texts().items() for match in pattern.finditer(text)]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -71,9 +69,7 @@ def test_every_requirement_is_pinned_and_hashed(name: str):
 
 
 def test_the_development_set_holds_the_run_set():
-    run, dev = (
-        set(re.findall(r"^([\w.-]+==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE)) for name in LOCKS
-    )
+    run, dev = (set(re.findall(r"^([\w.-]+==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE)) for name in LOCKS)
     assert run < dev
 
 

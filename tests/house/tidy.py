@@ -70,9 +70,7 @@ def long_functions(module: Module) -> Iterator[Finding]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > LINES_PER_FUNCTION_MAX:
-                yield Finding(
-                    module.path, node.lineno, f"{node.name}() is over {LINES_PER_FUNCTION_MAX} lines"
-                )
+                yield Finding(module.path, node.lineno, f"{node.name}() is over {LINES_PER_FUNCTION_MAX} lines")
 
 
 def empty_names(module: Module) -> Iterator[Finding]:
