@@ -100,9 +100,7 @@ class Server:
             self.exit_code = runner.run(self._serve())
 
     def _serve(self) -> Coroutine[Any, Any, int]:
-        return serve(
-            self.app, "127.0.0.1", 0, on_started=self._on_started, close=self._close, stopper=self.stopper
-        )
+        return serve(self.app, "127.0.0.1", 0, on_started=self._on_started, close=self._close, stopper=self.stopper)
 
     async def _close(self) -> None:
         self.closed += 1
