@@ -153,16 +153,17 @@ def test_a_bad_value_is_repeated_within_bounds():
 
 
 @pytest.mark.parametrize(
-    ("bind", "content_type", "body", "message"),
+    ("bind", "content_type", "body", "read_as", "reason"),
     [
-        (bind_route, "application/json", "[]", "'application/json' request using RecordAiChatUsage\nError: Expected '{'."),
-        (bind_route, "application/json", "7", "'application/json' request using RecordAiChatUsage\nError: Expected '{'."),
-        (bind_route, "text/jsv", "{A:1", "'text/jsv' request using RecordAiChatUsage\nError: A '}' is missing at the end."),
-        (bind_api, "text/jsv", "{A", "'application/json' request using RecordAiChatUsage\nError: Expected ':' at the end."),
+        (bind_route, "application/json", "[]", "application/json", "Expected '{'."),
+        (bind_route, "application/json", "7", "application/json", "Expected '{'."),
+        (bind_route, "application/jsv", "{A:1", "text/jsv", "A '}' is missing at the end."),
+        (bind_api, "text/jsv", "{A", "application/json", "Expected ':' at the end."),
     ],
-)  # fmt: skip
-def test_a_body_that_is_no_document_is_refused(bind, content_type, body, message):
-    assert fields_of(bind, RECORD, "", body, content_type) == (f"Could not deserialize {message}", [])
+)
+def test_a_body_that_is_no_document_is_refused(bind, content_type, body, read_as, reason):
+    message = f"Could not deserialize '{read_as}' request using RecordAiChatUsage\nError: {reason}"
+    assert fields_of(bind, RECORD, "", body, content_type) == (message, [])
 
 
 def test_a_multipart_body_is_refused_rather_than_ignored():

@@ -1,5 +1,7 @@
 """JSV against the grammar of the contract."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,16 +142,12 @@ def test_the_brackets_of_a_list_in_a_field_are_optional(text, items):
 
 @given(st.binary() | st.text(st.sampled_from(list('{}[]",:aB \n'))).map(str.encode))
 def test_no_body_does_more_than_be_refused(body):
-    try:
+    with suppress(Malformed):
         jsv.read(body, MEMBERS_MAX)
-    except Malformed as refused:
-        assert str(refused)
 
 
 @pytest.mark.parametrize("text", ["[", "[]]", "{", "{}", '"', 'a"b', "[a", "a]b"])
 def test_a_field_does_no_more_than_be_refused(text):
     for read in (jsv.read_list, jsv.read_object):
-        try:
+        with suppress(Malformed):
             read(text)
-        except Malformed as refused:
-            assert str(refused)
