@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kvot.contract.describe import Operation, Request, Response
+from kvot.contract.keys import ApiKeyQuery, CreateApiKey, RevokeApiKey
 from kvot.contract.usage import CorrectAiChatUsage, GetAiChatUsage, GetAiChatUsageReport, RecordAiChatUsage
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.principal import Principal
-from kvot.operations import usage
+from kvot.operations import keys, usage
 from kvot.operations.services import Caller, Services
 from kvot.operations.validation import violations
 
@@ -21,6 +22,9 @@ HANDLERS: dict[type[Request], Handler] = {
     RecordAiChatUsage: usage.record_usage,
     GetAiChatUsageReport: usage.report_usage,
     CorrectAiChatUsage: usage.correct_usage,
+    CreateApiKey: keys.create_key,
+    ApiKeyQuery: keys.query_keys,
+    RevokeApiKey: keys.revoke_key,
 }
 
 
