@@ -145,13 +145,13 @@ def _whole_columns(rows: Rows, company_of: Callable[[str | None], str]) -> list[
         return None
     if not all(max(map(len, filter(None, column)), default=0) <= TEXT_LENGTH_MAX for column in rows.texts if column):
         return None
-    at_ms = repeat(None) if rows.at_ms is None else rows.at_ms
-    events = map(_new_event, zip(rows.event_ids, tokens, at_ms, repeat(Source.IMPORTED), _details(rows)))
-    return list(zip(companies, events))
+    values = zip(rows.event_ids, tokens, _endless(rows.at_ms), repeat(Source.IMPORTED), _details(rows), strict=False)
+    events = map(_new_event, values)  # `strict` nowhere: what is repeated has no end
+    return list(zip(companies, events, strict=True))
 
 
-_new_event: Callable[[tuple[object, ...]], NewEvent] = partial(tuple.__new__, NewEvent)  # type: ignore[arg-type]
-_new_detail: Callable[[tuple[object, ...]], CallDetail] = partial(tuple.__new__, CallDetail)  # type: ignore[arg-type]
+_new_event: Callable[[tuple[object, ...]], NewEvent] = partial(tuple.__new__, NewEvent)
+_new_detail: Callable[[tuple[object, ...]], CallDetail] = partial(tuple.__new__, CallDetail)
 _NO_DETAIL = CallDetail()
 
 
@@ -159,7 +159,11 @@ def _details(rows: Rows) -> Iterable[CallDetail]:
     columns = (*rows.texts, *rows.counts)
     if all(column is None for column in columns):
         return repeat(_NO_DETAIL)
-    return map(_new_detail, zip(*(repeat(None) if column is None else column for column in columns)))
+    return map(_new_detail, zip(*map(_endless, columns), strict=False))
+
+
+def _endless(column: Sequence[Value] | None) -> Iterable[Value | None]:
+    return repeat(None) if column is None else column
 
 
 def _whole_companies(rows: Rows, company_of: Callable[[str | None], str]) -> Iterable[str] | None:
@@ -198,7 +202,7 @@ def _are_ids(column: Sequence[str]) -> bool:
 def _row_by_row(rows: Rows, company_of: Callable[[str | None], str]) -> Batch:
     batch = Batch([], positions := [], [])
     columns = (rows.company_ids, rows.event_ids, rows.tokens, rows.at_ms, *rows.texts, *rows.counts)
-    aligned = zip(rows.positions, *(repeat(None) if column is None else column for column in columns))
+    aligned = zip(rows.positions, *map(_endless, columns), strict=False)
     for position, named, event_id, tokens, at_ms, *detail in aligned:
         event = NewEvent(event_id, _tokens(tokens, detail[4], detail[5]), at_ms, Source.IMPORTED, CallDetail(*detail))
         try:
