@@ -9,10 +9,11 @@ from typing import Any
 from kvot.contract.budget import GetAiChatBudget, UpdateAiChatBudget
 from kvot.contract.describe import Operation, Request, Response
 from kvot.contract.keeping import ImportAiChatUsage, PruneAiChatLedger, VerifyAiChatLedger
+from kvot.contract.keys import ApiKeyQuery, CreateApiKey, RevokeApiKey
 from kvot.contract.usage import CorrectAiChatUsage, GetAiChatUsage, GetAiChatUsageReport, RecordAiChatUsage
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.principal import Principal
-from kvot.operations import budget, imports, keeping, usage
+from kvot.operations import budget, imports, keeping, keys, usage
 from kvot.operations.services import Caller, Services
 from kvot.operations.validation import violations
 
@@ -28,6 +29,9 @@ HANDLERS: dict[type[Request], Handler] = {
     ImportAiChatUsage: imports.import_usage,
     VerifyAiChatLedger: keeping.verify_ledger,
     PruneAiChatLedger: keeping.prune_ledger,
+    CreateApiKey: keys.create_key,
+    ApiKeyQuery: keys.query_keys,
+    RevokeApiKey: keys.revoke_key,
 }
 
 
