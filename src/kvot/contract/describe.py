@@ -42,6 +42,26 @@ class Instant:
         return f"Instant({self.ms})"
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in a member whose value was not of its type, as it was sent (cut to 100 characters).
+
+    Only items of an `Operation.list_member` hold it: there each item answers for itself, so that a bad one never
+    stops a good one. Skipping the value would act on something that the caller did not mean.
+    """
+
+    text: str
+
+
+def unreadable_member(request: "Request") -> tuple[str, str] | None:
+    """The wire name and the text of the first member that could not be read, or None when all could."""
+    for member in members_of(type(request)):
+        value = getattr(request, member.name)
+        if isinstance(value, Unreadable):
+            return member.wire_name, value.text
+    return None
+
+
 Guid = Annotated[str, Clr("Guid")]
 Int = Annotated[int, Clr("Int32")]
 Long = Annotated[int, Clr("Int64")]

@@ -1,0 +1,80 @@
+"""The one table from what can go wrong to what HTTP says of it. Never a stack trace, never a foreign detail."""
+
+import html
+from collections.abc import Sequence
+
+from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
+from kvot.core.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    KvotError,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    ProviderFailed,
+    RequestTooLarge,
+    StoreUnavailable,
+    TokenRejected,
+    TooManyRequests,
+)
+from kvot.core.window import MS_PER_SECOND
+
+STATUSES: dict[type[KvotError], int] = {
+    KvotError: 500,
+    InvalidRequest: 400,
+    RequestTooLarge: 413,
+    NotAuthenticated: 401,
+    TokenRejected: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    Conflict: 409,
+    TooManyRequests: 429,
+    StoreUnavailable: 503,
+    ProviderFailed: 502,
+}
+"""Every class has a row of its own, so that a new one is decided and not inherited."""
+
+
+def to_wire(error: KvotError) -> ErrorResponse:
+    """The body of a reply for an error that Kvot foresaw."""
+    fields = error.fields if isinstance(error, InvalidRequest) else ()
+    return _response(error.code, error.message, fields)
+
+
+def unforeseen(request_id: str) -> ErrorResponse:
+    """The body for a fault of ours: the id under which it was logged, and nothing of what it was."""
+    status = ResponseStatus(
+        error_code="InternalServerError",
+        message="The request could not be carried out.",
+        errors=[],
+        meta={"RequestId": request_id},
+    )
+    return ErrorResponse(response_status=status)
+
+
+def retry_after_s(error: KvotError) -> int | None:
+    """Whole seconds until a retry may succeed, rounded up; at least one. None where waiting does not help."""
+    if isinstance(error, StoreUnavailable | TooManyRequests):
+        return max(1, -(-error.retry_after_ms // MS_PER_SECOND))
+    return None
+
+
+def _response(code: str, message: str, fields: Sequence[FieldError]) -> ErrorResponse:
+    errors = [
+        ResponseError(
+            error_code=field.code,
+            field_name=field.field,
+            message=_harmless(field.message),
+            meta=None if field.meta is None else {name: _harmless(value) for name, value in field.meta.items()},
+        )
+        for field in fields
+    ]
+    return ErrorResponse(response_status=ResponseStatus(error_code=code, message=_harmless(message), errors=errors))
+
+
+def _harmless(message: str) -> str:
+    """The contract encodes messages that a page could take for a script."""
+    return html.escape(message) if "<script" in message.lower() else message

@@ -1,0 +1,148 @@
+"""The server: uvicorn, with our own start, stop and exit code.
+
+It stops when asked by a signal or by `stop`: it takes no new connections, answers new requests on kept connections
+with 503, finishes what it has, lets the store go, and ends with 0. A second signal ends it at once.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from kvot.http.app import App
+from kvot.http.protocol import BoundedProtocol
+from kvot.telemetry.logs import logger
+
+KEEP_ALIVE_S = 75
+"""Longer than the idle time of common load balancers (60 s), so that they, not we, close a connection first."""
+
+BACKLOG = 2048
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopper:
+    """Asks a server to stop. `fail` makes its exit code 1: for a store that can no longer keep what it is given."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self._server: _Server | None = None
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+
+    def fail(self) -> None:
+        self.exit_code = 1
+        self.stop()
+
+    def bind(self, server: "_Server") -> None:
+        self._server = server
+        if self.exit_code:
+            server.stop()
+
+
+async def serve(
+    app: App,
+    host: str,
+    port: int,
+    *,
+    on_started: Callable[[str], None],
+    close: Callable[[], Awaitable[None]],
+    stopper: Stopper | None = None,
+) -> int:
+    """Serve until told to stop; the exit code. Port 0 takes a free one: `on_started` is given the real address.
+
+    close: lets go of the store; it is called once, after the last request was answered.
+    """
+    stopper = stopper or Stopper()
+    try:
+        listener = await asyncio.to_thread(_listen, host, port)
+    except OSError as error:
+        logger("kvot.http").error("cannot listen", host=host, port=port, reason=error.strerror or str(error))
+        await close()
+        return 1
+    server = _Server(app, lambda: on_started(_url(host, listener)))
+    stopper.bind(server)
+    try:
+        with _signals(server):
+            await server.serve(sockets=[listener])
+    finally:
+        listener.close()
+        await close()
+    return stopper.exit_code
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, app: App, on_started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                backlog=BACKLOG,
+            )
+        )
+        self._health = app.health
+        self._on_started = on_started
+
+    def stop(self) -> None:
+        """The first time finish what is in flight; the second time do not wait for it."""
+        self.force_exit = self.should_exit
+        self._health.is_draining = True
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Not uvicorn's: it raises the signal again after a clean stop, and the exit code would not be 0."""
+        yield
+
+
+@contextlib.contextmanager
+def _signals(server: _Server) -> Iterator[None]:
+    """Hear signals for as long as the server runs. In a thread that is not the main one there are none to hear."""
+    loop = asyncio.get_running_loop()
+    try:
+        for each in _SIGNALS:
+            loop.add_signal_handler(each, server.stop)
+    except (RuntimeError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        for each in _SIGNALS:
+            loop.remove_signal_handler(each)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. It resolves the host, which may take a while: not for the event loop."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    port: Any = listener.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

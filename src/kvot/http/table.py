@@ -1,0 +1,131 @@
+"""Which operation a path means: every literal path, with and without its extension, is one dictionary look-up.
+
+Paths match in any case, a trailing slash is ignored, and an extension that is a format's key fixes the format of the
+reply. A path that is neither literal nor under `/api` is compared with those that have variables.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from kvot.contract.describe import Operation
+from kvot.core.errors import InvalidRequest, MethodNotAllowed
+from kvot.wire.binding import NO_FIELDS, Fields
+from kvot.wire.formats import FORMATS, Format
+
+API = "/api/"
+UNKNOWN_OPERATION = "The operation does not exist for this service"
+
+_ANY = "*"
+
+
+class Endpoint(NamedTuple):
+    """What a path leads to. `operations` is by verb; the verb `*` stands for any that is not listed.
+
+    `format` None: to be negotiated. `api_operation`: the operation's name where the path is `/api/{Op}`.
+    """
+
+    operations: Mapping[str, Operation]
+    format: Format | None
+    api_operation: str | None = None
+
+    @property
+    def is_api(self) -> bool:
+        return self.api_operation is not None
+
+    def operation(self, verb: str) -> Operation | None:
+        """The operation behind a verb; HEAD asks for what GET would say."""
+        verb = "GET" if verb == "HEAD" else verb
+        return self.operations.get(verb) or self.operations.get(_ANY)
+
+
+class Match(NamedTuple):
+    endpoint: Endpoint
+    path_values: Fields = NO_FIELDS
+
+
+def no_such_verb(name: str, verb: str, service_name: str) -> MethodNotAllowed:
+    """The contract's words for a verb that an operation does not answer."""
+    method = verb.capitalize()
+    return MethodNotAllowed(f"Could not find method named {method}({name}) or Any({name}) on Service {service_name}")
+
+
+class Table:
+    def __init__(self, routes: Iterable[Operation]) -> None:
+        self._literal: dict[str, Match] = {}
+        self._patterns: list[tuple[list[str], Endpoint]] = []
+        by_path: dict[str, dict[str, Operation]] = {}
+        for operation in routes:
+            self._add_api(operation)
+            for route in operation.routes:
+                by_path.setdefault(route.path, {})[route.verb] = operation
+        for path, operations in by_path.items():
+            self._add_path(path, operations)
+
+    def find(self, path: str, raw_path: bytes) -> Match | None:
+        """What a path leads to. Raises MethodNotAllowed for an operation under `/api` that does not exist."""
+        found = self._literal.get(path)
+        if found is not None:
+            return found
+        lowered = path.lower().rstrip("/")
+        found = self._literal.get(lowered) or self._match(raw_path)
+        if found is None and lowered.startswith(API):
+            raise MethodNotAllowed(UNKNOWN_OPERATION)
+        return found
+
+    def _add_api(self, operation: Operation) -> None:
+        verbs = (_ANY,) if operation.api_verbs is None else operation.api_verbs
+        operations = dict.fromkeys(verbs, operation)
+        self._add_literal(API + operation.name, operations, operation.name)
+
+    def _add_path(self, path: str, operations: dict[str, Operation]) -> None:
+        if "{" not in path:
+            self._add_literal(path, operations, None)
+            return
+        segments = path.lower().strip("/").split("/")
+        self._patterns.append((segments, Endpoint(operations, None)))
+
+    def _add_literal(self, path: str, operations: dict[str, Operation], api_operation: str | None) -> None:
+        endpoints = {"": Endpoint(operations, None, api_operation)}
+        for key, format_ in FORMATS.items():
+            if format_.write is not None:
+                endpoints[f".{key}"] = Endpoint(operations, format_, api_operation)
+        for extension, endpoint in endpoints.items():
+            match = Match(endpoint)
+            self._literal[path + extension] = self._literal[path.lower() + extension] = match
+
+    def _match(self, raw_path: bytes) -> Match | None:
+        """Compared segment by segment as sent, so that an encoded slash stays inside its value."""
+        segments = raw_path.strip(b"/").split(b"/")
+        for pattern, endpoint in self._patterns:
+            if len(pattern) == len(segments) and (values := _values(pattern, segments)) is not None:
+                return _with_extension(endpoint, values)
+        return None
+
+
+def _values(pattern: list[str], segments: list[bytes]) -> dict[str, str] | None:
+    values: dict[str, str] = {}
+    for expected, segment in zip(pattern, segments, strict=True):
+        text = _decoded(segment)
+        if expected.startswith("{"):
+            values[expected[1:-1]] = text
+        elif expected != text.lower():
+            return None
+    return values
+
+
+def _with_extension(endpoint: Endpoint, values: dict[str, str]) -> Match:
+    """An extension ends the last value, if a format has its key."""
+    name = next(reversed(values))
+    value, dot, extension = values[name].rpartition(".")
+    format_ = FORMATS.get(extension.lower()) if dot else None
+    if format_ is None or format_.write is None:
+        return Match(endpoint, values)
+    return Match(endpoint._replace(format=format_), {**values, name: value})
+
+
+def _decoded(segment: bytes) -> str:
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("The path is not UTF-8.") from None

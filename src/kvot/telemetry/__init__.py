@@ -1,0 +1,1 @@
+"""What the edges report. The core never logs."""

@@ -1,0 +1,318 @@
+"""The request type of an operation, filled from what came: body, path, query, form.
+
+Names match in any case, unknown ones are ignored, and so is an empty value. What a path, query or form holds must be
+of its member's type: every field that is not is named, all of them at once. What a body holds may be wrong where the
+contract skips it, unless the member says `refuse_malformed`.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from kvot.contract.describe import MemberType, Operation, Request, Unreadable, members_of
+from kvot.core.errors import FieldError, InvalidRequest
+from kvot.wire import jsv
+from kvot.wire.document import MEMBERS_MAX, Malformed
+from kvot.wire.formats import BY_MEDIA_TYPE, JSON, Format
+from kvot.wire.scalars import SCALARS, without_thousands
+
+FIELDS_MAX = 1_000
+"""Fields of one query or form. Our widest request has a dozen members."""
+
+SHOWN_MAX = 100
+"""Characters of a bad value that an error repeats."""
+
+_MALFORMED = "SerializationException"
+_FORM = "application/x-www-form-urlencoded"
+_MULTIPART = "multipart/form-data"
+_FORMS = frozenset({_FORM, _MULTIPART})
+
+Fields = Mapping[str, str]
+"""Text by lower-case name."""
+
+NO_FIELDS: Fields = {}
+
+
+class Sent(NamedTuple):
+    """What came with a call, beside its operation. `body` is None for verbs that have none."""
+
+    path: Fields = NO_FIELDS
+    query: Fields = NO_FIELDS
+    body: bytes | None = None
+    content_type: str = ""
+
+
+def read_fields(encoded: bytes) -> Fields:
+    """A query or an URL-encoded form. The values of a repeated name are joined with a comma."""
+    try:
+        pairs = parse_qsl(
+            encoded.decode(),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=FIELDS_MAX,
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequest("The query or form is not UTF-8.", code=_MALFORMED) from None
+    except ValueError:
+        raise InvalidRequest(f"The query or form has more than {FIELDS_MAX} fields.", code=_MALFORMED) from None
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        fields[key] = f"{fields[key]},{value}" if key in fields else value
+    return fields
+
+
+def bind_route(operation: Operation, sent: Sent) -> Request:
+    """For an operation's own paths: the body by its content type, then path, query and form overwrite."""
+    media_type = _media_type(sent.content_type)
+    filling = _Filling(operation.request)
+    if sent.body and media_type not in _FORMS:
+        filling.put_document(_document(operation, sent.body, _format_of_body(media_type)), operation)
+    for fields in (sent.path, sent.query, _form(sent.body, media_type)):
+        filling.put_fields(fields)
+    return filling.request(operation)
+
+
+def bind_api(operation: Operation, sent: Sent, format_: Format = JSON) -> Request:
+    """For `/api/{Op}`: a form on top of the query; or the body, then the query where the body says nothing.
+
+    The body is read as `format_` whatever its content type says, since clients send JSON as text. JSON Lines alone
+    are believed where a list is expected.
+    """
+    media_type = _media_type(sent.content_type)
+    filling = _Filling(operation.request)
+    if not sent.body or media_type in _FORMS:
+        filling.put_fields(sent.query)
+        filling.put_fields(_form(sent.body, media_type))
+        return filling.request(operation)
+    if operation.list_member and media_type in BY_MEDIA_TYPE:
+        format_ = BY_MEDIA_TYPE[media_type]
+    filling.put_document(_document(operation, sent.body, format_), operation)
+    filling.put_missing_fields(sent.query)
+    return filling.request(operation)
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _form(body: bytes | None, media_type: str) -> Fields:
+    if not body or media_type not in _FORMS:
+        return NO_FIELDS
+    if media_type == _MULTIPART:
+        raise InvalidRequest(f"Bodies of type '{_MULTIPART}' cannot be read.", code=_MALFORMED)
+    return read_fields(body)
+
+
+def _format_of_body(media_type: str) -> Format | None:
+    """None for a type that we do not know: the contract then takes the body for empty."""
+    return BY_MEDIA_TYPE.get(media_type) if media_type else JSON
+
+
+def _document(operation: Operation, body: bytes, format_: Format | None) -> Any:
+    if format_ is None:
+        return None
+    members_max = len(body) if operation.list_member else MEMBERS_MAX
+    try:
+        document = format_.read(body, members_max)
+        if document is None or isinstance(document, dict):
+            return document
+        if isinstance(document, list) and operation.list_member:
+            return {operation.list_member.replace("_", ""): document}
+        raise Malformed("Expected '{'.")
+    except Malformed as error:
+        what = f"Could not deserialize '{format_.media_types[0]}' request using {operation.name}"
+        raise InvalidRequest(f"{what}\nError: {error}", code=_MALFORMED) from None
+
+
+class _Filling:
+    """The members of one request as they come together, and what is wrong with them."""
+
+    def __init__(self, struct: type[Request]) -> None:
+        self._struct = struct
+        self._members = _by_name(struct)
+        self._values: dict[str, Any] = {}
+        self._faults: dict[str, FieldError] = {}
+
+    def request(self, operation: Operation) -> Request:
+        if self._faults:
+            message = f"Unable to bind to request '{operation.name}'"
+            raise InvalidRequest(message, code=_MALFORMED, fields=list(self._faults.values()))
+        return self._struct(**self._values)
+
+    def put_fields(self, fields: Fields) -> None:
+        for name, text in fields.items():
+            if text and (bound := self._members.get(name)):
+                self._put_text(bound, text)
+
+    def put_missing_fields(self, fields: Fields) -> None:
+        """Only where the body left a member at its default."""
+        for name, text in fields.items():
+            bound = self._members.get(name)
+            if text and bound and self._values.get(bound.name, bound.default) == bound.default:
+                self._put_text(bound, text)
+
+    def put_document(self, document: Any, operation: Operation) -> None:
+        for name, value in (document or {}).items():
+            bound = self._members.get(name) or self._members.get(name.lower())
+            if bound and value is not None and not (value == "" and bound.is_blank_when_empty):
+                self._put_value(bound, value, keep_unreadable=bound.name == operation.list_member)
+
+    def _put_text(self, bound: "_Bound", text: str) -> None:
+        try:
+            self._values[bound.name] = bound.from_text(text)
+        except ValueError:
+            self._faults[bound.name] = _fault(bound, text)
+
+    def _put_value(self, bound: "_Bound", value: Any, *, keep_unreadable: bool) -> None:
+        try:
+            self._values[bound.name] = bound.from_value(value, keep_unreadable)
+        except ValueError:
+            if bound.refuse_malformed:
+                self._faults[bound.name] = _fault(bound, value)
+
+
+def _fault(bound: "_Bound", value: object) -> FieldError:
+    return FieldError(bound.wire_name, _MALFORMED, f"'{_shown(value)}' is an Invalid value for '{bound.wire_name}'")
+
+
+def _shown(value: object) -> str:
+    """A bad value as an error repeats it. Nothing longer than the bound is ever made into text."""
+    if isinstance(value, dict | list):
+        return "{…}" if isinstance(value, dict) else "[…]"
+    return (value if isinstance(value, str) else str(value))[:SHOWN_MAX]
+
+
+class _Bound(NamedTuple):
+    """How one member is filled. `is_blank_when_empty`: for it, empty text in a body means that nothing was said."""
+
+    name: str
+    wire_name: str
+    default: Any
+    is_blank_when_empty: bool
+    refuse_malformed: bool
+    from_text: Callable[[str], Any]
+    from_value: Callable[[Any, bool], Any]
+
+
+@cache
+def _by_name(struct: type[msgspec.Struct]) -> dict[str, _Bound]:
+    """By wire name in lower case, and by the two spellings that bodies really have."""
+    named: dict[str, _Bound] = {}
+    for member, field in zip(members_of(struct), msgspec.structs.fields(struct), strict=True):
+        bound = _bound(member, field.default)
+        for name in (
+            member.wire_name,
+            member.wire_name[0].lower() + member.wire_name[1:],
+            member.wire_name.lower(),
+        ):
+            named[name] = bound
+    return named
+
+
+def _bound(member: MemberType, default: Any) -> _Bound:
+    return _Bound(
+        member.name,
+        member.wire_name,
+        default,
+        member.is_list or member.clr != "String",
+        member.member is not None and member.member.refuse_malformed,
+        _list_from_text(member) if member.is_list else _one_from_text(member),
+        _list_from_value(member) if member.is_list else _one_from_value(member),
+    )
+
+
+def _one_from_text(member: MemberType) -> Callable[[str], Any]:
+    if member.clr in SCALARS:
+        return SCALARS[member.clr]
+    from_value = _one_from_value(member)
+    return lambda text: from_value(jsv.read_object(text), False)
+
+
+def _list_from_text(member: MemberType) -> Callable[[str], Any]:
+    from_value = _list_from_value(member)
+    return lambda text: from_value(jsv.read_list(text), False)
+
+
+def _one_from_value(member: MemberType) -> Callable[[Any, bool], Any]:
+    if member.clr in SCALARS:
+        return _scalar_from_value(member.clr)
+    if issubclass(member.scalar, msgspec.Struct):
+        return lambda value, keep_unreadable: struct_from(member.scalar, value, keep_unreadable=keep_unreadable)
+    return lambda value, keep_unreadable: _map_from_value(value)
+
+
+def _list_from_value(member: MemberType) -> Callable[[Any, bool], list[Any]]:
+    one_from_value, from_text = _one_from_value(member), jsv.read_list
+
+    def list_from_value(value: Any, keep_unreadable: bool) -> list[Any]:
+        items = from_text(value) if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise ValueError(value)
+        return [one_from_value(item, keep_unreadable) for item in items]
+
+    return list_from_value
+
+
+def _scalar_from_value(clr: str) -> Callable[[Any, bool], Any]:
+    from_text = SCALARS[clr]
+    is_number = clr in ("Int32", "Int64")
+
+    def scalar_from_value(value: Any, keep_unreadable: bool) -> Any:
+        if isinstance(value, str):
+            return from_text(without_thousands(value) if is_number and "," in value else value)
+        if isinstance(value, bool):
+            return from_text("true" if value else "false")
+        if isinstance(value, int):
+            return from_text(str(value))
+        if isinstance(value, float) and clr == "String":
+            return repr(value)
+        raise ValueError(value)
+
+    return scalar_from_value
+
+
+def _map_from_value(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError(value)
+    return {str(key): str(each) for key, each in value.items()}
+
+
+def struct_from(struct: type[msgspec.Struct], value: Any, *, keep_unreadable: bool = False) -> Any:
+    """A value of a type of the contract from its document.
+
+    keep_unreadable: a member that cannot be read holds `Unreadable`, and a value that is no document at all gives one
+    whose first member does. Otherwise ValueError.
+    """
+    members = _by_name(struct)
+    values: dict[str, Any] = {}
+    if isinstance(value, str) and value.startswith("{"):
+        value = _document_in_text(value, keep_unreadable)
+    if not isinstance(value, dict):
+        if not keep_unreadable:
+            raise ValueError(value)
+        return struct(**{struct.__struct_fields__[0]: Unreadable(_shown(value))})
+    for name, each in value.items():
+        bound = members.get(name) or members.get(name.lower())
+        if bound is None or each is None or (each == "" and bound.is_blank_when_empty):
+            continue
+        try:
+            values[bound.name] = bound.from_value(each, False)
+        except ValueError:
+            if not keep_unreadable:
+                raise
+            values[bound.name] = Unreadable(_shown(each))
+    return struct(**values)
+
+
+def _document_in_text(text: str, keep_unreadable: bool) -> Any:
+    try:
+        return jsv.read_object(text)
+    except Malformed:
+        if keep_unreadable:
+            return text
+        raise

@@ -1,0 +1,47 @@
+"""A body that has been read but not yet bound: dictionaries, lists and scalars, whatever the format was.
+
+Its bounds are those of every format: how deep it nests and how many members it has.
+"""
+
+from typing import Any
+
+DEPTH_MAX = 64
+"""Our deepest type nests four levels; more levels only serve to exhaust a stack."""
+
+MEMBERS_MAX = 10_000
+"""Members and items of one document. Where a list of events is expected, the bound on the body takes its place."""
+
+
+class Malformed(ValueError):
+    """A body that is not a document of its format. The text says what is wrong, for people."""
+
+
+class TooDeep(Malformed):
+    def __init__(self) -> None:
+        super().__init__(f"It nests more than {DEPTH_MAX} levels.")
+
+
+def check_bounds(document: Any, members_max: int) -> None:
+    """Refuse a document that nests too deeply or has too many members. Linear, and never recursive."""
+    level = [document] if isinstance(document, dict | list) else []
+    members = 0
+    for _ in range(DEPTH_MAX):
+        members += sum(map(len, level))
+        if members > members_max:
+            raise Malformed(f"It has more than {members_max} members.")
+        level = [child for container in level for child in _children(container) if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise TooDeep
+
+
+def _children(container: dict[str, Any] | list[Any]) -> Any:
+    return container.values() if isinstance(container, dict) else container
+
+
+def text_of(body: bytes) -> str:
+    """The text of a body: UTF-8, without its byte order mark."""
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"It is not UTF-8: byte {error.start} cannot be read.") from None

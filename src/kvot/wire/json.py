@@ -1,0 +1,189 @@
+"""JSON: written as ServiceStack writes it, read as leniently as ServiceStack reads it.
+
+Writing is msgspec's encoder on the contract's own types. Reading tries msgspec first; only what it refuses goes through
+the lenient reader, which knows what clients of a lenient server have got away with: bare words, missing values,
+numbers with leading zeros.
+"""
+
+import re
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from kvot.contract.describe import Instant, MemberType, members_of
+from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, check_bounds, text_of
+from kvot.wire.style import JsonCase, Style
+
+
+def write(response: msgspec.Struct, style: Style) -> bytes:
+    if style.json_case is JsonCase.CAMEL:
+        return _encode(response)
+    return _encode(msgspec.convert(response, _pascal_type(type(response)), from_attributes=True))
+
+
+def _raw(value: object) -> msgspec.Raw:
+    """Scalars that JSON has no form for. The backslash of a date is on the wire: clients look for it."""
+    if isinstance(value, Instant):
+        return msgspec.Raw(b'"\\/Date(%d)\\/"' % value.ms)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_raw).encode
+
+
+@cache
+def _pascal_type(struct: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """The same members under PascalCase names; nested types of the contract likewise."""
+    fields = [
+        (member.name, _pascal_hint(member, hint), *default)
+        for member, hint, default in zip(members_of(struct), _hints(struct), _defaults(struct), strict=True)
+    ]
+    return msgspec.defstruct(struct.__name__, fields, rename="pascal", kw_only=True, omit_defaults=True)
+
+
+def _hints(struct: type[msgspec.Struct]) -> list[Any]:
+    return [field.type for field in msgspec.structs.fields(struct)]
+
+
+def _defaults(struct: type[msgspec.Struct]) -> list[tuple[Any, ...]]:
+    return [() if field.default is msgspec.NODEFAULT else (field.default,) for field in msgspec.structs.fields(struct)]
+
+
+def _pascal_hint(member: MemberType, hint: Any) -> Any:
+    if not issubclass(member.scalar, msgspec.Struct):
+        return hint
+    nested: Any = _pascal_type(member.scalar)
+    nested = list[nested] if member.is_list else nested
+    return nested | None if member.is_nullable else nested
+
+
+def read(body: bytes, members_max: int) -> Any:
+    """The document in a body. An empty body is None, as is one of blanks."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        document = _LenientReader(text_of(body)).document()
+    except RecursionError:
+        raise TooDeep from None
+    openings = body.count(b"{") + body.count(b"[")
+    if openings > DEPTH_MAX or openings + body.count(b",") > members_max:
+        check_bounds(document, members_max)
+    return document
+
+
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_STRING_END = re.compile(r'[^"\\]*')
+_OBJECT_WORD = re.compile(r"[^,}\r\n]*")
+_LIST_WORD = re.compile(r"[^,\]\r\n]*")
+_KEY_WORD = re.compile(r"[^:,{}\[\]\r\n]*")
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_WORDS: dict[str, Any] = {"null": None, "true": True, "false": False}
+
+
+class _LenientReader:
+    """Reads one document. Every character is looked at a bounded number of times."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def document(self) -> Any:
+        if self._next() == "":
+            return None
+        if self._next() not in "{[":
+            raise Malformed("Expected '{'.")
+        document = self._value(_OBJECT_WORD, 1)
+        if self._next() != "":
+            raise Malformed(f"Unexpected text after the document at character {self._at}.")
+        return document
+
+    def _next(self) -> str:
+        """The next character that is not blank, or "" at the end."""
+        match = _BLANKS.match(self._text, self._at)
+        assert match is not None
+        self._at = match.end()
+        return self._text[self._at : self._at + 1]
+
+    def _value(self, word: re.Pattern[str], depth: int) -> Any:
+        if depth > DEPTH_MAX:
+            raise TooDeep
+        first = self._next()
+        if first == "{":
+            return self._object(depth)
+        if first == "[":
+            return self._list(depth)
+        if first == '"':
+            return self._string()
+        bare = self._match(word).strip()
+        return _WORDS.get(bare, bare)
+
+    def _match(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self._text, self._at)
+        assert match is not None
+        self._at = match.end()
+        return match[0]
+
+    def _object(self, depth: int) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        self._at += 1
+        while (first := self._next()) != "}":
+            key = self._string() if first == '"' else self._match(_KEY_WORD).strip()
+            self._expect(":")
+            members[key] = self._value(_OBJECT_WORD, depth + 1)
+            if self._next() == "}":
+                break
+            self._expect(",")
+        self._at += 1
+        return members
+
+    def _list(self, depth: int) -> list[Any]:
+        items: list[Any] = []
+        self._at += 1
+        while self._next() != "]":
+            items.append(self._value(_LIST_WORD, depth + 1))
+            if self._next() == "]":
+                break
+            self._expect(",")
+        self._at += 1
+        return items
+
+    def _expect(self, character: str) -> None:
+        found = self._next()
+        if found != character:
+            where = f"at character {self._at}" if found else "at the end"
+            raise Malformed(f"Expected '{character}' {where}.")
+        self._at += 1
+
+    def _string(self) -> str:
+        self._at += 1
+        parts: list[str] = []
+        while True:
+            parts.append(self._match(_STRING_END))
+            ending = self._text[self._at : self._at + 1]
+            self._at += 1
+            if ending == '"':
+                return "".join(parts)
+            if ending == "":
+                raise Malformed("A string does not end.")
+            parts.append(self._escape())
+
+    def _escape(self) -> str:
+        character = self._text[self._at : self._at + 1]
+        self._at += 1
+        if character != "u":
+            return _ESCAPES.get(character, character)
+        digits = self._text[self._at : self._at + 4]
+        self._at += 4
+        if len(digits) != 4 or not (digits.isascii() and digits.isalnum()):  # noqa: PLR2004
+            raise Malformed(f"A \\u escape at character {self._at} is not four hexadecimal digits.")
+        return _character(digits)
+
+
+def _character(digits: str) -> str:
+    """One half of a surrogate pair alone is no character; pairs are read by msgspec, which takes all valid JSON."""
+    try:
+        character = chr(int(digits, 16))
+    except ValueError:
+        raise Malformed(f"'\\u{digits}' is not a character.") from None
+    return "\N{REPLACEMENT CHARACTER}" if "\ud800" <= character <= "\udfff" else character

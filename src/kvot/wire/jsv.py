@@ -1,0 +1,194 @@
+"""JSV: ServiceStack's JSON-like text with CSV's quoting. Names are PascalCase always.
+
+    value  := quoted | object | list | bare
+    quoted := '"' ( any except '"' | '""' )* '"'
+    object := '{' [ key ':' value ( ',' key ':' value )* ] '}'
+    list   := '[' [ value ( ',' value )* ] ']'
+    bare   := characters up to ',' or the closing bracket of the current level
+
+Every value is text until it is bound: JSV does not tell a number from a string. A missing value is the empty text.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from kvot.contract.describe import MemberType, members_of
+from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, check_bounds, text_of
+from kvot.wire.scalars import shortest_date
+from kvot.wire.style import Style
+
+_MUST_QUOTE = re.compile(r'[",:{}\[\]\r\n]|^\s|\s\Z')
+
+
+def write(response: msgspec.Struct, style: Style) -> bytes:
+    return _write_struct(response).encode()
+
+
+def _write_struct(value: msgspec.Struct) -> str:
+    written = [
+        f"{name}:{write_member(member)}"
+        for name, get, write_member in _plan(type(value))
+        if (member := get(value)) is not None
+    ]
+    return "{" + ",".join(written) + "}"
+
+
+Writer = Callable[[Any], str]
+
+
+@cache
+def _plan(struct: type[msgspec.Struct]) -> list[tuple[str, Callable[[Any], Any], Writer]]:
+    return [(member.wire_name, attrgetter(member.name), _writer(member)) for member in members_of(struct)]
+
+
+def _writer(member: MemberType) -> Writer:
+    write_one = _WRITERS.get(member.clr, _write_any)
+    if member.is_list:
+        return lambda items: "[" + ",".join(map(write_one, items)) + "]"
+    return write_one
+
+
+def write_string(text: str) -> str:
+    if text and not _MUST_QUOTE.search(text):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _write_any(value: Any) -> str:
+    if isinstance(value, msgspec.Struct):
+        return _write_struct(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{write_string(key)}:{_write_any(each)}" for key, each in value.items()) + "}"
+    return write_string(str(value))
+
+
+_WRITERS: dict[str, Writer] = {
+    "Int32": str,
+    "Int64": str,
+    "Boolean": str,  # True, False
+    "Guid": str,
+    "DateTime": lambda value: shortest_date(value.ms),
+    "String": write_string,
+}
+
+
+def read(body: bytes, members_max: int) -> Any:
+    """The document in a body: an object or a list. An empty body is None."""
+    text = text_of(body)
+    if text == "":
+        return None
+    if text[0] not in "{[":
+        raise Malformed("Expected '{'.")
+    document = _Reader(text).document()
+    if text.count(",") + text.count("{") + text.count("[") > members_max:
+        check_bounds(document, members_max)
+    return document
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """An object in the value of a query or form field."""
+    if not text.startswith("{"):
+        raise Malformed("Expected '{'.")
+    document = _Reader(text).document()
+    assert isinstance(document, dict)
+    return document
+
+
+def read_list(text: str) -> list[Any]:
+    """A list in the value of a query or form field. Its brackets are optional: `a,b`, `[a,b]`."""
+    reader = _Reader(text if text.startswith("[") else f"[{text}]")
+    document = reader.document()
+    assert isinstance(document, list)
+    return document
+
+
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_QUOTED = re.compile(r'[^"]*')
+_OBJECT_BARE = re.compile(r"[^,}]*")
+_LIST_BARE = re.compile(r"[^,\]]*")
+_KEY = re.compile(r"[^:,{}\[\]]*")
+
+
+class _Reader:
+    """Reads one document, left to right, without going back."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def document(self) -> Any:
+        document = self._value(_OBJECT_BARE, 1)
+        if self._next() != "":
+            raise Malformed(f"Unexpected text after the closing bracket at character {self._at}.")
+        return document
+
+    def _next(self) -> str:
+        """The next character that is not blank, or "" at the end."""
+        self._take(_BLANKS)
+        return self._text[self._at : self._at + 1]
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self._text, self._at)
+        assert match is not None
+        self._at = match.end()
+        return match[0]
+
+    def _value(self, bare: re.Pattern[str], depth: int) -> Any:
+        if depth > DEPTH_MAX:
+            raise TooDeep
+        first = self._next()
+        if first == "{":
+            return self._object(depth)
+        if first == "[":
+            return self._list(depth)
+        if first == '"':
+            return self._quoted()
+        return self._take(bare).rstrip()
+
+    def _object(self, depth: int) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        self._at += 1
+        while (first := self._next()) != "}":
+            key = self._quoted() if first == '"' else self._take(_KEY).strip()
+            self._expect(":", "}")
+            members[key] = self._value(_OBJECT_BARE, depth + 1)
+            if self._next() == "}":
+                break
+            self._expect(",", "}")
+        self._at += 1
+        return members
+
+    def _list(self, depth: int) -> list[Any]:
+        items: list[Any] = []
+        self._at += 1
+        while self._next() != "]":
+            items.append(self._value(_LIST_BARE, depth + 1))
+            if self._next() == "]":
+                break
+            self._expect(",", "]")
+        self._at += 1
+        return items
+
+    def _expect(self, character: str, closing: str) -> None:
+        found = self._next()
+        if found == "":
+            raise Malformed(f"A '{closing}' is missing at the end.")
+        if found != character:
+            raise Malformed(f"Expected '{character}' at character {self._at}.")
+        self._at += 1
+
+    def _quoted(self) -> str:
+        parts: list[str] = []
+        while True:
+            self._at += 1
+            parts.append(self._take(_QUOTED))
+            if self._at >= len(self._text):
+                raise Malformed("A quoted string does not end.")
+            self._at += 1
+            if self._text[self._at : self._at + 1] != '"':
+                return '"'.join(parts)

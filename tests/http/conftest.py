@@ -1,0 +1,148 @@
+"""A real server on a free port, over the real ledger and the plain store, and a client that sends what it is told."""
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import uvloop
+
+from kvot.core.budget import Rules
+from kvot.core.errors import StoreUnavailable, TokenRejected, TooManyRequests
+from kvot.core.ledger import Ledger
+from kvot.core.principal import SUPERADMIN, USAGE_WRITER, Principal
+from kvot.http.app import App, HttpSettings
+from kvot.http.health import Health
+from kvot.http.server import Stopper, serve
+from kvot.operations import Services
+from kvot.stores.memory import MemoryStore
+
+NOW_MS = 1_800_000_000_000
+
+
+class TableAuthenticator:
+    """`x-api-key: {company}` speaks for that company; `super`, `writer {company}` and a few others are in the table."""
+
+    async def principal(self, authorization: bytes | None, api_key: bytes | None, peer: str | None) -> Principal | None:
+        if authorization == b"Bearer expired":
+            raise TokenRejected("Token has expired")
+        if api_key == b"often":
+            raise TooManyRequests("Too many failures.", retry_after_ms=1_500)
+        if api_key is None or api_key == b"wrong":
+            return None
+        if api_key == b"super":
+            return Principal(None, None, frozenset({SUPERADMIN}), "key-super")
+        role, _, company_id = api_key.decode().rpartition(" ")
+        return Principal(company_id, None, frozenset({USAGE_WRITER} if role else ()), "key-company")
+
+
+class FailingStore(MemoryStore):
+    """A store with one company that it cannot answer for and one that trips over a fault of its own."""
+
+    unavailable_company = "00000000-0000-0000-0000-00000000dead"
+    broken_company = "00000000-0000-0000-0000-00000000beef"
+
+    async def usage(self, company_id: str, **when: Any) -> Any:
+        if company_id == self.unavailable_company:
+            raise StoreUnavailable("The store is busy.", retry_after_ms=1_001)
+        if company_id == self.broken_company:
+            raise ValueError("SELECT secret FROM everything")
+        return await super().usage(company_id, **when)
+
+
+def make_app(settings: HttpSettings = HttpSettings(), leap_ms: int = 0) -> App:
+    store = FailingStore(Rules())
+    ledger = Ledger(store, lambda: NOW_MS)
+    services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
+    return App(services, TableAuthenticator(), Health(ledger, lambda: leap_ms), settings=settings)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> tuple[str, str]:
+        status = self.json["responseStatus"]
+        return status["errorCode"], status["message"]
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        return [(each["fieldName"], each["errorCode"]) for each in self.json["responseStatus"]["errors"]]
+
+
+class Server:
+    """A server in a thread of its own. `send` opens a connection per request."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.closed = 0
+        self.stopper = Stopper()
+        self.exit_code: int | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            self._loop = runner.get_loop()
+            self.exit_code = runner.run(self._serve())
+
+    def _serve(self) -> Coroutine[Any, Any, int]:
+        return serve(
+            self.app, "127.0.0.1", 0, on_started=self._on_started, close=self._close, stopper=self.stopper
+        )
+
+    async def _close(self) -> None:
+        self.closed += 1
+
+    def _on_started(self, url: str) -> None:
+        self.host, _, port = url.removeprefix("http://").rpartition(":")
+        self.port = int(port)
+        self._started.set()
+
+    def start(self) -> "Server":
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def stop(self) -> int | None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.stopper.stop)
+        self._thread.join(10)
+        return self.exit_code
+
+    def send(self, method: str, target: str, body: bytes | str | None = None, **headers: str) -> Answer:
+        """Headers by name with underscores: `content_type="text/jsv"`."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, target, body.encode() if isinstance(body, str) else body, named)
+            reply = connection.getresponse()
+            return Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    server = Server(make_app()).start()
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def company() -> str:
+    """A company that no other test has touched."""
+    return str(uuid4())
