@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.contract.describe import Instant
+from kvot.contract.describe import Instant, Unreadable
 from kvot.contract.keeping import AiChatUsageEvent, ImportAiChatUsage
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.model import TOKENS_MAX, Source
@@ -55,6 +55,9 @@ BAD = [
     ({"id": "a", "tokens": 1, "model": "m" * 256}, "InclusiveBetween"),
     ({"id": "a", "tokens": 1, "company_id": OTHER}, "Forbidden"),
     ({"id": "good", "tokens": 8}, "Conflict"),
+    ({"id": "a", "tokens": Unreadable("many")}, "SerializationException"),
+    ({"id": "a", "tokens": 1, "at": Unreadable("yesterday")}, "SerializationException"),
+    ({"id": "a", "tokens": 1, "company_id": Unreadable("acme")}, "SerializationException"),
 ]
 
 

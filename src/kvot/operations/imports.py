@@ -14,6 +14,7 @@ from itertools import repeat
 from operator import add
 from typing import TypeVar
 
+from kvot.contract.describe import unreadable_member
 from kvot.contract.keeping import (
     AiChatUsageEvent,
     AiChatUsageRefusal,
@@ -82,12 +83,17 @@ class Tally:
     duplicate: int = 0
     refusals: list[Refusal] = field(default_factory=list)
 
+    def refuse(self, refusals: Iterable[Refusal]) -> None:
+        self.refusals = sorted([*self.refusals, *refusals], key=lambda each: each.position)
+
 
 async def import_usage(services: Services, caller: Caller, request: ImportAiChatUsage) -> ImportAiChatUsageResponse:
     if request.events is None:
         raise InvalidRequest.of_fields([FieldError("Events", "NotEmpty", "'Events' must not be empty.")])
-    rows = _to_rows(request.events, caller.idempotency_key, services.new_id)
+    readable, unreadable = _sort(request.events)
+    rows = _to_rows(readable, caller.idempotency_key, services.new_id)
     tally = await import_rows(services.ledger, caller.principal, rows, company_id=request.company_id)
+    tally.refuse(unreadable)
     return ImportAiChatUsageResponse(
         accepted=tally.accepted,
         duplicate=tally.duplicate,
@@ -229,34 +235,55 @@ def _company(principal: Principal, default: str | None, named: str | None) -> st
 def _tally(batch: Batch, statuses: list[Status]) -> Tally:
     tally = Tally(statuses.count(Status.DONE), statuses.count(Status.REPLAYED), batch.refusals)
     if tally.accepted + tally.duplicate < len(statuses):
-        tally.refusals.extend(
+        tally.refuse(
             Refusal(position, event.event_id, *describe(status, event.event_id))
             for position, (_, event), status in zip(batch.positions, batch.events, statuses, strict=True)
             if status not in (Status.DONE, Status.REPLAYED)
         )
-        tally.refusals.sort(key=lambda each: each.position)
     return tally
 
 
-def _to_rows(events: list[AiChatUsageEvent], key: str | None, new_id: Callable[[], str]) -> Rows:
+Numbered = list[tuple[int, AiChatUsageEvent]]
+"""Events with their positions."""
+
+
+def _sort(events: list[AiChatUsageEvent]) -> tuple[Numbered, list[Refusal]]:
+    """The events that could be read, and the others: one whose time was skipped would be counted at another."""
+    readable: Numbered = []
+    refusals: list[Refusal] = []
+    for position, event in enumerate(events):
+        if fault := unreadable_member(event):
+            name, text = fault
+            event_id = event.id if isinstance(event.id, str) else None
+            message = f"'{text}' is an Invalid value for '{name}'"
+            refusals.append(Refusal(position, event_id, "SerializationException", message))
+        else:
+            readable.append((position, event))
+    return readable, refusals
+
+
+def _to_rows(events: Numbered, key: str | None, new_id: Callable[[], str]) -> Rows:
     """An event without an id gets one: of the request's key and its position, so that a retry repeats it, or a new."""
     return Rows(
-        positions=range(len(events)),
-        event_ids=[
-            each.id or (new_id() if key is None else f"{key}:{position}") for position, each in enumerate(events)
-        ],
-        tokens=_column(each.tokens for each in events),
-        at_ms=_column(None if each.at is None else each.at.ms for each in events),
-        company_ids=_column(each.company_id for each in events),
-        provider=_column(each.provider for each in events),
-        model=_column(each.model for each in events),
-        user=_column(each.user_id for each in events),
-        feature=_column(each.feature for each in events),
-        input_tokens=_column(each.input_tokens for each in events),
-        output_tokens=_column(each.output_tokens for each in events),
-        cached_tokens=_column(each.cached_tokens for each in events),
-        reasoning_tokens=_column(each.reasoning_tokens for each in events),
+        positions=[position for position, _ in events],
+        event_ids=[each.id or (new_id() if key is None else f"{key}:{position}") for position, each in events],
+        at_ms=_column(None if each.at is None else each.at.ms for _, each in events),
+        company_ids=_column(each.company_id for _, each in events),
+        user=_column(each.user_id for _, each in events),
+        **{name: _column(getattr(each, name) for _, each in events) for name in _SAME_NAMES},
     )
+
+
+_SAME_NAMES = (
+    "tokens",
+    "provider",
+    "model",
+    "feature",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+)
 
 
 def _column(values: Iterable[Value | None]) -> list[Value | None] | None:

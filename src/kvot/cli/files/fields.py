@@ -59,7 +59,9 @@ def names_of(keys: Iterable[str], mapping: Mapping[str, str]) -> dict[str, list[
     by_name: dict[str, list[str]] = {}
     for key in keys:
         by_name.setdefault(_plain(key), []).append(key)
-    found = {name: [key for each in known_as for key in sorted(by_name.get(each, ()))] for name, known_as in FIELDS.items()}
+    found = {
+        name: [key for each in known_as for key in sorted(by_name.get(each, ()))] for name, known_as in FIELDS.items()
+    }
     return found | {name: [column] for name, column in mapping.items()}
 
 

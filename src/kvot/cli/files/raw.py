@@ -28,20 +28,19 @@ class RawRows:
     refusals: list[Refusal]
 
 
-def to_rows(raw: RawRows, id_of_line: Callable[[int], str]) -> tuple[Rows, list[Refusal]]:
+def to_rows(raw: RawRows, ids_of_lines: Callable[[Sequence[int]], list[str]]) -> tuple[Rows, list[Refusal]]:
     """Rows to import, and the refusals of the lines that are none. A row without an id gets that of its line."""
     numbers, refusals = raw.numbers, raw.refusals
     try:
         columns = {name: CONVERSIONS[name][0](name, column) for name, column in raw.columns.items()}
     except Unfit:
         numbers, columns, refusals = _row_by_row(raw)
-    given = columns.pop("id", None)
-    if given is None:
-        event_ids = list(map(id_of_line, numbers))
-    else:
-        event_ids = [each or id_of_line(number) for each, number in zip(given, numbers, strict=True)]
+    event_ids = columns.pop("id", None)
+    if event_ids is None or None in event_ids:
+        of_lines = ids_of_lines(numbers)
+        event_ids = of_lines if event_ids is None else [a or b for a, b in zip(event_ids, of_lines, strict=True)]
     named = {_ROWS_NAMES.get(name, name): column for name, column in columns.items()}
-    return Rows(numbers, event_ids, **named), refusals  # type: ignore[arg-type]
+    return Rows(numbers, event_ids, **named), refusals
 
 
 def _row_by_row(raw: RawRows) -> tuple[list[int], dict[str, Sequence[Any]], list[Refusal]]:
@@ -55,5 +54,5 @@ def _row_by_row(raw: RawRows) -> tuple[list[int], dict[str, Sequence[Any]], list
             numbers.append(number)
         except Unfit as unfit:
             refusals.append(Refusal(number, None, unfit.code, unfit.message))
-    columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
+    columns: dict[str, Sequence[Any]] = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     return numbers, columns, refusals

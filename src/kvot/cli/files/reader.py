@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -50,7 +50,7 @@ class UsageFile:
                 raise UnreadableFile("The file is UTF-16: save it as UTF-8.")
             file.seek(0)
             for raw in self._raw_rows(file, start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]):
-                rows, refusals = to_rows(raw, self._id_of_line)
+                rows, refusals = to_rows(raw, self._ids_of_lines)
                 yield FileBatch(rows, refusals, file.tell())
 
     def _raw_rows(self, file: BinaryIO, first_character: bytes) -> Iterator[RawRows]:
@@ -61,8 +61,9 @@ class UsageFile:
             return (read_lines(block, self._mapping) for block in blocks)
         return _read_table(blocks, self._mapping)
 
-    def _id_of_line(self, number: int) -> str:
-        return f"{self._hash}:{number}"
+    def _ids_of_lines(self, numbers: Sequence[int]) -> list[str]:
+        prefix = self._hash
+        return [f"{prefix}:{number}" for number in numbers]
 
     @cached_property
     def _hash(self) -> str:

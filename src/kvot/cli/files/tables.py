@@ -2,7 +2,6 @@
 costs one line and not the rest of the file."""
 
 import csv
-from collections.abc import Sequence
 
 from kvot.cli.files.lines import Block
 from kvot.cli.files.raw import RawRows
@@ -50,7 +49,7 @@ class Table:
         picked = {name: [row[index] for row in rows] for name, index in self.columns.items()}
         return RawRows(numbers, picked, refusals)
 
-    def _row(self, number: int, line: str, refusals: list[Refusal]) -> Sequence[str] | None:
+    def _row(self, number: int, line: str, refusals: list[Refusal]) -> list[str] | None:
         try:
             row = self._parse_line(line)
         except csv.Error as error:

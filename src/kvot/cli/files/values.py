@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+
+from kvot.wire.scalars import guid
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}")
 _EPOCH = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,30}))?")
@@ -76,7 +77,7 @@ def to_guid(name: str, value: Any) -> str | None:
     if value is None or value == "":
         return None
     try:
-        return str(UUID(value.strip()))
+        return guid(value)
     except (ValueError, AttributeError):
         raise Unfit("InvalidGuid", f"'{name}' is {_shown(value)}, not a GUID.") from None
 
