@@ -111,12 +111,19 @@ async def import_rows(ledger: Ledger, principal: Principal, rows: Rows, *, compa
     A principal who may not act for `company_id` is refused as a whole, one who may not act for a row's company in
     that row. All that was counted is durable on return.
     """
+    return await count(ledger, to_events(rows, companies_for(principal, company_id)))
+
+
+def companies_for(principal: Principal, company_id: str | None) -> Callable[[str | None], str]:
+    """The company to count a row for, from the one it names. Raises Forbidden if `company_id` may not be named."""
     if company_id is not None:
         company_for(principal, company_id)
-    company_of = partial(_company, principal, company_id)
-    batch = to_events(rows, company_of)
-    statuses = await ledger.record_many(batch.events) if batch.events else []
-    return _tally(batch, statuses)
+    return partial(_company, principal, company_id)
+
+
+async def count(ledger: Ledger, batch: "Batch") -> Tally:
+    """Record a batch's events, all of them durable on return, and say what became of each row."""
+    return _tally(batch, await ledger.record_many(batch.events) if batch.events else [])
 
 
 # -- rows into events --------------------------------------------------------------------------------------------------
@@ -129,6 +136,16 @@ class Batch:
     events: list[tuple[str, NewEvent]]
     positions: Sequence[int]
     refusals: list[Refusal]
+
+    @classmethod
+    def joined(cls, batches: "Iterable[Batch]") -> "Batch":
+        """Several as one: what is quick to make in small parts is quick to commit in large ones."""
+        batches = list(batches)
+        return cls(
+            [event for batch in batches for event in batch.events],
+            [position for batch in batches for position in batch.positions],
+            [refusal for batch in batches for refusal in batch.refusals],
+        )
 
 
 def to_events(rows: Rows, company_of: Callable[[str | None], str]) -> Batch:
