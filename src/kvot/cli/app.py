@@ -53,7 +53,8 @@ _GROUPS = {
 """By name: where the command stands, and its line in the list of commands, which is printed without importing it."""
 
 
-def build() -> App:
+def build(*, listing: bool) -> App:
+    """`listing`: commands are only to be listed, by the one line of each; otherwise they speak for themselves."""
     app = App(
         name="kvot",
         help=_HELP,
@@ -66,17 +67,26 @@ def build() -> App:
         print_error=True,
         suppress_keyboard_interrupt=False,
     )
-    _add(app, _COMMANDS)
+    _add(app, _COMMANDS, listing)
     for group, (help_, commands) in _GROUPS.items():
         sub = App(name=group, help=help_)
-        _add(sub, commands)
+        _add(sub, commands, listing)
         app.command(sub)
     return app
 
 
-def _add(app: App, commands: Mapping[str, tuple[str, str]]) -> None:
-    for name, (place, help_) in commands.items():
-        app.command(place, name=name, help=help_)
+def _add(app: App, commands: Mapping[str, tuple[str, str]], listing: bool) -> None:
+    for name, (place, line) in commands.items():
+        if listing:
+            app.command(place, name=name, help=line)
+        else:
+            app.command(place, name=name)
+
+
+def _is_listing(arguments: Sequence[str]) -> bool:
+    """True when no command is named, or only a group of them."""
+    words = [each for each in arguments if not each.startswith("-")]
+    return not words or (words[0] in _GROUPS and len(words) == 1)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -85,7 +95,7 @@ def run(arguments: Sequence[str]) -> int:
 
     as_json = "--json" in arguments
     try:
-        result = build()(arguments)
+        result = build(listing=_is_listing(arguments))(arguments)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError:

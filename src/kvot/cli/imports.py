@@ -22,7 +22,8 @@ FILES_HELP = "CSV with a header (comma, semicolon or tab), JSON Lines, or a JSON
 
 
 def import_(
-    files: Annotated[list[Path], Parameter(help=FILES_HELP)],
+    files: Annotated[list[Path], Parameter(name="FILES", help=FILES_HELP)],
+    /,
     *,
     company: Annotated[str | None, Parameter(help="Whose usage it is, where a row does not say.")] = None,
     map: Annotated[

@@ -70,7 +70,7 @@ def prune(
     before: Annotated[
         str | None, Parameter(help="Forget what is older, UTC. Default, and latest possible: the retention.")
     ] = None,
-    yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False,
+    yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask.")] = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Forget events that are older than the retention. Usage within it keeps its answers; older instants cannot be

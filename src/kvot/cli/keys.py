@@ -97,7 +97,9 @@ def list_(
         show.table(header, [_row(each) for each in reply.results])
 
 
-def revoke(id: Annotated[str, Parameter(help="The key's id, as listed.")], *, options: Options = NO_OPTIONS) -> None:
+def revoke(
+    id: Annotated[str, Parameter(help="The key's id, as listed.")], /, *, options: Options = NO_OPTIONS
+) -> None:
     """Revoke an API key. A running server refuses it from the next request on.
 
     For example:
@@ -116,6 +118,7 @@ def revoke(id: Annotated[str, Parameter(help="The key's id, as listed.")], *, op
 
 def import_(
     file: Annotated[Path, Parameter(help="A file with one key per line; - for standard input.")],
+    /,
     *,
     company: Company = None,
     role: Roles = None,

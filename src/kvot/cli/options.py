@@ -33,7 +33,9 @@ class Options:
         str | None, Parameter(group=_WHERE, help="The key to show it. Better in KVOT_API_KEY, unseen by others.")
     ] = None
     config: Annotated[Path | None, Parameter(group=_WHERE, help="A TOML file of settings, or KVOT_CONFIG.")] = None
-    json: Annotated[bool, Parameter(negative="", help="Print one JSON document and nothing else.")] = False
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Print one JSON document and nothing else.")
+    ] = False
 
     def settings(self, **overrides: object) -> Settings:
         """Raises SettingsError."""

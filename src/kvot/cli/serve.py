@@ -18,7 +18,8 @@ def serve(
     host: Annotated[str | None, Parameter(help="The address to listen on. Default: this machine alone.")] = None,
     port: Annotated[int | None, Parameter(help="The port. 0: any that is free. Default: 8080.")] = None,
     demo: Annotated[
-        bool, Parameter(negative="", help="Fill a demo company with generated history, and make a key for it.")
+        bool,
+        Parameter(negative="", show_default=False, help="Fill a demo company with generated history; make a key for it."),
     ] = False,
     options: Options = NO_OPTIONS,
 ) -> int:
