@@ -75,8 +75,8 @@ def _import_s(folder: Path, peaks: list[int]) -> float:
 
 def _bare_s(folder: Path) -> float:
     """The same rows in memory, typed, then timed: batches of 10,000 into one table keyed as events are."""
-    for file in folder.glob("bare.db*"):
-        file.unlink()
+    for old in folder.glob("bare.db*"):
+        old.unlink()
     with (folder / "rows.csv").open(newline="") as file:
         lines = csv.reader(file)
         next(lines)

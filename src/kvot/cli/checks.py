@@ -214,7 +214,9 @@ def server(client: "Client") -> Iterator[Finding]:
         yield Finding("server", Grade.FAIL, error.message, "Is it running, and is the address right?")
         return
     is_ready = status == _OK_STATUS
-    yield Finding("server", Grade.OK if is_ready else Grade.FAIL, "ready" if is_ready else body.decode(errors="replace"))
+    yield Finding(
+        "server", Grade.OK if is_ready else Grade.FAIL, "ready" if is_ready else body.decode(errors="replace")
+    )
     try:
         client.call(GetAiChatUsage())
     except KvotError as error:

@@ -79,5 +79,3 @@ def _print(findings: list[Finding], settings: Settings) -> None:
             print(f"      {'':<{width}}  → {each.advice}")
     print()
     show.lines((name, "-" if value is None else str(value)) for name, value in in_effect(settings).items())
-
-

@@ -124,7 +124,5 @@ def _tally(reply: object, positions: list[int]) -> Tally:
 
     if not isinstance(reply, ImportAiChatUsageResponse):
         raise KvotError("The server's reply is not that of an import.")
-    refusals = [
-        Refusal(positions[each.position], each.id, each.error_code, each.message) for each in reply.refusals
-    ]
+    refusals = [Refusal(positions[each.position], each.id, each.error_code, each.message) for each in reply.refusals]
     return Tally(reply.accepted, reply.duplicate, refusals)

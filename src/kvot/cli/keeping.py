@@ -53,9 +53,7 @@ def _print_proof(reply: VerifyAiChatLedgerResponse) -> None:
         ]
     )
     if reply.differences:
-        rows = [
-            (each.company_id, each.where, _shown(each.kept), _shown(each.recomputed)) for each in reply.differences
-        ]
+        rows = [(each.company_id, each.where, _shown(each.kept), _shown(each.recomputed)) for each in reply.differences]
         print()
         show.table(("company", "where", "kept", "recomputed"), rows, right=(2, 3))
 

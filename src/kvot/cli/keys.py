@@ -97,9 +97,7 @@ def list_(
         show.table(header, [_row(each) for each in reply.results])
 
 
-def revoke(
-    id: Annotated[str, Parameter(help="The key's id, as listed.")], /, *, options: Options = NO_OPTIONS
-) -> None:
+def revoke(id: Annotated[str, Parameter(help="The key's id, as listed.")], /, *, options: Options = NO_OPTIONS) -> None:
     """Revoke an API key. A running server refuses it from the next request on.
 
     For example:

@@ -72,4 +72,3 @@ def company_guid(text: str | None) -> str | None:
         return guid(text)
     except ValueError:
         raise UsageError(f"--company {text}: not a GUID such as 6f9619ff-8b86-4d01-b42d-00cf4fc964ff.") from None
-

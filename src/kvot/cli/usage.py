@@ -116,5 +116,3 @@ def _print_usage(reply: AiChatUsageResponse) -> None:
             ("within budget", show.good("yes") if reply.is_within_budget else show.bad("no")),
         ]
     )
-
-
