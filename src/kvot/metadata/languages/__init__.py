@@ -1,0 +1,33 @@
+"""LANGUAGES: every language that classes are generated in. One module each; none of them knows another."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kvot.metadata import header
+from kvot.metadata.header import HeaderStyle
+from kvot.metadata.languages import python, typescript
+from kvot.metadata.model import Model
+from kvot.metadata.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language and how its classes are written.
+
+    `source` writes the classes of a model. A model without operations gives the form of the operation page, one with
+    them the form of `/types`. `options`: those that this language offers besides the common ones, with their defaults.
+    """
+
+    label: str
+    source: Callable[[Model, Options], str]
+    header: HeaderStyle
+    options: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "text/plain"
+
+
+LANGUAGES: Final[dict[str, Language]] = {
+    "typescript": Language("TypeScript", typescript.source, header.BLOCK, typescript.OPTIONS),
+    "python": Language("Python", python.source, header.PYTHON, python.OPTIONS),
+}
+"""By the key of `/types/{lang}`."""
