@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kvot.contract import OPERATIONS
-from kvot.metadata.languages import LANGUAGES
+from kvot.metadata.languages import LANGUAGES, PAGE_KEYS
 from kvot.metadata.model import JsonCase, Model, model_of
 from kvot.metadata.types import page_source, types_source
 
@@ -31,8 +31,9 @@ def texts() -> Iterator[tuple[str, str]]:
 
 def _texts(json_case: JsonCase) -> Iterator[tuple[str, str]]:
     model = model_of(json_case=json_case)
-    for key in LANGUAGES:
+    for key in PAGE_KEYS:
         yield f"page/{key}", _page(key, model)
+    for key in LANGUAGES:
         yield f"types/{key}", types_source(key, model, INCLUDED, BASE_URL, NOW) or ""
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from kvot.metadata import header
 from kvot.metadata.header import HeaderStyle
-from kvot.metadata.languages import python, typescript
+from kvot.metadata.languages import csharp, fsharp, js, mjs, python, typescript, typescript_d, vbnet
 from kvot.metadata.model import Model
 from kvot.metadata.options import Options
 
@@ -27,7 +27,16 @@ class Language:
 
 
 LANGUAGES: Final[dict[str, Language]] = {
+    "csharp": Language("C#", csharp.source, header.BLOCK, csharp.OPTIONS),
+    "mjs": Language("JavaScript", mjs.source, header.BLOCK, mjs.OPTIONS, "text/javascript"),
     "typescript": Language("TypeScript", typescript.source, header.BLOCK, typescript.OPTIONS),
     "python": Language("Python", python.source, header.PYTHON, python.OPTIONS),
+    "vbnet": Language("VB.NET", vbnet.source, header.VBNET, vbnet.OPTIONS),
+    "fsharp": Language("F#", fsharp.source, header.FSHARP, fsharp.OPTIONS),
+    "js": Language("CommonJS", js.source, header.BLOCK, js.OPTIONS, "text/javascript"),
+    "typescript.d": Language("TypeScript declarations", typescript_d.source, header.BLOCK, typescript_d.OPTIONS),
 }
-"""By the key of `/types/{lang}`."""
+"""By the key of `/types/{lang}`, in the order of the operation page's language bar; last those that it has not."""
+
+PAGE_KEYS: Final = tuple(key for key in LANGUAGES if key not in ("js", "typescript.d", "go", "rust", "ruby"))
+"""The languages of the operation page."""
