@@ -10,7 +10,10 @@ from pathlib import Path
 from kvot.contract import OPERATIONS
 from kvot.metadata.languages import LANGUAGES, PAGE_KEYS
 from kvot.metadata.model import JsonCase, Model, model_of
+from kvot.metadata.page import operation_page
+from kvot.metadata.samples import SAMPLE_FORMATS
 from kvot.metadata.types import page_source, types_source
+from tests.metadata.visible import visible_text
 
 FOLDER = Path(__file__).parent / "golden"
 BASE_URL = "https://api.bookmore.com"
@@ -33,9 +36,16 @@ def _texts(json_case: JsonCase) -> Iterator[tuple[str, str]]:
     model = model_of(json_case=json_case)
     for key in PAGE_KEYS:
         yield f"page/{key}", _page(key, model)
+    for key in SAMPLE_FORMATS:
+        yield f"operation/{key}", _operation_page(key, model)
     for key in LANGUAGES:
         yield f"types/{key}", types_source(key, model, INCLUDED, BASE_URL, NOW) or ""
 
 
 def _page(key: str, model: Model) -> str:
     return page_source(key, model, OPERATIONS["recordaichatusage"]) or ""
+
+
+def _operation_page(key: str, model: Model) -> str:
+    html = operation_page(OPERATIONS["recordaichatusage"], key, model, "api.bookmore.com")
+    return visible_text(html or "")
