@@ -48,7 +48,7 @@ def _rows(dto: Dto, operation: Operation, has_json_names: bool) -> tuple[Paramet
     return tuple(
         ParameterRow(
             name=member.json_name if has_json_names else member.name,
-            parameter=(member.source.parameter_type if member.source else None) or _place(member, dto, operation),
+            parameter=_stated_place(member) or _place(member, dto, operation),
             data_type=(member.source.data_type if member.source else None) or member.csharp_type,
             required="Yes" if is_required(member) else "No",
             description=member.description or "",
@@ -63,10 +63,20 @@ def is_required(member: DtoMember) -> bool:
     return stated or not (member.is_value_type or member.is_optional)
 
 
-def _place(member: DtoMember, dto: Dto, operation: Operation) -> str:
+def parameter_place(member: DtoMember, operation: Operation) -> str:
+    """Where a member of the request goes: as stated, else as the route has it."""
+    stated = _stated_place(member)
+    if stated is not None:
+        return stated
     route = route_of(operation)
-    if dto.name != operation.name:
-        return "form"
     if f"{{{member.name}}}" in route.path:
         return "path"
     return "query" if route.verb in _QUERY_VERBS else "body"
+
+
+def _place(member: DtoMember, dto: Dto, operation: Operation) -> str:
+    return parameter_place(member, operation) if dto.name == operation.name else "form"
+
+
+def _stated_place(member: DtoMember) -> str | None:
+    return member.source.parameter_type if member.source else None
