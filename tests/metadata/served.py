@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kvot.contract import ROUTES
-from kvot.metadata.model import JsonCase, Model, model_of
+from kvot.metadata.model import JsonCase, model_of
 from kvot.metadata.types import page_source, types_source
 from tests.metadata.golden import BASE_URL, NOW
 
@@ -20,6 +20,16 @@ def save_types(folder: Path, name: str, key: str, json_case: JsonCase = "camel")
     return path
 
 
-def page_texts(key: str, model: Model | None = None) -> list[str]:
+def page_texts(key: str) -> list[str]:
     """What the page of every operation shows."""
-    return [page_source(key, model or model_of(), operation) or "" for operation in ROUTES]
+    model = model_of()
+    return [page_source(key, model, operation) or "" for operation in ROUTES]
+
+
+def save_pages(folder: Path, suffix: str, key: str) -> list[Path]:
+    """What the page of every operation shows, a file each."""
+    paths = []
+    for position, text in enumerate(page_texts(key)):
+        paths.append(folder / f"page{position}.{suffix}")
+        paths[-1].write_text(text, encoding="utf-8")
+    return paths
