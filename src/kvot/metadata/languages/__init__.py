@@ -1,0 +1,42 @@
+"""LANGUAGES: every language that classes are generated in. One module each; none of them knows another."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kvot.metadata import header
+from kvot.metadata.header import HeaderStyle
+from kvot.metadata.languages import csharp, fsharp, js, mjs, python, typescript, typescript_d, vbnet
+from kvot.metadata.model import Model
+from kvot.metadata.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language and how its classes are written.
+
+    `source` writes the classes of a model. A model without operations gives the form of the operation page, one with
+    them the form of `/types`. `options`: those that this language offers besides the common ones, with their defaults.
+    """
+
+    label: str
+    source: Callable[[Model, Options], str]
+    header: HeaderStyle
+    options: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "text/plain"
+
+
+LANGUAGES: Final[dict[str, Language]] = {
+    "csharp": Language("C#", csharp.source, header.BLOCK, csharp.OPTIONS),
+    "mjs": Language("JavaScript", mjs.source, header.BLOCK, mjs.OPTIONS, "text/javascript"),
+    "typescript": Language("TypeScript", typescript.source, header.BLOCK, typescript.OPTIONS),
+    "python": Language("Python", python.source, header.PYTHON, python.OPTIONS),
+    "vbnet": Language("VB.NET", vbnet.source, header.VBNET, vbnet.OPTIONS),
+    "fsharp": Language("F#", fsharp.source, header.FSHARP, fsharp.OPTIONS),
+    "js": Language("CommonJS", js.source, header.BLOCK, js.OPTIONS, "text/javascript"),
+    "typescript.d": Language("TypeScript declarations", typescript_d.source, header.BLOCK, typescript_d.OPTIONS),
+}
+"""By the key of `/types/{lang}`, in the order of the operation page's language bar; last those that it has not."""
+
+PAGE_KEYS: Final = tuple(key for key in LANGUAGES if key not in ("js", "typescript.d", "go", "rust", "ruby"))
+"""The languages of the operation page."""
