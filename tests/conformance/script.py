@@ -23,7 +23,7 @@ from tests.conformance.scene import COMPANY, DAY, HOUR, MINUTE, OTHER, T0, Engin
 
 T = TypeVar("T")
 
-RULES = Rules(default_budget=Budget(200, 2), retention_days=6, future_max_ms=5 * MINUTE)
+RULES = Rules(default_budget=Budget(300, 2), retention_days=6, future_max_ms=5 * MINUTE)
 """A small world, so that windows, retention and pruning meet within a few steps."""
 
 BEYOND = "BeyondRetention"
@@ -35,10 +35,13 @@ TOKENS = st.one_of(st.integers(0, 5), st.integers(0, 120))
 TTLS = st.sampled_from([1, 2, 256, 1000, MINUTE, HOUR])
 NUDGES = st.sampled_from([-1, 0, 0, 1])
 MODELS = st.sampled_from([None, "m", "n"])
-DETAILS = st.builds(CallDetail, model=MODELS, user=st.sampled_from([None, "u"]), input_tokens=st.none() | TOKENS)
-LATE_DETAILS = st.builds(CallDetail, output_tokens=st.none() | TOKENS)
+USERS = st.sampled_from([None, "u"])
+SPLITS = st.none() | TOKENS
+DETAILS = st.tuples(st.none(), MODELS, USERS, st.none(), SPLITS, SPLITS, st.none(), st.none()).map(CallDetail._make)
+LATE_DETAILS = SPLITS.map(lambda tokens: CallDetail(output_tokens=tokens))
 SOURCES = st.sampled_from([Source.REPORTED, Source.REPORTED, Source.PARTIAL])
-BUDGETS = st.builds(Budget, st.integers(0, 300), st.integers(1, RULES.retention_days))
+NEW_HOLDS = st.tuples(HOLDS, TOKENS, TTLS, st.booleans(), st.none(), MODELS, USERS, st.none()).map(NewHold._make)
+BUDGETS = st.builds(Budget, token_limit=st.sampled_from([0, 60, 300, 1000]), window_days=st.integers(1, 6))
 
 
 class Script(RuleBasedStateMachine):
@@ -94,13 +97,15 @@ class Script(RuleBasedStateMachine):
         leaves = {at_ms + window_ms for at_ms in facts | ends}
         changes = {change.effective_at_ms for change in book.changes}
         slots = {(now_ms >> shift) + step << shift for shift in SHIFTS[1:] for step in (0, 1)}
+        slots |= {(now_ms - window_ms >> SHIFTS[-1]) + step << SHIFTS[-1] for step in (-1, 0, 1)}
         starts = {now_ms, now_ms - window_ms, now_ms - RULES.retention_ms, now_ms + RULES.future_max_ms}
         floors = {book.floor_ms, book.floor_ms + window_ms} if book.floor_ms > 0 else set()
         edges = facts | ends | leaves | changes | slots | starts | floors
         return sorted(edges, key=lambda edge_ms: (abs(edge_ms - now_ms), edge_ms))
 
     def draw_instant(self, data: st.DataObject, company: str) -> int:
-        return data.draw(st.sampled_from(self.edges(company)[:40])) + data.draw(NUDGES)
+        edges = self.edges(company)
+        return data.draw(st.sampled_from(edges[:12]) | st.sampled_from(edges)) + data.draw(NUDGES)
 
     @rule(step_ms=st.sampled_from([0, 1, 2, 255, 256, MINUTE, DAY]))
     def wait(self, step_ms: int) -> None:
@@ -137,17 +142,16 @@ class Script(RuleBasedStateMachine):
         answer = self.run(self.store.record_many(batch, now_ms=self.now_ms))
         assert answer == [self.oracle.record(company, event, self.now_ms).status for company, event in batch]
 
-    @rule(
-        data=st.data(),
-        company=COMPANIES,
-        correction_id=CORRECTIONS,
-        tokens=st.integers(-120, 60),
-        reason=st.sampled_from([None, "r"]),
-    )
-    def correct(self, data: st.DataObject, company: str, correction_id: str, tokens: int, reason: str | None) -> None:
+    @rule(data=st.data(), company=COMPANIES, correction_id=CORRECTIONS, reason=st.sampled_from([None, "r"]))
+    def correct(self, data: st.DataObject, company: str, correction_id: str, reason: str | None) -> None:
         book, now_ms = self.oracle.read(company, self.now_ms)
-        targets = sorted({fact.id for fact in book.all_facts(now_ms)}) or ["e0"]
-        correction = Correction(correction_id, data.draw(st.sampled_from(targets)), tokens, "operator", reason)
+        target_ids = sorted({fact.id for fact in book.all_facts(now_ms)})
+        if not target_ids:
+            self.play_record(company, NewEvent("e0", 10))
+        target_id = data.draw(st.sampled_from(target_ids or ["e0"]))
+        worth = book.worth(target_id)
+        tokens = data.draw(st.sampled_from([-worth - 1, -worth, -(worth // 2), 1, 40]))
+        correction = Correction(correction_id, target_id, tokens, "operator", reason)
         self.send(lambda: self.play_correct(company, correction))
 
     def play_correct(self, company: str, correction: Correction) -> None:
@@ -158,43 +162,58 @@ class Script(RuleBasedStateMachine):
         self.sent.append(play)
         play()
 
-    @rule(data=st.data())
-    def send_again(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), step_ms=st.sampled_from([0, 1]))
+    def send_again(self, data: st.DataObject, step_ms: int) -> None:
+        self.now_ms += step_ms
         if self.sent:
-            data.draw(st.sampled_from(self.sent[-12:]))()
+            data.draw(st.sampled_from(self.sent[-3:]) | st.sampled_from(self.sent))()
 
     # -- holds -------------------------------------------------------------------------------------------------------
 
-    @rule(company=COMPANIES, hold_id=HOLDS, amount=TOKENS, ttl_ms=TTLS, dispatched=st.booleans(), model=MODELS)
-    def reserve(
-        self, company: str, hold_id: str, amount: int, ttl_ms: int, dispatched: bool, model: str | None
-    ) -> None:
-        asked = NewHold(hold_id, amount, ttl_ms, dispatched, None, model)
+    @rule(company=COMPANIES, asked=NEW_HOLDS)
+    def reserve(self, company: str, asked: NewHold) -> None:
         self.send(lambda: self.play_reserve(company, asked))
 
-    @rule(data=st.data(), company=COMPANIES, hold_id=HOLDS, extra=st.sampled_from([0, 0, 1]))
-    def reserve_all_that_is_left(self, data: st.DataObject, company: str, hold_id: str, extra: int) -> None:
+    @rule(data=st.data(), company=COMPANIES, hold_id=HOLDS, over=st.sampled_from([0, 0, 1]), ahead=st.booleans())
+    def reserve_what_is_left(self, data: st.DataObject, company: str, hold_id: str, over: int, ahead: bool) -> None:
+        """To the last token and one above, sometimes with an event ahead of the clock that takes from it unseen."""
         usage = self.run(self.store.usage(company, now_ms=self.now_ms))
+        if ahead:
+            self.play_record(company, NewEvent(data.draw(EVENTS), 1, usage.at_ms + 1))
         left = max(0, usage.token_limit - usage.tokens_used - usage.tokens_held)
-        asked = NewHold(hold_id, left + extra, data.draw(TTLS))
+        asked = NewHold(hold_id, left + over, data.draw(TTLS))
         self.send(lambda: self.play_reserve(company, asked))
 
     def play_reserve(self, company: str, asked: NewHold) -> None:
         answer = self.run(self.store.reserve(company, asked, now_ms=self.now_ms))
         assert answer == self.oracle.reserve(company, asked, self.now_ms)
 
-    @rule(company=COMPANIES, hold_id=HOLDS)
-    def dispatch(self, company: str, hold_id: str) -> None:
+    def draw_hold_id(self, data: st.DataObject, company: str) -> str:
+        """One that the company has asked for; one of the last three, or any."""
+        asked = list(dict.fromkeys(life.asked.hold_id for life in self.oracle.read(company, self.now_ms)[0].lives))
+        if not asked:
+            self.play_reserve(company, NewHold("h0", 1, MINUTE))
+        return data.draw(st.sampled_from(asked[-3:] or ["h0"]) | st.sampled_from(asked or ["nobody"]))
+
+    @rule(data=st.data(), company=COMPANIES)
+    def dispatch(self, data: st.DataObject, company: str) -> None:
+        self.play_dispatch(company, self.draw_hold_id(data, company))
+
+    def play_dispatch(self, company: str, hold_id: str) -> None:
         answer = self.run(self.store.dispatch(company, hold_id, now_ms=self.now_ms))
         assert answer == self.oracle.dispatch(company, hold_id, self.now_ms)
 
-    @rule(company=COMPANIES, hold_id=HOLDS, ttl_ms=TTLS)
-    def renew(self, company: str, hold_id: str, ttl_ms: int) -> None:
+    @rule(data=st.data(), company=COMPANIES, ttl_ms=TTLS)
+    def renew(self, data: st.DataObject, company: str, ttl_ms: int) -> None:
+        self.play_renew(company, self.draw_hold_id(data, company), ttl_ms)
+
+    def play_renew(self, company: str, hold_id: str, ttl_ms: int) -> None:
         answer = self.run(self.store.renew(company, hold_id, ttl_ms, now_ms=self.now_ms))
         assert answer == self.oracle.renew(company, hold_id, ttl_ms, self.now_ms)
 
-    @rule(company=COMPANIES, hold_id=HOLDS, tokens=TOKENS, detail=LATE_DETAILS, source=SOURCES)
-    def settle(self, company: str, hold_id: str, tokens: int, detail: CallDetail, source: Source) -> None:
+    @rule(data=st.data(), company=COMPANIES, tokens=TOKENS, detail=LATE_DETAILS, source=SOURCES)
+    def settle(self, data: st.DataObject, company: str, tokens: int, detail: CallDetail, source: Source) -> None:
+        hold_id = self.draw_hold_id(data, company)
         settlement = Settlement(tokens, source, detail)
         self.send(lambda: self.play_settle(company, hold_id, settlement))
 
@@ -202,13 +221,55 @@ class Script(RuleBasedStateMachine):
         answer = self.run(self.store.settle(company, hold_id, settlement, now_ms=self.now_ms))
         assert answer == self.oracle.settle(company, hold_id, settlement, self.now_ms)
 
-    @rule(company=COMPANIES, hold_id=HOLDS)
-    def release(self, company: str, hold_id: str) -> None:
+    @rule(data=st.data(), company=COMPANIES)
+    def release(self, data: st.DataObject, company: str) -> None:
+        self.play_release(company, self.draw_hold_id(data, company))
+
+    def play_release(self, company: str, hold_id: str) -> None:
         answer = self.run(self.store.release(company, hold_id, now_ms=self.now_ms))
         assert answer == self.oracle.release(company, hold_id, self.now_ms)
 
-    @rule(company=COMPANIES, hold_id=HOLDS)
-    def look(self, company: str, hold_id: str) -> None:
+    @rule(
+        data=st.data(),
+        company=COMPANIES,
+        asked=NEW_HOLDS,
+        steps=st.lists(st.sampled_from(["dispatch", "renew", "wait"]), max_size=3),
+        late_ms=st.sampled_from([-1, 0, 1, MINUTE, DAY]),
+        ends=st.lists(st.sampled_from(["settle", "release", "look"]), min_size=1, max_size=3),
+    )
+    def live(  # noqa: PLR0917 (a rule's arguments come by name)
+        self, data: st.DataObject, company: str, asked: NewHold, steps: list[str], late_ms: int, ends: list[str]
+    ) -> None:
+        """A hold from its making to its end, near the instant at which it runs out: chance alone seldom gets there."""
+        self.play_reserve(company, asked)
+        book, now_ms = self.oracle.read(company, self.now_ms)
+        life = book.life(asked.hold_id, now_ms)
+        for step in steps if life else []:
+            self.play_step(data, company, asked.hold_id, step)
+        self.now_ms = max(self.now_ms, life.until_ms + late_ms if life else 0)
+        for end in ends:
+            self.play_step(data, company, asked.hold_id, end)
+
+    def play_step(self, data: st.DataObject, company: str, hold_id: str, step: str) -> None:
+        match step:
+            case "wait":
+                self.now_ms += data.draw(st.sampled_from([1, 100]))
+            case "dispatch":
+                self.play_dispatch(company, hold_id)
+            case "renew":
+                self.play_renew(company, hold_id, data.draw(TTLS))
+            case "settle":
+                self.play_settle(company, hold_id, Settlement(data.draw(TOKENS)))
+            case "release":
+                self.play_release(company, hold_id)
+            case "look":
+                self.play_look(company, hold_id)
+
+    @rule(data=st.data(), company=COMPANIES)
+    def look(self, data: st.DataObject, company: str) -> None:
+        self.play_look(company, self.draw_hold_id(data, company))
+
+    def play_look(self, company: str, hold_id: str) -> None:
         answer = self.run(self.store.hold(company, hold_id, now_ms=self.now_ms))
         assert answer == self.oracle.hold(company, hold_id, self.now_ms)
 
@@ -240,9 +301,19 @@ class Script(RuleBasedStateMachine):
 
     @rule(data=st.data(), company=COMPANIES)
     def prune(self, data: st.DataObject, company: str) -> None:
-        before_ms = self.draw_instant(data, company) - data.draw(st.sampled_from([0, 0, DAY]))
+        """Prune, with an event on either side of where the cut will be, if it is where it should be."""
+        book, now_ms = self.oracle.read(company, self.now_ms)
+        latest_ms = now_ms - book.budget(now_ms).window_ms
+        before_ms = latest_ms - data.draw(st.sampled_from([0, 1, HOUR, DAY])) + data.draw(NUDGES)
+        cut_ms = min(before_ms, latest_ms) >> SHIFTS[-1] << SHIFTS[-1]
+        for event_id, at_ms in (("below", cut_ms - 1), ("at", cut_ms), ("above", cut_ms + HOUR)):
+            if data.draw(st.booleans()):
+                self.play_record(company, NewEvent(event_id, 10, at_ms))
         answer = self.run(self.store.prune(company, before_ms, now_ms=self.now_ms))
         assert answer == self.oracle.prune(company, before_ms, self.now_ms)
+        # The whole of what is left, and one millisecond more than there is.
+        self.compare_usage(company, self.now_ms, self.now_ms - answer.floor_at_ms)
+        self.compare_usage(company, self.now_ms, self.now_ms - answer.floor_at_ms + 1)
 
     @rule()
     def reopen(self) -> None:
