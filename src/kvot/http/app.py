@@ -5,6 +5,7 @@ anonymous makes us read a body, and every right is checked on the operation itse
 Nothing here decides: rights and rules are those of `operations`, words and numbers those of `wire` and `errors`.
 """
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter
@@ -73,7 +74,7 @@ class App:
         self._settings = settings
         self._style = settings.style
         self._limits = settings.limits
-        self._log = log or RequestLog()
+        self.log = log or RequestLog()
         self._table = Table(routes)
         self._pages = {"/livez": health.live, "/readyz": health.ready}
         self.health = health
@@ -85,14 +86,14 @@ class App:
         call = Call()
         try:
             reply = await self._reply(scope, receive, call)
-        except ClientGone:
+        except (ClientGone, CancelledError):  # cancelled: the server was told to stop at once
             return
         status, headers, body = reply
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
         await send({"type": "http.response.body", "body": body})
-        if status >= self._log.least_status:
-            self._log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
+        if status >= self.log.least_status:
+            self.log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
 
     async def _reply(self, scope: Scope, receive: Receive, call: Call) -> Reply:
         try:
@@ -106,7 +107,7 @@ class App:
         except ClientGone:
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
-            request_id = self._log.unforeseen(scope, call.operation, error)
+            request_id = self.log.unforeseen(scope, call.operation, error)
             return replies.of_unforeseen(request_id, call.format, self._style)
 
     async def _answer(self, scope: Scope, receive: Receive, call: Call) -> Reply:

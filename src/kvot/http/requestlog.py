@@ -11,9 +11,9 @@ from kvot.telemetry.logs import logger
 class RequestLog:
     """`least_status`: requests below it are not logged. 400 leaves out those that went well, 0 leaves out none."""
 
-    def __init__(self, least_status: int = 400) -> None:
+    def __init__(self, least_status: int = 400, log: Any = None) -> None:
         self.least_status = least_status
-        self._log = logger("kvot.http")
+        self.sink = log or logger("kvot.http")
 
     def request(
         self,
@@ -23,7 +23,7 @@ class RequestLog:
         status: int,
         duration_s: float,
     ) -> None:
-        self._log.info(
+        self.sink.info(
             "request",
             operation=operation.name if operation else None,
             method=scope["method"],
@@ -36,7 +36,7 @@ class RequestLog:
     def unforeseen(self, scope: Any, operation: Operation | None, error: Exception) -> str:
         """Log a fault of ours with its stack, but without its text, which may hold what the client sent."""
         request_id = secrets.token_hex(8)
-        self._log.error(
+        self.sink.error(
             "unforeseen error",
             request_id=request_id,
             operation=operation.name if operation else None,
