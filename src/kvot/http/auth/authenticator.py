@@ -55,7 +55,7 @@ class Authenticator:
         self._tokens = tokens
         self._clock = clock
         self._identities: OrderedDict[bytes, Identity] = OrderedDict()
-        self._hash_key = secrets.token_bytes(32)
+        self._hashing = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=32)
         self._peer_attempts = Attempts(secrets.token_bytes(32))
         self._key_attempts = Attempts(secrets.token_bytes(32))
 
@@ -80,8 +80,12 @@ class Authenticator:
 
     def _digest(self, authorization: bytes | None, api_key: bytes | None) -> bytes:
         """One value for each pair of headers; the length keeps what ends one from beginning the other."""
-        shown = b"%d %b%b" % (-1 if authorization is None else len(authorization), authorization or b"", api_key or b"")
-        return hashlib.blake2b(shown, key=self._hash_key, digest_size=32).digest()
+        hashing = self._hashing.copy()  # the key is absorbed already: half the cost of starting anew
+        if authorization is not None:
+            hashing.update(b"%d %b" % (len(authorization), authorization))
+        if api_key is not None:
+            hashing.update(b"k%b" % api_key)
+        return hashing.digest()
 
     def _still_holds(self, identity: Identity, peer: str | None) -> bool:
         return (
