@@ -3,8 +3,9 @@
 import asyncio
 import http.client
 import json
+import socket
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -42,12 +43,24 @@ class TableAuthenticator:
 
 
 class FailingStore(MemoryStore):
-    """A store with one company that it cannot answer for and one that trips over a fault of its own."""
+    """A store with three companies of its own: one it cannot answer for, one that trips over a fault, one that waits.
+
+    `waiting` is set once somebody asked for the last; the answer comes when the loop's `let_go` is.
+    """
 
     unavailable_company = "00000000-0000-0000-0000-00000000dead"
     broken_company = "00000000-0000-0000-0000-00000000beef"
+    slow_company = "00000000-0000-0000-0000-00000000510e"
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self.waiting = threading.Event()
+        self.let_go = asyncio.Event()
 
     async def usage(self, company_id: str, **when: Any) -> Any:
+        if company_id == self.slow_company:
+            self.waiting.set()
+            await self.let_go.wait()
         if company_id == self.unavailable_company:
             raise StoreUnavailable("The store is busy.", retry_after_ms=1_001)
         if company_id == self.broken_company:
@@ -55,11 +68,11 @@ class FailingStore(MemoryStore):
         return await super().usage(company_id, **when)
 
 
-def make_app(settings: HttpSettings = HttpSettings(), leap_ms: int = 0) -> App:
-    store = FailingStore(Rules())
+def make_app(settings: HttpSettings | None = None, leap_ms: int = 0, store: FailingStore | None = None) -> App:
+    store = store or FailingStore(Rules())
     ledger = Ledger(store, lambda: NOW_MS)
     services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
-    return App(services, TableAuthenticator(), Health(ledger, lambda: leap_ms), settings=settings)
+    return App(services, TableAuthenticator(), Health(ledger, lambda: leap_ms), settings=settings or HttpSettings())
 
 
 @dataclass(frozen=True)
@@ -85,8 +98,9 @@ class Answer:
 class Server:
     """A server in a thread of its own. `send` opens a connection per request."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, port: int = 0) -> None:
         self.app = app
+        self.port = port
         self.closed = 0
         self.stopper = Stopper()
         self.exit_code: int | None = None
@@ -101,7 +115,7 @@ class Server:
 
     def _serve(self) -> Coroutine[Any, Any, int]:
         return serve(
-            self.app, "127.0.0.1", 0, on_started=self._on_started, close=self._close, stopper=self.stopper
+            self.app, "127.0.0.1", self.port, on_started=self._on_started, close=self._close, stopper=self.stopper
         )
 
     async def _close(self) -> None:
@@ -117,13 +131,26 @@ class Server:
         assert self._started.wait(10)
         return self
 
-    def stop(self) -> int | None:
+    def start_and_fail(self) -> None:
+        self._thread.start()
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Run a function on the server's loop."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self.stopper.stop)
+        self._loop.call_soon_threadsafe(function)
+
+    def join(self) -> int | None:
         self._thread.join(10)
+        assert not self._thread.is_alive()
         return self.exit_code
 
-    def send(self, method: str, target: str, body: bytes | str | None = None, **headers: str) -> Answer:
+    def stop(self) -> int | None:
+        self.call(self.stopper.stop)
+        return self.join()
+
+    def send(
+        self, method: str, target: str, body: bytes | str | Iterator[bytes] | None = None, **headers: str
+    ) -> Answer:
         """Headers by name with underscores: `content_type="text/jsv"`."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
         try:
@@ -133,6 +160,16 @@ class Server:
             return Answer(reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read())
         finally:
             connection.close()
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout=10)
+
+    def send_raw(self, *pieces: bytes) -> bytes:
+        """All that comes back until the server closes, which the request should ask for."""
+        with self.connect() as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
 @pytest.fixture(scope="session")

@@ -97,9 +97,18 @@ class _Server(uvicorn.Server):
 
     def stop(self) -> None:
         """The first time finish what is in flight; the second time do not wait for it."""
-        self.force_exit = self.should_exit
+        if self.should_exit:
+            self._force()
         self._health.is_draining = True
         self.should_exit = True
+
+    def _force(self) -> None:
+        """Without this uvicorn would still wait for the connections of what it no longer waits for."""
+        self.force_exit = True
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,5 +1,6 @@
 """Logs: one event per line on standard error, as JSON unless a person is watching. Never a body, a header or a key."""
 
+import logging
 import sys
 from typing import Any, TextIO
 
@@ -7,17 +8,21 @@ import structlog
 
 
 def configure(stream: TextIO = sys.stderr) -> None:
-    """Set up logging for a process. Called once, by whoever starts it."""
+    """Set up logging for a process. Called once, by whoever starts it.
+
+    What libraries log through the standard library comes out in the same form, from warnings on.
+    """
     last: Any = structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer()
+    common: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            last,
-        ],
+        processors=[*common, last],
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
+    handler = logging.StreamHandler(stream)
+    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[remove_meta, last], foreign_pre_chain=common))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
 def logger(name: str) -> Any:

@@ -184,6 +184,8 @@ def _shown(value: object) -> str:
     """A bad value as an error repeats it. Nothing longer than the bound is ever made into text."""
     if isinstance(value, dict | list):
         return "{…}" if isinstance(value, dict) else "[…]"
+    if value is None:
+        return "null"
     return (value if isinstance(value, str) else str(value))[:SHOWN_MAX]
 
 

@@ -176,7 +176,7 @@ class _LenientReader:
         digits = self._text[self._at : self._at + 4]
         self._at += 4
         if len(digits) != 4 or not (digits.isascii() and digits.isalnum()):  # noqa: PLR2004
-            raise Malformed(f"A \\u escape at character {self._at} is not four hexadecimal digits.")
+            raise Malformed(f"The escape at character {self._at - 6} is not \\u and four hexadecimal digits.")
         return _character(digits)
 
 

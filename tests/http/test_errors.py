@@ -1,0 +1,59 @@
+"""The table from errors to replies."""
+
+import pytest
+
+from kvot.contract.status import ResponseError
+from kvot.core.errors import (
+    FieldError,
+    InvalidRequest,
+    KvotError,
+    NotAuthenticated,
+    StoreUnavailable,
+    TooManyRequests,
+)
+from kvot.http import errors, replies
+from kvot.wire.formats import JSON
+from kvot.wire.style import JsonCase, Style
+
+
+def classes(base):
+    return {base}.union(*map(classes, base.__subclasses__()))
+
+
+def test_every_error_has_a_row_of_its_own():
+    assert set(errors.STATUSES) == {each for each in classes(KvotError) if each.__module__ == "kvot.core.errors"}
+
+
+def test_only_our_own_faults_are_5xx():
+    ours = {each.__name__ for each, status in errors.STATUSES.items() if status >= 500}
+    assert ours == {"KvotError", "StoreUnavailable", "ProviderFailed"}
+
+
+@pytest.mark.parametrize(("ms", "seconds"), [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (60_000, 60)])
+def test_the_wait_is_rounded_up_to_seconds(ms, seconds):
+    assert errors.retry_after_s(TooManyRequests("m", retry_after_ms=ms)) == seconds
+    assert errors.retry_after_s(StoreUnavailable("m", retry_after_ms=ms)) == seconds
+
+
+def test_other_errors_do_not_ask_to_wait():
+    assert errors.retry_after_s(NotAuthenticated()) is None
+
+
+def test_every_field_error_comes_with_its_values():
+    error = InvalidRequest.of_fields([FieldError("A", "C", "m", {"From": "1"}), FieldError("B", "D", "n")])
+    status = errors.to_wire(error).response_status
+    assert (status.error_code, status.message) == ("C", "m")
+    assert status.errors == [
+        ResponseError(error_code="C", field_name="A", message="m", meta={"From": "1"}),
+        ResponseError(error_code="D", field_name="B", message="n"),
+    ]
+
+
+def test_a_message_is_never_a_script():
+    status = errors.to_wire(InvalidRequest("'<Script>x</script>' is an Invalid value")).response_status
+    assert status.message == "&#x27;&lt;Script&gt;x&lt;/script&gt;&#x27; is an Invalid value"
+
+
+def test_names_follow_the_case_of_the_host():
+    reply = replies.of_error(NotAuthenticated(), JSON, Style(JsonCase.PASCAL))
+    assert reply.body == b'{"ResponseStatus":{"ErrorCode":"Unauthorized","Message":"Not Authenticated","Errors":[]}}'

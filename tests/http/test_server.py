@@ -1,0 +1,129 @@
+"""Starting, stopping and what the exit code says of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from kvot.core.budget import Rules
+from tests.http.conftest import FailingStore, Server, make_app
+
+SLOW = FailingStore.slow_company
+USAGE = "/assistant/ai-chat/usage"
+
+
+@pytest.fixture
+def store():
+    return FailingStore(Rules())
+
+
+@pytest.fixture
+def own_server(store):
+    return Server(make_app(store=store)).start()
+
+
+def ask(connection, company):
+    connection.sendall(f"GET {USAGE} HTTP/1.1\r\nhost: h\r\nx-api-key: {company}\r\n\r\n".encode())
+
+
+def test_it_says_where_it_listens_and_ends_with_0(own_server, company):
+    assert own_server.port > 0
+    assert own_server.send("GET", USAGE, x_api_key=company).status == 200
+    assert own_server.stop() == 0
+    assert own_server.closed == 1
+
+
+def test_what_is_in_flight_is_finished(own_server, store):
+    with own_server.connect() as connection:
+        ask(connection, SLOW)
+        assert store.waiting.wait(10)
+        own_server.call(own_server.stopper.stop)
+        own_server.call(store.let_go.set)
+        reply = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert reply.startswith(b"HTTP/1.1 200 OK")
+    assert reply.endswith(b"}")
+    assert own_server.join() == 0
+    assert own_server.closed == 1
+
+
+def test_a_second_stop_waits_for_nobody(own_server, store):
+    with own_server.connect() as connection:
+        ask(connection, SLOW)
+        assert store.waiting.wait(10)
+        own_server.call(own_server.stopper.stop)
+        own_server.call(own_server.stopper.stop)
+        assert own_server.join() == 0
+    assert own_server.closed == 1
+
+
+def test_a_draining_server_takes_no_new_request(own_server, company):
+    own_server.app.health.is_draining = True
+    reply = own_server.send("GET", USAGE, x_api_key=company)
+    assert (reply.status, reply.headers["connection"], reply.headers["retry-after"]) == (503, "close", "1")
+    assert own_server.send("GET", "/livez").status == 200
+    assert own_server.send("GET", "/readyz").status == 503
+    own_server.stop()
+
+
+def test_a_store_that_gives_up_ends_the_server_with_1(own_server):
+    own_server.call(own_server.stopper.fail)
+    assert own_server.join() == 1
+    assert own_server.closed == 1
+
+
+def test_a_store_that_gave_up_before_the_start_ends_it_too():
+    server = Server(make_app())
+    server.stopper.fail()
+    server.start()
+    assert server.join() == 1
+
+
+def test_a_port_in_use_is_said_and_ends_with_1(server, capfd):
+    second = Server(make_app(), port=server.port)
+    second.start_and_fail()
+    assert second.join() == 1
+    assert second.closed == 1
+    logged = "".join(capfd.readouterr())
+    assert "cannot listen" in logged
+    assert str(server.port) in logged
+
+
+CHILD = """
+import asyncio, sys
+from kvot.http.server import serve
+from tests.http.conftest import make_app
+
+async def close():
+    print("closed", flush=True)
+
+async def main():
+    return await serve(make_app(), "127.0.0.1", 0, on_started=lambda url: print(url, flush=True), close=close)
+
+sys.exit(asyncio.run(main()))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_process_with_0(number):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE, env=environment) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline().startswith(b"http://127.0.0.1:")
+        child.send_signal(number)
+        assert child.wait(10) == 0
+        assert child.stdout.read() == b"closed\n"
+
+
+def test_logs_are_json_where_nobody_watches():
+    script = (
+        "import logging; from kvot.telemetry import logs; logs.configure();"
+        "logs.logger('room').info('said', count=1); logging.getLogger('uvicorn.error').warning('heard')"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
+    ours, theirs = map(json.loads, result.stderr.splitlines())
+    assert (ours["event"], ours["count"], ours["room"]) == ("said", 1, "room")
+    assert (theirs["event"], theirs["level"]) == ("heard", "warning")

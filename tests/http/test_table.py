@@ -1,0 +1,70 @@
+"""Which operation a path means."""
+
+import pytest
+
+from kvot.contract import ROUTES
+from kvot.contract.describe import Operation, Request, Route
+from kvot.core.errors import InvalidRequest, MethodNotAllowed
+from kvot.http.table import Table
+
+
+class Deep(Request):
+    a: str | None = None
+    b: str | None = None
+
+
+DEEP = Operation(Deep, None, (Route("GET", "/deep/{A}/of/{B}", ""),), api_verbs=frozenset({"GET"}))
+TABLE = Table((*ROUTES, DEEP))
+
+
+def find(path):
+    return TABLE.find(path, path.encode())
+
+
+def test_every_route_of_the_contract_is_found_and_leads_to_its_operation():
+    for operation in ROUTES:
+        for route in operation.routes:
+            match = find(route.path.replace("{Id}", "k"))
+            assert match is not None
+            assert match.endpoint.operation(route.verb) is operation
+
+
+def test_every_operation_is_found_under_api():
+    for operation in ROUTES:
+        match = find(f"/api/{operation.name}")
+        assert match is not None
+        verbs = operation.api_verbs or {"GET", "POST", "ANYTHING"}
+        assert all(match.endpoint.operation(verb) is operation for verb in verbs)
+
+
+@pytest.mark.parametrize(
+    ("path", "values", "format_"),
+    [
+        ("/deep/x/of/y", {"a": "x", "b": "y"}, None),
+        ("/DEEP/X/OF/Y/", {"a": "X", "b": "Y"}, None),
+        ("/deep/x%2Fz/of/%C3%A5%20b", {"a": "x/z", "b": "å b"}, None),
+        ("/deep/x.json/of/y.jsv", {"a": "x.json", "b": "y"}, "jsv"),
+        ("/deep/x/of/y.z", {"a": "x", "b": "y.z"}, None),
+    ],
+)
+def test_variables_take_one_segment_each(path, values, format_):
+    match = find(path)
+    assert match is not None
+    assert match.path_values == values
+    assert (match.endpoint.format and match.endpoint.format.key) == format_
+
+
+@pytest.mark.parametrize("path", ["/deep/x/of", "/deep/x/of/y/z", "/deep/x/or/y", "", "/", "//", "/deep//of/y/"])
+def test_other_paths_are_not_found(path):
+    found = find(path)
+    assert found is None or "" in found.path_values.values()
+
+
+def test_a_path_that_is_not_utf_8_is_refused():
+    with pytest.raises(InvalidRequest):
+        TABLE.find("/deep/x/of/?", b"/deep/x/of/%ff")
+
+
+def test_what_is_not_under_api_says_so():
+    with pytest.raises(MethodNotAllowed, match="The operation does not exist for this service"):
+        find("/api/deeper")

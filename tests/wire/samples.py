@@ -1,0 +1,85 @@
+"""Values of the contract for round trips, drawn at random."""
+
+from hypothesis import strategies as st
+
+from kvot.contract.describe import Instant
+from kvot.contract.keeping import AiChatUsageRefusal, ImportAiChatUsageResponse
+from kvot.contract.keys import ApiKeyInfo, ApiKeyQueryResponse
+from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
+from kvot.contract.usage import AiChatUsageReportResponse, AiChatUsageResponse
+
+LONGS = st.integers(-(2**63), 2**63 - 1)
+INTS = st.integers(-(2**31), 2**31 - 1)
+GUIDS = st.uuids().map(str)
+INSTANTS = st.integers(-62_135_596_800_000, 253_402_300_799_999).map(Instant)
+# No surrogates: they have no form in UTF-8.
+TEXTS = st.text(st.one_of(st.sampled_from(list('",:{}[]\\/\r\n\t <Åß')), st.characters(exclude_categories=["Cs"])))
+ERRORS = st.builds(
+    ResponseError,
+    error_code=TEXTS,
+    field_name=TEXTS,
+    message=TEXTS,
+    meta=st.none() | st.dictionaries(TEXTS, TEXTS, max_size=3),
+)
+STATUSES = st.builds(
+    ResponseStatus,
+    error_code=TEXTS,
+    message=TEXTS,
+    stack_trace=st.none(),
+    errors=st.lists(ERRORS, max_size=3),
+    meta=st.none() | st.dictionaries(TEXTS, TEXTS, max_size=3),
+)
+KEYS = st.builds(
+    ApiKeyInfo,
+    id=TEXTS,
+    company_id=st.none() | GUIDS,
+    name=st.none() | TEXTS,
+    roles=st.lists(TEXTS, max_size=3),
+    networks=st.lists(TEXTS, max_size=3),
+    created_at=INSTANTS,
+    expires_at=st.none() | INSTANTS,
+    revoked_at=st.none(),
+)
+REFUSALS = st.builds(AiChatUsageRefusal, position=INTS, id=st.none() | TEXTS, error_code=TEXTS, message=TEXTS)
+RESPONSES = st.one_of(
+    st.builds(
+        AiChatUsageResponse,
+        company_id=GUIDS,
+        tokens_used=LONGS,
+        token_limit=INTS,
+        tokens_remaining=LONGS,
+        is_within_budget=st.booleans(),
+        window_days=INTS,
+        response_status=st.none() | STATUSES,
+    ),
+    st.builds(
+        AiChatUsageReportResponse,
+        company_id=GUIDS,
+        at=INSTANTS,
+        tokens_used=LONGS,
+        tokens_held=LONGS,
+        token_limit=INTS,
+        tokens_remaining=LONGS,
+        is_within_budget=st.booleans(),
+        window_days=INTS,
+        response_status=st.none(),
+    ),
+    st.builds(ErrorResponse, response_status=STATUSES),
+    st.builds(ApiKeyQueryResponse, results=st.lists(KEYS, max_size=3), response_status=st.none()),
+    st.builds(
+        ImportAiChatUsageResponse,
+        accepted=INTS,
+        duplicate=INTS,
+        refused=INTS,
+        refusals=st.lists(REFUSALS, max_size=3),
+        response_status=st.none(),
+    ),
+)
+USAGE = AiChatUsageResponse(
+    company_id="2c9f6a3e-8d1b-4f5e-9c70-1a2b3c4d5e6f",
+    tokens_used=120,
+    token_limit=1000,
+    tokens_remaining=880,
+    is_within_budget=True,
+    window_days=30,
+)

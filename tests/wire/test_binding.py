@@ -1,0 +1,239 @@
+"""How a request comes together from path, query, form and body."""
+
+import pytest
+
+from kvot.contract import OPERATIONS
+from kvot.contract.describe import Instant, Unreadable
+from kvot.contract.keeping import AiChatUsageEvent
+from kvot.core.errors import InvalidRequest
+from kvot.wire.binding import FIELDS_MAX, Sent, bind_api, bind_route, read_fields
+from kvot.wire.formats import JSV
+
+OWN = "2c9f6a3e-8d1b-4f5e-9c70-1a2b3c4d5e6f"
+OTHER = "7d1f0c52-3a8e-4b6c-8f21-5e9a0b7c6d43"
+RECORD = OPERATIONS["recordaichatusage"]
+UPDATE = OPERATIONS["updateaichatbudget"]
+REPORT = OPERATIONS["getaichatusagereport"]
+IMPORT = OPERATIONS["importaichatusage"]
+CREATE_KEY = OPERATIONS["createapikey"]
+REVOKE = OPERATIONS["revokeapikey"]
+FORM = "application/x-www-form-urlencoded"
+
+
+def sent(query="", body=None, content_type="", **path):
+    return Sent(path, read_fields(query.encode()), body.encode() if body is not None else None, content_type)
+
+
+def bound(bind, operation, *args, **path):
+    request = bind(operation, sent(*args, **path))
+    return {name: value for name in request.__struct_fields__ if (value := getattr(request, name)) not in (None, 0)}
+
+
+@pytest.mark.parametrize(
+    ("query", "members"),
+    [
+        ("", {}),
+        (f"CompanyId={OWN}", {"company_id": OWN}),
+        (f"companyid={OWN.replace('-', '')}", {"company_id": OWN}),
+        (f"COMPANYID=%7B{OWN.upper()}%7D", {"company_id": OWN}),
+        ("CompanyId=", {}),
+        ("CompanyId", {}),
+        ("Unknown=1&format=json&jsconfig=edv", {}),
+        ("At=2001-01-01&WindowDays=007", {"at": Instant(978_307_200_000), "window_days": 7}),
+        ("at=/Date(978307200000)/", {"at": Instant(978_307_200_000)}),
+        ("at=2001-01-01T01:00:00+01:00", {"at": Instant(978_307_200_000)}),
+    ],
+)
+def test_a_query_fills_members_by_name(query, members):
+    assert bound(bind_route, REPORT, query) == members
+    assert bound(bind_api, REPORT, query) == members
+
+
+@pytest.mark.parametrize(
+    ("query", "roles"),
+    [("Roles=a,b", ["a", "b"]), ("roles=[a,b]", ["a", "b"]), ("Roles=a&roles=b", ["a", "b"]), ("Roles=%5B%5D", [])],
+)
+def test_a_list_comes_with_commas_brackets_or_repeated(query, roles):
+    assert bound(bind_api, CREATE_KEY, query)["roles"] == roles
+
+
+@pytest.mark.parametrize(
+    ("bind", "query", "body", "tokens"),
+    [
+        (bind_route, "TokensUsed=5", '{"tokensUsed":7}', 5),
+        (bind_api, "TokensUsed=5", '{"tokensUsed":7}', 7),
+        (bind_api, "TokensUsed=5", '{"tokensUsed":0}', 5),
+        (bind_api, "TokensUsed=5", "{}", 5),
+        (bind_api, "TokensUsed=5", "", 5),
+        (bind_route, "TokensUsed=5", "{}", 5),
+    ],
+)
+def test_query_over_body_on_a_route_and_body_over_query_under_api(bind, query, body, tokens):
+    assert bound(bind, RECORD, query, body, "application/json") == {"tokens_used": tokens}
+
+
+@pytest.mark.parametrize("bind", [bind_route, bind_api])
+def test_a_form_comes_on_top_of_the_query(bind):
+    assert bound(bind, RECORD, "TokensUsed=5", "tokensused=7", FORM) == {"tokens_used": 7}
+    assert bound(bind, RECORD, "TokensUsed=5", "tokensused=", FORM + "; charset=utf-8") == {"tokens_used": 5}
+
+
+def test_the_path_fills_a_member_and_the_query_overwrites_it():
+    assert bound(bind_route, REVOKE, id="k1") == {"id": "k1"}
+    assert bound(bind_route, REVOKE, "id=k2", id="k1") == {"id": "k2"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "tokens"),
+    [
+        ("application/json", '{"tokensUsed":7}', 7),
+        ("application/json; charset=utf-8", '{"TOKENSUSED":"7"}', 7),
+        ("text/json", '{"tokensUsed":"1,234"}', 1234),
+        ("", '{"tokensUsed":7}', 7),
+        ("text/jsv", "{TokensUsed:7}", 7),
+        ("application/jsv", '{"tokensused":7}', 7),
+        ("application/x-jsv", "{TokensUsed:007}", 7),
+        ("application/json", '{"tokensUsed":7,"tokensUsed":8}', 8),
+        ("application/json", "null", None),
+        ("image/png", '{"tokensUsed":7}', None),
+    ],
+)
+def test_a_route_reads_the_body_by_its_content_type(content_type, body, tokens):
+    assert bound(bind_route, RECORD, "", body, content_type).get("tokens_used") == tokens
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain;charset=UTF-8", "text/jsv", ""])
+def test_api_reads_json_whatever_the_content_type_says(content_type):
+    assert bound(bind_api, RECORD, "", '{"tokensUsed":7}', content_type) == {"tokens_used": 7}
+
+
+def test_api_reads_the_format_of_the_extension():
+    request = bind_api(RECORD, sent("", "{TokensUsed:7}"), JSV)
+    assert request.tokens_used == 7  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("value", ['"abc"', "1.5", "true", "{}", "[1]", "9223372036854775808", '""', "null", '"1,2"'])
+def test_a_bad_member_in_a_body_is_skipped(value):
+    assert bound(bind_route, RECORD, "", f'{{"tokensUsed":{value}}}', "application/json") == {}
+
+
+def fields_of(bind, operation, *args, **path):
+    with pytest.raises(InvalidRequest) as refused:
+        bind(operation, sent(*args, **path))
+    assert refused.value.code == "SerializationException"
+    return refused.value.message, [(each.field, each.code, each.message) for each in refused.value.fields]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [('{"companyId":"zzz"}', "application/json"), ("{CompanyId:zzz}", "text/jsv"), ("companyId=zzz", FORM)],
+)
+def test_a_bad_member_that_must_not_be_skipped_is_named(body, content_type):
+    assert fields_of(bind_route, RECORD, "", body, content_type) == (
+        "Unable to bind to request 'RecordAiChatUsage'",
+        [("CompanyId", "SerializationException", "'zzz' is an Invalid value for 'CompanyId'")],
+    )
+
+
+def test_every_bad_field_is_named_at_once():
+    message, faults = fields_of(bind_route, REPORT, "CompanyId=zzz&At=never&WindowDays=2147483648")
+    assert message == "Unable to bind to request 'GetAiChatUsageReport'"
+    assert [field for field, _, _ in faults] == ["CompanyId", "At", "WindowDays"]
+
+
+def test_two_companies_in_one_query_are_none():
+    _, faults = fields_of(bind_route, REPORT, f"CompanyId={OWN}&companyid={OTHER}")
+    assert faults[0][0] == "CompanyId"
+
+
+def test_a_bad_value_is_repeated_within_bounds():
+    _, faults = fields_of(bind_api, UPDATE, "", '{"tokenLimit":"%s"}' % ("9" * 100_000))
+    assert len(faults[0][2]) < 200
+    assert fields_of(bind_api, UPDATE, "", '{"tokenLimit":[[1]]}')[1][0][2].startswith("'[…]'")
+
+
+@pytest.mark.parametrize(
+    ("bind", "content_type", "body", "read_as", "reason"),
+    [
+        (bind_route, "application/json", "[]", "application/json", "Expected '{'."),
+        (bind_route, "application/json", "7", "application/json", "Expected '{'."),
+        (bind_route, "application/jsv", "{A:1", "text/jsv", "A '}' is missing at the end."),
+        (bind_api, "text/jsv", "{A", "application/json", "Expected ':' at the end."),
+    ],
+)
+def test_a_body_that_is_no_document_is_refused(bind, content_type, body, read_as, reason):
+    message = f"Could not deserialize '{read_as}' request using RecordAiChatUsage\nError: {reason}"
+    assert fields_of(bind, RECORD, "", body, content_type) == (message, [])
+
+
+def test_a_multipart_body_is_refused_rather_than_ignored():
+    assert fields_of(bind_api, RECORD, "", "--x", "multipart/form-data; boundary=x")[1] == []
+
+
+@pytest.mark.parametrize("query", [b"a=%ff", b"a=\xff", b"%ff=a"])
+def test_a_query_that_is_not_utf_8_is_refused(query):
+    with pytest.raises(InvalidRequest, match="not UTF-8"):
+        read_fields(query)
+
+
+def test_a_query_has_bounds():
+    assert len(read_fields(b"&".join(b"a%d=1" % n for n in range(FIELDS_MAX)))) == FIELDS_MAX
+    with pytest.raises(InvalidRequest, match="more than"):
+        read_fields(b"a=1&" * (FIELDS_MAX + 1))
+
+
+def events(*args):
+    request = bind_route(IMPORT, sent(*args))
+    return request.events  # type: ignore[attr-defined]
+
+
+FIRST = AiChatUsageEvent(id="e1", at=Instant(978_307_200_000), tokens=5)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", '[{"id":"e1","at":"2001-01-01","tokens":5}]'),
+        ("application/json", '{"events":[{"Id":"e1","At":"/Date(978307200000)/","Tokens":"5"}]}'),
+        ("text/jsonl", '{"id":"e1","at":"2001-01-01","tokens":5}\n\n'),
+        ("application/x-ndjson", '{"id":"e1","at":"2001-01-01","tokens":5}\r\n'),
+        ("text/jsv", "[{Id:e1,At:2001-01-01,Tokens:5}]"),
+        ("text/jsv", "{Events:[{Id:e1,At:2001-01-01,Tokens:5}]}"),
+    ],
+)
+def test_an_array_or_json_lines_fill_the_list(content_type, body):
+    assert events("", body, content_type) == [FIRST]
+
+
+def test_json_lines_are_believed_under_api_too():
+    request = bind_api(IMPORT, sent("", '{"id":"e1"}\n{"id":"e2"}', "text/jsonl"))
+    assert [each.id for each in request.events] == ["e1", "e2"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("item", "event"),
+    [
+        ('{"id":"e","at":"never"}', AiChatUsageEvent(id="e", at=Unreadable("never"))),  # type: ignore[arg-type]
+        ('{"companyId":"zzz"}', AiChatUsageEvent(company_id=Unreadable("zzz"))),  # type: ignore[arg-type]
+        ('{"tokens":1.5}', AiChatUsageEvent(tokens=Unreadable("1.5"))),  # type: ignore[arg-type]
+        ("7", AiChatUsageEvent(id=Unreadable("7"))),  # type: ignore[arg-type]
+        ("null", AiChatUsageEvent(id=Unreadable("null"))),  # type: ignore[arg-type]
+        ('{"at":""}', AiChatUsageEvent()),
+    ],
+)
+def test_a_bad_item_stands_for_itself_and_stops_no_other(item, event):
+    assert events("", f'[{{"id":"e1","at":"2001-01-01","tokens":5}},{item}]', "application/json") == [FIRST, event]
+
+
+def test_a_line_that_cannot_be_read_stops_no_other():
+    first, broken, last = events("", '{"id":"a"}\n{"id":\n{"id":"b"}', "text/jsonl")
+    assert (first.id, broken.id, last.id) == ("a", Unreadable('{"id":'), "b")
+
+
+def test_a_list_may_be_longer_than_a_document_may_be_wide():
+    assert len(events("", "[" + ",".join(['{"id":"e"}'] * 20_000) + "]", "application/json")) == 20_000
+
+
+def test_a_list_nests_no_deeper_than_a_document():
+    with pytest.raises(InvalidRequest, match="nests more than 64 levels"):
+        events("", "[" * 100 + "]" * 100, "application/json")

@@ -1,0 +1,63 @@
+"""Which format a reply has."""
+
+import pytest
+
+from kvot.core.errors import InvalidRequest
+from kvot.wire import negotiate
+from kvot.wire.negotiate import accepted, named
+
+
+@pytest.mark.parametrize(
+    ("accept", "key"),
+    [
+        (None, "json"),
+        ("", "json"),
+        ("*/*", "json"),
+        ("application/json", "json"),
+        ("text/json", "json"),
+        ("APPLICATION/JSON", "json"),
+        ("text/jsv", "jsv"),
+        ("application/jsv", "jsv"),
+        ("application/x-jsv", "jsv"),
+        ("Text/JSV; q=0.3", "jsv"),
+        ("application/json, text/jsv", "json"),
+        ("text/jsv, application/json", "jsv"),
+        ("text/jsv;q=0.5, application/json", "json"),
+        ("application/json;q=0.5,text/jsv;q=0.9", "jsv"),
+        ("application/json;q=0.5,text/jsv;q=0.900;level=1", "jsv"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "json"),
+        ("application/json;q=0, */*", "jsv"),
+        ("application/json;q=0, text/jsv;q=0", "json"),
+        ("*/*, text/jsv", "jsv"),
+        ("text/*", "json"),
+        ("text/*;q=0.5, text/jsv;q=0.4", "json"),
+        ("image/png", "json"),
+        ("text/jsonl", "json"),
+        ("application/json;charset=utf-8", "json"),
+        ("text/jsv;q=nonsense, application/json;q=0.1", "json"),
+        ("text/jsv;q=9", "json"),
+        (",,;;q=", "json"),
+    ],
+)
+def test_accept_decides(accept, key):
+    assert accepted(None if accept is None else accept.encode()).key == key
+
+
+def test_what_was_parsed_is_remembered_within_bounds():
+    for number in range(2_000):
+        accepted(b"text/jsv;n=%d" % number)
+    accepted(b"text/jsv;" + b"x" * 5_000)
+    assert len(negotiate._cached) <= 256
+    assert max(map(len, negotiate._cached)) <= 512
+
+
+@pytest.mark.parametrize(("key", "found"), [("json", "json"), ("JSON", "json"), ("jsv", "jsv")])
+def test_a_format_is_found_by_its_key(key, found):
+    assert named(key).key == found
+
+
+@pytest.mark.parametrize("key", ["zzz", "jsonl", "x" * 10_000, "application/json"])
+def test_an_unknown_format_is_the_callers_fault(key):
+    with pytest.raises(InvalidRequest, match=r"is not known\. Known are: json, jsv\.") as refused:
+        named(key)
+    assert len(refused.value.message) < 200
