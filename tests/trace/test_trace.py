@@ -95,12 +95,12 @@ class PlainSums:
         self._totals: dict[str, list[int]] = {}
         with path.open(newline="") as file:
             read = [
-                (hundred_ns(row["TIMESTAMP"]) // 10_000, row["company"], int(row["ContextTokens"]), int(row["GeneratedTokens"]))
+                (hundred_ns(row["TIMESTAMP"]) // 10_000, row["company"], row["ContextTokens"], row["GeneratedTokens"])
                 for row in csv.DictReader(file)
             ]
         for at_ms, company, asked, answered in sorted(read):
             totals = self._totals.setdefault(company, [0])
-            totals.append(totals[-1] + asked + answered)
+            totals.append(totals[-1] + int(asked) + int(answered))
             self._times.setdefault(company, []).append(at_ms)
 
     def used(self, company: str, at_ms: int) -> int:
@@ -111,7 +111,7 @@ class PlainSums:
 def instants(rows: list[Row]) -> list[tuple[str, int]]:
     """For events drawn by a seed: the moments at which they enter and leave the window, and those just before."""
     chance = random.Random(7)
-    edges = []
+    edges: list[tuple[str, int]] = []
     while len(edges) < INSTANTS:
         at_ms, company, _, _ = chance.choice(rows)
         edges += [(company, at_ms + delta) for delta in (0, -1, WINDOW_MS, WINDOW_MS - 1)]
@@ -133,7 +133,7 @@ def ask_command(capfd, database: Path, company: str, at_ms: int) -> int:
     words = ["usage", "--company", company, "--at", str(at_ms), "--window-days", "30", "--json"]
     capfd.readouterr()
     assert main([*words, "--database", str(database)]) == 0
-    return json.loads(capfd.readouterr().out)["tokensUsed"]
+    return int(json.loads(capfd.readouterr().out)["tokensUsed"])
 
 
 def import_and_compare(capfd, folder: Path, rows: list[Row], *, shuffled: bool) -> None:
