@@ -237,7 +237,7 @@ class Script(RuleBasedStateMachine):
         late_ms=st.sampled_from([-1, 0, 1, MINUTE, DAY]),
         ends=st.lists(st.sampled_from(["settle", "release", "look"]), min_size=1, max_size=3),
     )
-    def live(  # noqa: PLR0917 (a rule's arguments come by name)
+    def live(
         self, data: st.DataObject, company: str, asked: NewHold, steps: list[str], late_ms: int, ends: list[str]
     ) -> None:
         """A hold from its making to its end, near the instant at which it runs out: chance alone seldom gets there."""

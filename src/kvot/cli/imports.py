@@ -39,7 +39,7 @@ def import_(
     are added up. Times: ISO 8601 (UTC where no zone is named), epoch seconds or milliseconds, /Date(ms)/. One row is
     one line: a line break inside quotes is refused.
 
-    An id counts once per company. A row without an id gets one from the content of its file and its line, so to
+    An id counts once per company. A row without an id gets one from the content of its file and its place in it, so to
     import the same file again counts nothing twice: after an interruption run the same command again. A file that
     has grown is another file: give rows ids of their own if you import files that grow.
 

@@ -19,9 +19,7 @@ def serve(
     port: Annotated[int | None, Parameter(help="The port. 0: any that is free. Default: 8080.")] = None,
     demo: Annotated[
         bool,
-        Parameter(
-            negative="", show_default=False, help="Fill a demo company with generated history; make a key for it."
-        ),
+        Parameter(negative="", show_default=False, help="Fill a demo company with generated history, and make a key."),
     ] = False,
     options: Options = NO_OPTIONS,
 ) -> int:

@@ -50,7 +50,7 @@ class UsageFile:
                 raise UnreadableFile("The file is UTF-16: save it as UTF-8.")
             file.seek(0)
             for raw in self._raw_rows(file, start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]):
-                rows, refusals = to_rows(raw, self._ids_of_lines)
+                rows, refusals = to_rows(raw, self._ids_of)
                 yield FileBatch(rows, refusals, file.tell())
 
     def _raw_rows(self, file: BinaryIO, first_character: bytes) -> Iterator[RawRows]:
@@ -61,9 +61,9 @@ class UsageFile:
             return (read_lines(block, self._mapping) for block in blocks)
         return _read_table(blocks, self._mapping)
 
-    def _ids_of_lines(self, numbers: Sequence[int]) -> list[str]:
+    def _ids_of(self, places: Sequence[int]) -> list[str]:
         prefix = self._hash
-        return [f"{prefix}:{number}" for number in numbers]
+        return [f"{prefix}:{place}" for place in places]
 
     @cached_property
     def _hash(self) -> str:
