@@ -14,17 +14,19 @@ ANNOTATIONS = {
     "ValidateRequest": 'String Validator() default "";',
 }
 RUNTIME = "@java.lang.annotation.Retention(java.lang.annotation.RetentionPolicy.RUNTIME)"
+TYPES = {
+    **{name: f"{RUNTIME} public @interface {name} {{ {members} }}" for name, members in ANNOTATIONS.items()},
+    "IReturn": "public interface IReturn<T> { Object getResponseType(); }",
+    "IReturnVoid": "public interface IReturnVoid {}",
+    "ResponseStatus": "public class ResponseStatus {}",
+}
+GSON = f"package com.google.gson.annotations;\n{RUNTIME} public @interface SerializedName {{ String value(); }}"
 STUBS = {
+    "com/google/gson/annotations/SerializedName.java": GSON,
     **{
-        f"net/servicestack/client/{name}.java": f"package net.servicestack.client;\n{RUNTIME} public @interface {name} {{ {members} }}"
-        for name, members in ANNOTATIONS.items()
+        f"net/servicestack/client/{name}.java": f"package net.servicestack.client;\n{text}"
+        for name, text in TYPES.items()
     },
-    "net/servicestack/client/IReturn.java": "package net.servicestack.client;\n"
-    "public interface IReturn<T> { Object getResponseType(); }",
-    "net/servicestack/client/IReturnVoid.java": "package net.servicestack.client;\npublic interface IReturnVoid {}",
-    "net/servicestack/client/ResponseStatus.java": "package net.servicestack.client;\npublic class ResponseStatus {}",
-    "com/google/gson/annotations/SerializedName.java": "package com.google.gson.annotations;\n"
-    f"{RUNTIME} public @interface SerializedName {{ String value(); }}",
 }
 CALLER = """
 import java.util.*;
