@@ -6,7 +6,8 @@ from typing import Final
 
 from kvot.metadata import header
 from kvot.metadata.header import HeaderStyle
-from kvot.metadata.languages import csharp, fsharp, java, js, mjs, python, typescript, typescript_d, vbnet
+from kvot.metadata.languages import csharp, fsharp, java, js, kotlin, mjs, python, typescript, typescript_d
+from kvot.metadata.languages import vbnet
 from kvot.metadata.model import Model
 from kvot.metadata.options import Options
 
@@ -31,6 +32,7 @@ LANGUAGES: Final[dict[str, Language]] = {
     "mjs": Language("JavaScript", mjs.source, header.BLOCK, mjs.OPTIONS, "text/javascript"),
     "typescript": Language("TypeScript", typescript.source, header.BLOCK, typescript.OPTIONS),
     "java": Language("Java", java.source, header.BLOCK, java.OPTIONS),
+    "kotlin": Language("Kotlin", kotlin.source, header.NESTING_BLOCK, kotlin.OPTIONS),
     "python": Language("Python", python.source, header.PYTHON, python.OPTIONS),
     "vbnet": Language("VB.NET", vbnet.source, header.VBNET, vbnet.OPTIONS),
     "fsharp": Language("F#", fsharp.source, header.FSHARP, fsharp.OPTIONS),
