@@ -6,7 +6,7 @@ from typing import Final
 
 from kvot.metadata import header
 from kvot.metadata.header import HeaderStyle
-from kvot.metadata.languages import csharp, fsharp, java, js, kotlin, mjs, python, swift, typescript, typescript_d
+from kvot.metadata.languages import csharp, dart, fsharp, java, js, kotlin, mjs, python, swift, typescript, typescript_d
 from kvot.metadata.languages import vbnet
 from kvot.metadata.model import Model
 from kvot.metadata.options import Options
@@ -31,6 +31,7 @@ LANGUAGES: Final[dict[str, Language]] = {
     "csharp": Language("C#", csharp.source, header.BLOCK, csharp.OPTIONS),
     "mjs": Language("JavaScript", mjs.source, header.BLOCK, mjs.OPTIONS, "text/javascript"),
     "typescript": Language("TypeScript", typescript.source, header.BLOCK, typescript.OPTIONS),
+    "dart": Language("Dart", dart.source, header.NESTING_BLOCK, dart.OPTIONS),
     "java": Language("Java", java.source, header.BLOCK, java.OPTIONS),
     "kotlin": Language("Kotlin", kotlin.source, header.NESTING_BLOCK, kotlin.OPTIONS),
     "python": Language("Python", python.source, header.PYTHON, python.OPTIONS),
