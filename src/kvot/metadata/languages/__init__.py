@@ -6,8 +6,21 @@ from typing import Final
 
 from kvot.metadata import header
 from kvot.metadata.header import HeaderStyle
-from kvot.metadata.languages import csharp, dart, fsharp, java, js, kotlin, mjs, python, swift, typescript, typescript_d
-from kvot.metadata.languages import vbnet
+from kvot.metadata.languages import (
+    csharp,
+    dart,
+    fsharp,
+    java,
+    js,
+    kotlin,
+    mjs,
+    php,
+    python,
+    swift,
+    typescript,
+    typescript_d,
+    vbnet,
+)
 from kvot.metadata.model import Model
 from kvot.metadata.options import Options
 
@@ -35,6 +48,7 @@ LANGUAGES: Final[dict[str, Language]] = {
     "java": Language("Java", java.source, header.BLOCK, java.OPTIONS),
     "kotlin": Language("Kotlin", kotlin.source, header.NESTING_BLOCK, kotlin.OPTIONS),
     "python": Language("Python", python.source, header.PYTHON, python.OPTIONS),
+    "php": Language("PHP", php.source, header.PHP, php.OPTIONS),
     "swift": Language("Swift", swift.source, header.SWIFT, swift.OPTIONS),
     "vbnet": Language("VB.NET", vbnet.source, header.VBNET, vbnet.OPTIONS),
     "fsharp": Language("F#", fsharp.source, header.FSHARP, fsharp.OPTIONS),
