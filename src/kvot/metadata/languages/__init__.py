@@ -10,6 +10,7 @@ from kvot.metadata.languages import (
     csharp,
     dart,
     fsharp,
+    go,
     java,
     js,
     kotlin,
@@ -52,6 +53,7 @@ LANGUAGES: Final[dict[str, Language]] = {
     "swift": Language("Swift", swift.source, header.SWIFT, swift.OPTIONS),
     "vbnet": Language("VB.NET", vbnet.source, header.VBNET, vbnet.OPTIONS),
     "fsharp": Language("F#", fsharp.source, header.FSHARP, fsharp.OPTIONS),
+    "go": Language("Go", go.source, header.BLOCK, go.OPTIONS),
     "js": Language("CommonJS", js.source, header.BLOCK, js.OPTIONS, "text/javascript"),
     "typescript.d": Language("TypeScript declarations", typescript_d.source, header.BLOCK, typescript_d.OPTIONS),
 }
