@@ -68,7 +68,7 @@ _REPLY = _struct(
     {
         **_EVERYTHING,
         **{f"maybe_{name}": hint | None for name, hint in _EVERYTHING.items()},
-        **{f"t{position}": hint for position, hint in enumerate(_TYPES.values())},
+        **{f"of_{name.lower()}": hint for name, hint in _TYPES.items()},
         "taken": _TAKEN,
         "response_status": ResponseStatus,
     },

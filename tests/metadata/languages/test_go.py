@@ -86,7 +86,7 @@ def run(folder, dtos, use):
 
 
 def formatted(folder, text):
-    """gofmt -e says all that is wrong; what it writes is what was there. In the header an empty option ends in a blank."""
+    """gofmt -e says all that is wrong, and writes what was there. In the header an empty option ends in a blank."""
     bare = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
     (folder / "formatted.go").write_text(bare, encoding="utf-8")
     assert tools.run(tools.program("gofmt"), "-e", "formatted.go", cwd=folder) == bare
