@@ -17,6 +17,7 @@ from kvot.metadata.languages import (
     mjs,
     php,
     python,
+    ruby,
     rust,
     swift,
     typescript,
@@ -56,6 +57,7 @@ LANGUAGES: Final[dict[str, Language]] = {
     "fsharp": Language("F#", fsharp.source, header.FSHARP, fsharp.OPTIONS),
     "go": Language("Go", go.source, header.BLOCK, go.OPTIONS),
     "rust": Language("Rust", rust.source, header.NESTING_BLOCK, rust.OPTIONS),
+    "ruby": Language("Ruby", ruby.source, header.RUBY, ruby.OPTIONS),
     "js": Language("CommonJS", js.source, header.BLOCK, js.OPTIONS, "text/javascript"),
     "typescript.d": Language("TypeScript declarations", typescript_d.source, header.BLOCK, typescript_d.OPTIONS),
 }
