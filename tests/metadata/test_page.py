@@ -12,7 +12,7 @@ import pytest
 from kvot.contract import OPERATIONS, ROUTES
 from kvot.metadata.languages import PAGE_KEYS
 from kvot.metadata.model import model_of
-from kvot.metadata.page import index_page, operation_page, style_source
+from kvot.metadata.page import index_page, operation_page, style_source, unknown_operation_page
 from kvot.metadata.samples import SAMPLE_FORMATS
 from tests.metadata.visible import visible_text
 
@@ -93,6 +93,13 @@ def test_an_unknown_language_is_said_and_cannot_write_into_the_page():
     assert "<script" not in html
     assert "49" not in visible_text(html)
     assert "alert(" in visible_text(html)
+
+
+def test_an_unknown_operation_is_said_and_cannot_write_into_the_page():
+    html = unknown_operation_page(HOSTILE + "x" * 100_000, MODEL)
+    assert "Could not find operation: <script>" in visible_text(html)
+    assert "<script" not in html
+    assert len(html) < 10_000
 
 
 def test_a_host_name_cannot_write_into_the_page():

@@ -20,8 +20,8 @@ from kvot.metadata.parameters import parameter_tables
 from kvot.metadata.samples import SAMPLE_FORMATS, sample_of
 from kvot.metadata.types import page_source
 
-_LANG_MAX: Final = 64
-"""Characters of an unknown language that the page says back."""
+_ECHO_MAX: Final = 64
+"""Characters of an unknown language or operation that a page says back: longer than any that exists."""
 
 
 def index_page(model: Model, operations: tuple[Operation, ...] = ROUTES) -> str:
@@ -63,11 +63,20 @@ def operation_page(operation: Operation, key: str, model: Model, host_name: str,
             lang=lang,
             label=LANGUAGES[lang].label if lang in LANGUAGES else "",
             source=None if source is None else source.rstrip("\n"),
-            message=f"There is no language '{lang[:_LANG_MAX]}'. There are: {', '.join(PAGE_KEYS)}.",
+            message=f"There is no language '{lang[:_ECHO_MAX]}'. There are: {', '.join(PAGE_KEYS)}.",
             tables=() if lang else parameter_tables(operation, model, form.has_json_names),
             format=form,
             sample=sample_of(operation, form, model, host_name),
         )
+    )
+
+
+def unknown_operation_page(name: str, model: Model) -> str:
+    """What a page's address answers that names no operation of ours."""
+    return (
+        _environment()
+        .get_template("unknown.html")
+        .render(title=model.host.service_name, style=_style(), name=name[:_ECHO_MAX])
     )
 
 
