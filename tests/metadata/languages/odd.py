@@ -3,6 +3,7 @@ end the comment or string it stands in, lists, maps and nested types, members th
 """
 
 import keyword
+from types import GenericAlias
 from typing import Annotated
 
 from kvot.contract.describe import DateTime, Guid, Int, Long, Member, Operation, Request, Response, Route
@@ -46,7 +47,6 @@ def _python_name(name):
 
 
 _TYPES = {name: _struct(name, Response, {"text": str | None, "own": str}) for name in TAKEN_TYPES}
-_DATE, _LIST = _TYPES["Date"], _TYPES["List"]
 _EVERYTHING = {
     "text": str,
     "guid": Guid,
@@ -58,8 +58,8 @@ _EVERYTHING = {
     "texts": list[str],
     "times": list[DateTime],
     "map": dict[str, str],
-    "nested": _DATE,
-    "nesteds": list[_LIST],
+    "nested": _TYPES["Date"],
+    "nesteds": GenericAlias(list, _TYPES["List"]),
 }
 _TAKEN = _struct("TakenMembers", Response, {_python_name(name): str | None for name in TAKEN_MEMBERS})
 _REPLY = _struct(
