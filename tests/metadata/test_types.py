@@ -2,9 +2,10 @@
 
 import pytest
 
+from kvot.contract import OPERATIONS
 from kvot.metadata.languages import LANGUAGES
 from kvot.metadata.model import model_of
-from kvot.metadata.types import types_source
+from kvot.metadata.types import page_source, types_source
 from tests.metadata.golden import BASE_URL, NOW
 
 MODEL = model_of()
@@ -112,3 +113,11 @@ def test_options_change_the_classes():
     assert "companyId?: string" in served("typescript", ("MakePropertiesOptional", "1"))
     assert "tokensUsed?: number" in served("typescript", ("MakePropertiesOptional", "1"))
     assert "expiresAt?: string" in served("typescript", ("TreatTypesAsStrings", "DateTime"))
+
+
+def test_the_page_of_a_language_that_opens_in_its_header_opens_all_the_same():
+    opening = "<?php namespace dtos;\n"
+    assert (page_source("php", MODEL, OPERATIONS["getaichatusage"]) or "").startswith(opening + "\nuse ")
+    assert served("php").startswith(opening + "/* Options:\n")
+    assert served("php").count("<?php") == 1
+    assert served("php", ("WithoutOptions", "")).startswith(opening + "\nuse ")

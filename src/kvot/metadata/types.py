@@ -1,6 +1,7 @@
 """Generated classes in their two forms: with header, routes and return types for `/types/{lang}`, bare for the page."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from kvot.contract.describe import Operation
@@ -26,4 +27,6 @@ def types_source(key: str, model: Model, query: Iterable[tuple[str, str]], base_
 def page_source(key: str, model: Model, operation: Operation) -> str | None:
     """The classes that the operation page shows, or None for a language that does not exist."""
     language = LANGUAGES.get(key.lower())
-    return None if language is None else language.source(model.page_of(operation), defaults_of(language.options))
+    if language is None:
+        return None
+    return language.source(model.page_of(operation), replace(defaults_of(language.options), has_header=False))
