@@ -384,7 +384,14 @@ def test_a_body_of_a_verb_that_has_none_means_nothing(server, company):
 def test_a_store_that_cannot_answer_is_a_503_that_says_when(server):
     reply = server.send("GET", USAGE, x_api_key=BUSY)
     assert (reply.status, reply.headers["retry-after"]) == (503, "2")
-    assert reply.error == ("StoreUnavailable", "The store is busy.")
+    assert reply.error[0] == "StoreUnavailable"
+
+
+def test_why_a_store_cannot_answer_is_logged_and_not_told(server):
+    server.lines.clear()
+    reply = server.send("GET", USAGE, x_api_key=BUSY)
+    assert b"busy" not in reply.body
+    assert server.lines.next() == ("store unavailable", {"operation": "GetAiChatUsage", "reason": "The store is busy."})
 
 
 def test_a_fault_of_ours_says_nothing_of_itself(server):

@@ -32,6 +32,8 @@ from kvot.wire.style import Style
 Scope = Any
 Send = Callable[[Any], Awaitable[None]]
 
+_UNAVAILABLE = "The ledger cannot answer now. If this was a write, repeat it with the same id: it counts once."
+
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Verbs whose body, if a client sends one, means nothing."""
 
@@ -102,6 +104,10 @@ class App:
             if self.health.is_draining:
                 return self._draining()
             return await self._answer(scope, receive, call)
+        except StoreUnavailable as error:  # why is for whoever runs the store, and may name its file
+            self.log.unavailable(call.operation, error)
+            told = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
+            return replies.of_error(told, call.format, self._style)
         except KvotError as error:
             return replies.of_error(error, call.format, self._style)
         except ClientGone:

@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from kvot.contract.describe import Operation
+from kvot.core.errors import StoreUnavailable
 from kvot.core.principal import Principal
 from kvot.telemetry.logs import logger
 
@@ -32,6 +33,10 @@ class RequestLog:
             status=status,
             duration_ms=round(duration_s * 1000, 3),
         )
+
+    def unavailable(self, operation: Operation | None, error: StoreUnavailable) -> None:
+        """Why the store could not answer: its file, and what to do, which no client is told."""
+        self.sink.error("store unavailable", operation=operation.name if operation else None, reason=error.message)
 
     def unforeseen(self, scope: Any, operation: Operation | None, error: Exception) -> str:
         """Log a fault of ours with its stack, but without its text, which may hold what the client sent."""
