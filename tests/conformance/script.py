@@ -312,8 +312,8 @@ class Script(RuleBasedStateMachine):
         answer = self.run(self.store.prune(company, before_ms, now_ms=self.now_ms))
         assert answer == self.oracle.prune(company, before_ms, self.now_ms)
         # The whole of what is left, and one millisecond more than there is.
-        self.compare_usage(company, self.now_ms, self.now_ms - answer.floor_at_ms)
-        self.compare_usage(company, self.now_ms, self.now_ms - answer.floor_at_ms + 1)
+        self.compare_usage(company, now_ms, now_ms - answer.floor_at_ms)
+        self.compare_usage(company, now_ms, now_ms - answer.floor_at_ms + 1)
 
     @rule()
     def reopen(self) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.checks import LAYERS, Check
-from tests.conformance.faults import FAULTS, DurableMemory, Fault, engine_of
+from tests.conformance.faults.base import DurableMemory, engine_of
+from tests.conformance.faults.table import FAULTS, Fault
 from tests.conformance.scene import Engine, Scene
 from tests.conformance.script import play_script
 
