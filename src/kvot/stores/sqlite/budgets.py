@@ -14,7 +14,9 @@ _HISTORY = """SELECT effective_at, token_limit, window_days, actor, reason FROM 
     WHERE company_no = ? ORDER BY seq"""
 
 
-def set_budget(tx: Tx, company_id: str, budget: Budget, actor: str, reason: str | None, now_ms: int) -> CompanyBudget:
+def set_budget(
+    tx: Tx, company_id: str, budget: Budget, now_ms: int, *, actor: str, reason: str | None
+) -> CompanyBudget:
     company = begin(tx, company_id, now_ms)
     company_before = company.budget(tx.rules)
     save(tx, company)
