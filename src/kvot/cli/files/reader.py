@@ -39,7 +39,7 @@ class UsageFile:
 
     def __init__(self, path: Path, mapping: Mapping[str, str]) -> None:
         self.path = path
-        self._mapping = mapping
+        self.mapping = mapping
         self.bytes = path.stat().st_size
 
     def batches(self) -> Iterator[FileBatch]:
@@ -55,11 +55,11 @@ class UsageFile:
 
     def _raw_rows(self, file: BinaryIO, first_character: bytes) -> Iterator[RawRows]:
         if first_character == b"[":
-            return read_array(file, self._mapping)
+            return read_array(file, self.mapping)
         blocks = read_blocks(file)
         if first_character == b"{":
-            return (read_lines(block, self._mapping) for block in blocks)
-        return _read_table(blocks, self._mapping)
+            return (read_lines(block, self.mapping) for block in blocks)
+        return _read_table(blocks, self.mapping)
 
     def _ids_of(self, places: Sequence[int]) -> list[str]:
         prefix = self._hash
