@@ -12,7 +12,7 @@ from typing import Self, TypeVar, TypeVarTuple
 
 import apsw
 
-from kvot.core.budget import Budget, Rules
+from kvot.core.budget import Budget, PartialBudget, Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
 from kvot.core.model import (
@@ -170,7 +170,7 @@ class SqliteStore:
     # -- budgets -------------------------------------------------------------------------------------------------
 
     async def set_budget(
-        self, company_id: str, budget: Budget, *, actor: str, reason: str | None, now_ms: int
+        self, company_id: str, budget: Budget | PartialBudget, *, actor: str, reason: str | None, now_ms: int
     ) -> CompanyBudget:
         operation = partial(budgets.set_budget, actor=actor, reason=reason)
         return await self._write(operation, company_id, budget, now_ms)
