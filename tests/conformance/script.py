@@ -7,6 +7,7 @@ sidecar ends, the floor or retention lies, each one millisecond to either side. 
 import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ BEYOND = "BeyondRetention"
 COMPANIES = st.sampled_from([COMPANY, OTHER])
 EVENTS = st.sampled_from([f"e{number}" for number in range(10)])
 HOLDS = st.sampled_from([f"h{number}" for number in range(6)])
-CORRECTIONS = st.sampled_from([f"c{number}" for number in range(6)])
+CORRECTIONS = st.sampled_from([f"c{number}" for number in range(16)])
 TOKENS = st.one_of(st.integers(0, 5), st.integers(0, 120))
 TTLS = st.sampled_from([1, 2, 256, 1000, MINUTE, HOUR])
 NUDGES = st.sampled_from([-1, 0, 0, 1])
@@ -116,7 +117,7 @@ class Script(RuleBasedStateMachine):
         ahead = [edge_ms for edge_ms in self.edges(company) if edge_ms > self.now_ms]
         self.now_ms = data.draw(st.sampled_from(ahead[:12])) + data.draw(NUDGES)
 
-    @rule(step_ms=st.sampled_from([1, MINUTE, DAY, 3 * DAY]))
+    @rule(step_ms=st.sampled_from([1, 2, MINUTE, DAY]))
     def go_back(self, step_ms: int) -> None:
         self.now_ms -= step_ms
 
@@ -127,10 +128,13 @@ class Script(RuleBasedStateMachine):
         tokens = max(1, data.draw(TOKENS))
         return NewEvent(data.draw(EVENTS), tokens, at_ms, data.draw(SOURCES), data.draw(DETAILS))
 
-    @rule(data=st.data(), company=COMPANIES)
-    def record(self, data: st.DataObject, company: str) -> None:
+    @rule(data=st.data(), company=COMPANIES, retries=st.integers(0, 2))
+    def record(self, data: st.DataObject, company: str, retries: int) -> None:
         event = self.draw_event(data, company)
         self.send(lambda: self.play_record(company, event))
+        for _ in range(retries):
+            self.now_ms = self.oracle.read(company, self.now_ms)[1] + 1
+            self.play_record(company, event)
 
     def play_record(self, company: str, event: NewEvent) -> None:
         answer = self.run(self.store.record(company, event, now_ms=self.now_ms))
@@ -142,17 +146,19 @@ class Script(RuleBasedStateMachine):
         answer = self.run(self.store.record_many(batch, now_ms=self.now_ms))
         assert answer == [self.oracle.record(company, event, self.now_ms).status for company, event in batch]
 
-    @rule(data=st.data(), company=COMPANIES, correction_id=CORRECTIONS, reason=st.sampled_from([None, "r"]))
-    def correct(self, data: st.DataObject, company: str, correction_id: str, reason: str | None) -> None:
+    @rule(data=st.data(), company=COMPANIES, reason=st.sampled_from([None, "r"]), times=st.integers(1, 3))
+    def correct(self, data: st.DataObject, company: str, reason: str | None, times: int) -> None:
+        """Correct one event up to three times, to the last token that it and its corrections hold and one beyond."""
         book, now_ms = self.oracle.read(company, self.now_ms)
         target_ids = sorted({fact.id for fact in book.all_facts(now_ms)})
         if not target_ids:
             self.play_record(company, NewEvent("e0", 10))
         target_id = data.draw(st.sampled_from(target_ids or ["e0"]))
-        worth = book.worth(target_id)
-        tokens = data.draw(st.sampled_from([-worth - 1, -worth, -(worth // 2), 1, 40]))
-        correction = Correction(correction_id, target_id, tokens, "operator", reason)
-        self.send(lambda: self.play_correct(company, correction))
+        for _ in range(times):
+            worth = self.oracle.read(company, self.now_ms)[0].worth(target_id)
+            tokens = data.draw(st.sampled_from([-worth - 1, -worth, -(worth // 2), 1, 40]))
+            correction = Correction(data.draw(CORRECTIONS), target_id, tokens, "operator", reason)
+            self.send(partial(self.play_correct, company, correction))
 
     def play_correct(self, company: str, correction: Correction) -> None:
         answer = self.run(self.store.correct(company, correction, now_ms=self.now_ms))
@@ -371,5 +377,6 @@ def play_script(engine: Engine, *, lives: int, steps: int = 30, shrinks: bool = 
         derandomize=seeded,
         suppress_health_check=list(HealthCheck),
         print_blob=shrinks,
+        report_multiple_bugs=False,
     )
     run_state_machine_as_test(type("Script", (Script,), {"engine": engine}), settings=how)

@@ -54,7 +54,8 @@ SCRIPTED = [fault for fault in FAULTS if fault.in_script]
 
 @pytest.mark.parametrize("fault", SCRIPTED, ids=names(SCRIPTED))
 def test_the_script_of_random_lives_finds_it_too(fault: Fault):
-    with pytest.raises(AssertionError):
+    # A wrong answer, or an engine that stumbles over what its own fault has taken away.
+    with pytest.raises((AssertionError, LookupError)):
         play_script(engine_of(fault.engine), lives=300, shrinks=False, seeded=True)
 
 

@@ -11,7 +11,8 @@ class ReplayCountsTwice(Company):
     def record(self, event: NewEvent) -> Status:
         status = super().record(event)
         if status is Status.REPLAYED:
-            self.events[f"{event.event_id} again"] = self.events[event.event_id]
+            again = self.events[event.event_id]._replace(event_id=f"{event.event_id} again")
+            self.events[again.event_id] = again
         return status
 
 

@@ -71,7 +71,8 @@ class PruneForgetsIds(Company):
     def prune(self, before_ms: int) -> Pruned:
         pruned = super().prune(before_ms)
         self.sent.clear()
-        self.events = {f"pruned {number}": event for number, event in enumerate(self.events.values())}
+        renamed = [event._replace(event_id=f"{event.event_id}, pruned") for event in self.events.values()]
+        self.events = {event.event_id: event for event in renamed}
         return pruned
 
 
