@@ -2,7 +2,7 @@
 # PYTHON=python3.12 chooses the interpreter, ARGS="…" is handed to the command that a target runs.
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types imports pytest deep bench format lock upgrade setup-run setup-dev clean
+.PHONY: help serve test lint types imports pytest deep bench format lock upgrade setup-run setup-dev setup-tools clean
 
 PY := .venv/bin/python
 CODE := src tests $(wildcard benches)
@@ -25,10 +25,10 @@ types: setup-dev ## mypy --strict
 imports: setup-dev ## import-linter: who may import whom
 	.venv/bin/lint-imports --no-logo
 
-pytest: setup-dev ## the tests alone (ARGS="tests/core -k window")
+pytest: setup-dev setup-tools ## the tests alone (ARGS="tests/core -k window")
 	$(PY) -m pytest $(ARGS)
 
-deep: setup-dev ## the tests with those that take minutes, and many more examples per property
+deep: setup-dev setup-tools ## the tests with those that take minutes, and many more examples per property
 	$(PY) -m pytest -m '' --hypothesis-profile=deep $(ARGS)
 
 bench: setup-dev ## measure; prints ratios (ARGS="usage" picks one)
@@ -49,6 +49,9 @@ setup-run:
 
 setup-dev:
 	@scripts/setup dev
+
+setup-tools:
+	@scripts/install-language-tools
 
 clean: ## remove .venv, caches and build results; databases and secrets stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

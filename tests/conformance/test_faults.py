@@ -52,11 +52,15 @@ async def test_every_planted_fault_is_caught(fault: Fault, tmp_path: Path):
 SCRIPTED = [fault for fault in FAULTS if fault.in_script]
 
 
+LIVES_MAX = 3_000
+"""Most faults end within a hundred; one that needs an id to come again after a restart takes over 300."""
+
+
 @pytest.mark.parametrize("fault", SCRIPTED, ids=names(SCRIPTED))
 def test_the_script_of_random_lives_finds_it_too(fault: Fault):
     # A wrong answer, or an engine that stumbles over what its own fault has taken away.
     with pytest.raises((AssertionError, LookupError)):
-        play_script(engine_of(fault.engine), lives=300, shrinks=False, seeded=True)
+        play_script(engine_of(fault.engine), lives=LIVES_MAX, shrinks=False, seeded=True)
 
 
 def test_the_page_lists_the_faults_and_what_catches_them():
