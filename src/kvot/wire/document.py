@@ -16,6 +16,25 @@ class Malformed(ValueError):
     """A body that is not a document of its format. The text says what is wrong, for people."""
 
 
+class Element(dict[str, Any]):
+    """Elements in an element, where a format has nothing else: members of an object, entries of a map or items of a
+    list, as the type that is filled will have it. `items_in_order` has every one, also those of one name."""
+
+    def __init__(self, children: list[tuple[str, Any]]) -> None:
+        super().__init__(children)
+        self.items_in_order = [child for _, child in children]
+
+
+class _EmptyElement(str):
+    """Text of its own, so that it can be told from text that somebody wrote."""
+
+    __slots__ = ()
+
+
+EMPTY_ELEMENT = _EmptyElement()
+"""An element with nothing in it: empty text, or an empty list or map where the type has one."""
+
+
 class TooDeep(Malformed):
     def __init__(self) -> None:
         super().__init__(f"It nests more than {DEPTH_MAX} levels.")

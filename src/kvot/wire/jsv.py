@@ -10,43 +10,35 @@ Every value is text until it is bound: JSV does not tell a number from a string.
 """
 
 import re
-from collections.abc import Callable
 from functools import cache
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from kvot.contract.describe import MemberType, members_of
 from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, check_bounds, text_of
+from kvot.wire.plan import Part, Plan, Writer
+from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
 from kvot.wire.style import Style
 
 _MUST_QUOTE = re.compile(r'[",:{}\[\]\r\n]|^\s|\s\Z')
 
 
-def write(response: msgspec.Struct, style: Style) -> bytes:
-    return _write_struct(response).encode()
-
-
-def _write_struct(value: msgspec.Struct) -> str:
-    written = [
-        f"{name}:{write_member(member)}"
-        for name, get, write_member in _plan(type(value))
-        if (member := get(value)) is not None
-    ]
-    return "{" + ",".join(written) + "}"
-
-
-Writer = Callable[[Any], str]
+def write(reply: Reply, style: Style) -> bytes:
+    if isinstance(reply, list):
+        return f"[{','.join([_write_any(each) for each in reply])}]".encode()
+    return _plan(type(reply)).write(reply).encode()
 
 
 @cache
-def _plan(struct: type[msgspec.Struct]) -> list[tuple[str, Callable[[Any], Any], Writer]]:
-    return [(member.wire_name, attrgetter(member.name), _writer(member)) for member in members_of(struct)]
+def _plan(struct: type[msgspec.Struct]) -> Plan:
+    parts = [Part(member, f"{member.wire_name}:", writer_of(member), "", None) for member in members_of(struct)]
+    return Plan("{", parts, ",", "}")
 
 
-def _writer(member: MemberType) -> Writer:
+def writer_of(member: MemberType) -> Writer:
+    """How the value of a member is written, also in the cells of CSV."""
     write_one = _WRITERS.get(member.clr, _write_any)
     if member.is_list:
         return lambda items: "[" + ",".join(map(write_one, items)) + "]"
@@ -59,9 +51,14 @@ def write_string(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+def write_text(text: str) -> str:
+    """A text that stands alone and so needs no quotes."""
+    return text
+
+
 def _write_any(value: Any) -> str:
     if isinstance(value, msgspec.Struct):
-        return _write_struct(value)
+        return _plan(type(value)).write(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{write_string(key)}:{_write_any(each)}" for key, each in value.items()) + "}"
     return write_string(str(value))
