@@ -1,7 +1,12 @@
-"""API keys as the ledger's store keeps them: never the key itself, only a keyed hash of its secret."""
+"""API keys as the ledger's store keeps them: never the key itself, only a keyed hash of its secret.
+
+A key made here reads `kvot_<id>_<secret>`; the id is found in the store and may be logged, the secret is 256 random
+bits. A key taken over from elsewhere is all secret: its id is a keyed hash of it and tells nothing.
+"""
 
 import hashlib
 import hmac
+import re
 from typing import NamedTuple, Protocol
 
 from kvot.core.principal import Principal
@@ -27,6 +32,46 @@ class ApiKey(NamedTuple):
     @property
     def principal(self) -> Principal:
         return Principal(self.company_id, None, self.roles, self.key_id)
+
+
+KEY_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+KEY_ID_LENGTH = 12
+KEY_SECRET_LENGTH = 43
+"""62 ** 43 is just over 2 ** 256; 62 ** 12 ids are enough never to meet one twice."""
+
+TAKEN_OVER_LENGTH_MIN = 16
+TAKEN_OVER_LENGTH_MAX = 255
+"""A key from elsewhere: a GUID has 32 or 36 characters; under 16 a key could be guessed."""
+
+API_KEY_PEPPER = "api key pepper"
+"""The purpose of the key under which secrets of API keys are hashed."""
+
+_TAKEN_OVER_ID = "id of an api key taken over"
+_MADE_HERE = re.compile(rf"kvot_([0-9A-Za-z]{{{KEY_ID_LENGTH}}})_([0-9A-Za-z]{{{KEY_SECRET_LENGTH}}})")
+
+
+class Presented(NamedTuple):
+    """A key as somebody shows it, taken apart: where to look it up, and what must match."""
+
+    key_id: str
+    secret: str
+
+
+def format_key(key_id: str, secret: str) -> str:
+    return f"kvot_{key_id}_{secret}"
+
+
+def parse_key(pepper: bytes, text: str) -> Presented:
+    """Take any key apart: one made here by its form, any other by its hash. `text` may be anything."""
+    if made_here := _MADE_HERE.fullmatch(text):
+        return Presented(made_here[1], made_here[2])
+    digest = hmac.digest(derive_key(pepper, _TAKEN_OVER_ID), text.encode(), hashlib.sha256)
+    return Presented(f"i{digest.hex()[:24]}", text)
+
+
+def derive_key(secret: bytes, purpose: str) -> bytes:
+    """The key for one purpose: 32 bytes. Knowing one tells nothing of the secret or of another."""
+    return hmac.digest(secret, b"kvot 1 " + purpose.encode(), hashlib.sha256)
 
 
 def hash_secret(pepper: bytes, secret: str) -> bytes:

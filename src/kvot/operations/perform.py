@@ -6,11 +6,14 @@ HTTP, the command line and tools all come through `perform`, so none of them can
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from kvot.contract.budget import GetAiChatBudget, UpdateAiChatBudget
 from kvot.contract.describe import Operation, Request, Response
+from kvot.contract.keeping import ImportAiChatUsage, PruneAiChatLedger, VerifyAiChatLedger
+from kvot.contract.keys import ApiKeyQuery, CreateApiKey, RevokeApiKey
 from kvot.contract.usage import CorrectAiChatUsage, GetAiChatUsage, GetAiChatUsageReport, RecordAiChatUsage
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.principal import Principal
-from kvot.operations import usage
+from kvot.operations import budget, imports, keeping, keys, usage
 from kvot.operations.services import Caller, Services
 from kvot.operations.validation import violations
 
@@ -21,6 +24,14 @@ HANDLERS: dict[type[Request], Handler] = {
     RecordAiChatUsage: usage.record_usage,
     GetAiChatUsageReport: usage.report_usage,
     CorrectAiChatUsage: usage.correct_usage,
+    GetAiChatBudget: budget.get_budget,
+    UpdateAiChatBudget: budget.update_budget,
+    ImportAiChatUsage: imports.import_usage,
+    VerifyAiChatLedger: keeping.verify_ledger,
+    PruneAiChatLedger: keeping.prune_ledger,
+    CreateApiKey: keys.create_key,
+    ApiKeyQuery: keys.query_keys,
+    RevokeApiKey: keys.revoke_key,
 }
 
 

@@ -1,4 +1,4 @@
-"""The rules that the contract states for members, checked. Codes and texts are FluentValidation's, as clients know them."""
+"""The rules that the contract states for members, checked. Codes and texts are those that clients know."""
 
 import re
 from functools import cache

@@ -1,0 +1,98 @@
+"""How much slower is `kvot import` than putting the same rows into one bare table, and what does an event weigh?
+
+Sketch: the bare insert is some 300,000 rows/s here. Ours parses and checks each row (about 1.5 µs), finds duplicates,
+and writes event, point and rollup: two to three times the work, of which parsing overlaps with SQLite on a second core.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+
+from benches.report import Ratio, in_turn, ratio_of
+
+ROWS = 1_000_000
+COMPANIES = 50
+BATCH = 10_000
+DAYS_MS = 45 * 86_400_000
+
+
+def measure() -> Iterator[Ratio]:
+    """`kvot import` of 1,000,000 rows, whole process, against bare apsw inserts in the same batches"""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write_rows(folder / "rows.csv")
+        peaks: list[int] = []
+        ours, bare = in_turn(3, lambda: _import_s(folder, peaks), lambda: _bare_s(folder))
+        rows_per_s, bare_per_s = ROWS / min(ours), ROWS / min(bare)
+        yield Ratio(
+            "rows/s, kvot import / bare apsw",
+            ratio_of(bare, ours),
+            "≥ 0.4",
+            f"{rows_per_s:,.0f} rows/s with start, parsing and checks",
+            f"{bare_per_s:,.0f} rows/s from memory",
+        )
+        size = (folder / "ledger.db").stat().st_size
+        yield Ratio("bytes of database per event / 140", size / ROWS / 140, "≤ 1", f"{size / ROWS:.1f} bytes", "140")
+        peak_mb = max(peaks) / 1024
+        yield Ratio("peak RSS of the import / 90 MB", peak_mb / 90, "< 1", f"{peak_mb:.0f} MB", "90 MB")
+
+
+def _write_rows(path: Path) -> None:
+    """Random ids, 50 companies in turn, 45 days up to a minute ago, input and output tokens."""
+    start_ms = int(time.time() * 1000) - DAYS_MS - 60_000
+    companies = [str(uuid.uuid4()) for _ in range(COMPANIES)]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "at", "company_id", "input_tokens", "output_tokens"])
+        for row in range(ROWS):
+            at_ms = start_ms + row * DAYS_MS // ROWS
+            writer.writerow([uuid.uuid4(), at_ms, companies[row % COMPANIES], 300 + row % 5_000, 20 + row % 700])
+
+
+def _import_s(folder: Path, peaks: list[int]) -> float:
+    for file in folder.glob("ledger.db*"):
+        file.unlink()
+    command = [sys.executable, "-m", "kvot.cli", "import", str(folder / "rows.csv"), "--json"]
+    command += ["--database", f"sqlite:///{folder / 'ledger.db'}"]
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    elapsed = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit("kvot import failed")
+    peaks.append(usage.ru_maxrss)
+    return elapsed
+
+
+def _bare_s(folder: Path) -> float:
+    """The same rows in memory, typed, then timed: batches of 10,000 into one table keyed as events are."""
+    for old in folder.glob("bare.db*"):
+        old.unlink()
+    with (folder / "rows.csv").open(newline="") as file:
+        lines = csv.reader(file)
+        next(lines)
+        rows = [
+            (company, uuid.UUID(id).bytes, int(at), int(i) + int(o), int(i), int(o)) for id, at, company, i, o in lines
+        ]
+    database = apsw.Connection(str(folder / "bare.db"))
+    database.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+    database.execute(
+        "CREATE TABLE event (company TEXT, id BLOB, at INTEGER, tokens INTEGER, input INTEGER, output INTEGER,"
+        " PRIMARY KEY (company, id)) STRICT, WITHOUT ROWID"
+    )
+    start = time.perf_counter()
+    for first in range(0, ROWS, BATCH):
+        with database:
+            database.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", rows[first : first + BATCH])
+    elapsed = time.perf_counter() - start
+    database.close()
+    return elapsed

@@ -1,0 +1,20 @@
+"""The command line: parse, call, print. Every command is a request of the contract, put to a target.
+
+Exit codes: 0 done, 1 failed or refused, 2 not understood. Never a stack trace for what was foreseen.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from kvot import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. `kvot` on the command line."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:  # asked by scripts, and not worth loading anything for
+        print(__version__)
+        return 0
+    from kvot.cli.app import run
+
+    return run(arguments)

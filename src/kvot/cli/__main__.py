@@ -1,0 +1,7 @@
+"""`python -m kvot.cli` is `kvot`."""
+
+import sys
+
+from kvot.cli import main
+
+sys.exit(main())

@@ -1,0 +1,227 @@
+"""The questions of `kvot doctor`, one function each."""
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kvot.core.errors import KvotError, StoreUnavailable
+from kvot.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from kvot.client.sync import Client
+
+FREE_BYTES_WARN = 1 << 30
+FREE_BYTES_FAIL = 64 << 20
+"""A gigabyte holds some seven million events; with less than the write-ahead log can need, writes are about to fail."""
+
+_BUILT_S = 1_767_225_600
+"""2026-01-01: no clock that is right says anything earlier."""
+
+_NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "afs"}
+)
+_TOKEN_SETTINGS = ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url")
+_OK_STATUS = 200
+
+
+class Grade(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The answer to one question. `advice`: what to do next, where something is to be done."""
+
+    name: str
+    grade: Grade
+    detail: str
+    advice: str = ""
+
+    def as_document(self) -> dict[str, Any]:
+        return {"name": self.name, "grade": self.grade.value, "detail": self.detail, "advice": self.advice or None}
+
+
+def sqlite_version() -> Finding:
+    import apsw
+
+    from kvot.stores.sqlite.connection import check_version
+
+    version = apsw.sqlite_lib_version()
+    try:
+        check_version(version)
+    except StoreUnavailable as error:
+        return Finding("sqlite", Grade.FAIL, version, error.message)
+    return Finding("sqlite", Grade.OK, version)
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Is it there, may we use it, is its schema current? Opening it takes the lock, so a running server is seen."""
+    path = settings.database_path
+    if path is None:
+        yield Finding("database", Grade.WARN, "a server", "This command looks at embedded databases; ask the server.")
+        return
+    if not path.exists():
+        yield Finding("database", Grade.WARN, f"{path} does not exist", "The first start makes it: kvot serve.")
+        return
+    state = path.stat()
+    yield Finding("database", Grade.OK, f"{path}, {state.st_size:,} bytes, owned by {_owner(state.st_uid)}")
+    yield _opened(settings)
+
+
+def _opened(settings: Settings) -> Finding:
+    import asyncio
+
+    from kvot.bootstrap import rules_of
+    from kvot.stores import open_store
+
+    async def look() -> int:
+        store = open_store(settings.database, rules_of(settings))
+        try:
+            await store.ready()
+            return len(await store.companies())
+        finally:
+            await store.close()
+
+    try:
+        companies = asyncio.run(look())
+    except StoreUnavailable as error:
+        return Finding("lock, schema", Grade.FAIL, error.message)
+    return Finding("lock, schema", Grade.OK, f"free, current, {companies:,} companies")
+
+
+def _owner(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def secret(settings: Settings) -> Finding:
+    if settings.secret is not None:
+        return Finding("secret", Grade.OK, "given by KVOT_SECRET or the settings file")
+    path = settings.secret_path
+    if path is None:
+        return Finding("secret", Grade.FAIL, "none", "Set KVOT_SECRET or KVOT_SECRET_FILE.")
+    if not path.exists():
+        database = settings.database_path
+        if database is not None and database.exists():
+            advice = "Put the file back. If it is lost, set KVOT_SECRET; API keys made so far then stop working."
+            return Finding("secret", Grade.FAIL, f"{path} does not exist, but its database does", advice)
+        return Finding("secret", Grade.WARN, f"{path} does not exist", "The first start makes it. Keep a copy apart.")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Finding("secret", Grade.FAIL, f"{path} has mode {mode:04o}", f"chmod 600 {path}; others can read it.")
+    return Finding("secret", Grade.OK, f"{path}, mode {mode:04o}")
+
+
+def folder(settings: Settings) -> Iterator[Finding]:
+    """The disk that the database is on."""
+    path = settings.database_path
+    if path is None:
+        return
+    parent = path.resolve().parent
+    if not parent.is_dir():
+        yield Finding("folder", Grade.FAIL, f"{parent} does not exist", f"mkdir -p {parent}")
+        return
+    if not os.access(parent, os.W_OK):
+        yield Finding("folder", Grade.FAIL, f"{parent} is not writable", "Let the user that runs Kvot write there.")
+    yield _free_space(parent)
+    yield _file_system(parent)
+
+
+def _free_space(parent: Path) -> Finding:
+    free_bytes = shutil.disk_usage(parent).free
+    detail = f"{free_bytes / (1 << 30):,.1f} GiB free in {parent}"
+    if free_bytes < FREE_BYTES_FAIL:
+        return Finding("disk", Grade.FAIL, detail, "Make room now: writes are about to be refused.")
+    if free_bytes < FREE_BYTES_WARN:
+        return Finding("disk", Grade.WARN, detail, "Make room, or prune: kvot prune.")
+    return Finding("disk", Grade.OK, detail)
+
+
+def _file_system(parent: Path) -> Finding:
+    kind = file_system_of(parent, Path("/proc/self/mounts"))
+    if kind is None:
+        return Finding("file system", Grade.WARN, "unknown", "Make sure that it is a local disk, not a network's.")
+    if kind in _NETWORK_FILE_SYSTEMS:
+        advice = "Move the database to a local disk: locks on a network's do not hold."
+        return Finding("file system", Grade.FAIL, f"{kind}, over the network", advice)
+    return Finding("file system", Grade.OK, kind)
+
+
+def file_system_of(folder: Path, mounts: Path) -> str | None:
+    """The kind of file system that a folder is on, from the kernel's table of mounts."""
+    try:
+        lines = mounts.read_text().splitlines()
+    except OSError:
+        return None
+    mounted = [(point, kind) for _, point, kind, *_ in map(str.split, lines) if _contains(point, folder)]
+    return max(mounted, key=lambda each: len(each[0]))[1] if mounted else None
+
+
+def _contains(mount: str, folder: Path) -> bool:
+    point = Path(mount.replace("\\040", " "))
+    return point == folder or point in folder.parents
+
+
+def clock(now_s: float | None = None) -> Finding:
+    now_s = time.time() if now_s is None else now_s
+    detail = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now_s))
+    if now_s < _BUILT_S:
+        return Finding("clock", Grade.FAIL, detail, "Set the clock: it is years behind.")
+    return Finding("clock", Grade.OK, detail)
+
+
+def tokens(settings: Settings) -> Finding:
+    """Can bearer tokens be verified, and are they pinned down? A JWKS is not fetched: the server does that."""
+    source = next((name for name in _TOKEN_SETTINGS if getattr(settings, name) is not None), None)
+    if source is None:
+        return Finding("tokens", Grade.OK, "no bearer tokens are accepted, only API keys")
+    try:
+        _try_tokens(settings)
+    except SettingsError as error:
+        return Finding("tokens", Grade.FAIL, str(error))
+    loose = [name for name in ("jwt_issuer", "jwt_audience") if getattr(settings, name) is None]
+    if loose:
+        advice = f"Set {' and '.join(f'KVOT_{name.upper()}' for name in loose)}, or tokens for others are taken too."
+        return Finding("tokens", Grade.WARN, f"verified by KVOT_{source.upper()}", advice)
+    return Finding("tokens", Grade.OK, f"verified by KVOT_{source.upper()}, issuer and audience stated")
+
+
+def _try_tokens(settings: Settings) -> None:
+    from kvot.http.auth import make_authenticator
+
+    nobody: Any = None  # no key is looked up: only the settings are tried
+    make_authenticator(settings, nobody, b"", lambda: 0)
+
+
+def server(client: "Client") -> Iterator[Finding]:
+    from kvot.contract.usage import GetAiChatUsage
+
+    try:
+        status, body = client.get("/readyz")
+    except StoreUnavailable as error:
+        yield Finding("server", Grade.FAIL, error.message, "Is it running, and is the address right?")
+        return
+    is_ready = status == _OK_STATUS
+    yield Finding(
+        "server", Grade.OK if is_ready else Grade.FAIL, "ready" if is_ready else body.decode(errors="replace")
+    )
+    try:
+        client.call(GetAiChatUsage())
+    except KvotError as error:
+        is_known = error.code == "Forbidden"  # a key without a company is a key all the same
+        advice = "" if is_known else "Give an API key: --api-key or KVOT_API_KEY."
+        yield Finding("key", Grade.OK if is_known else Grade.FAIL, error.message, advice)
+    else:
+        yield Finding("key", Grade.OK, "accepted")

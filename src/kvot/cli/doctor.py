@@ -1,0 +1,81 @@
+"""`kvot doctor`: what is wrong, or will be, and what to do next. Looks only.
+
+A check asks one question and gives one finding. It must not fail itself: what it cannot find out is a finding too.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kvot.cli import checks, show
+from kvot.cli.checks import Finding, Grade
+from kvot.cli.options import NO_OPTIONS, Options
+from kvot.settings import Settings
+
+_COLOURS: dict[Grade, Callable[[str], str]] = {Grade.OK: show.good, Grade.WARN: show.doubtful, Grade.FAIL: show.bad}
+
+
+def doctor(*, options: Options = NO_OPTIONS) -> int:
+    """Look for what is wrong, or will be, and say what to do: SQLite, database, secret, disk, clock, tokens, settings.
+
+    With --url: is that server reachable and ready, and is the key accepted? Nothing is changed, but that a database
+    of an earlier version is brought up to date, as every command does that opens it. Exits with 1 if anything
+    is wrong; a warning alone is no failure.
+
+    For example:
+
+    ```
+    kvot doctor --database /var/lib/kvot/kvot.db
+    kvot doctor --url http://127.0.0.1:8080
+    ```
+    """
+    settings = options.settings()
+    is_remote = settings.url is not None and options.database is None
+    findings = list(_remote(settings) if is_remote else _local(settings))
+    if options.json:
+        show.document({"findings": [each.as_document() for each in findings], "settings": in_effect(settings)})
+    else:
+        _print(findings, settings)
+    return 1 if any(each.grade is Grade.FAIL for each in findings) else 0
+
+
+def _local(settings: Settings) -> Iterator[Finding]:
+    yield checks.sqlite_version()
+    yield from checks.database(settings)
+    yield checks.secret(settings)
+    yield from checks.folder(settings)
+    yield checks.clock()
+    yield checks.tokens(settings)
+
+
+def _remote(settings: Settings) -> Iterator[Finding]:
+    from kvot.cli.target import Remote
+
+    assert settings.url is not None
+    remote = Remote(settings.url, settings.api_key)
+    try:
+        yield from checks.server(remote.client)
+    finally:
+        remote.close()
+
+
+def in_effect(settings: Settings) -> dict[str, Any]:
+    """Every setting as it is in effect; of a secret only whether there is one."""
+    shown: dict[str, Any] = {}
+    for name, field in Settings.__dataclass_fields__.items():
+        value = getattr(settings, name)
+        if value is not None and not field.repr and name != "database":
+            value = "***"
+        shown[name] = value if value is None or isinstance(value, int) else str(value)
+    if not str(shown["database"]).startswith("sqlite:"):  # the address of a database server may hold a password
+        shown["database"] = "***"
+    return shown
+
+
+def _print(findings: list[Finding], settings: Settings) -> None:
+    width = max(len(each.name) for each in findings)
+    for each in findings:
+        print(f"{_COLOURS[each.grade](f'{each.grade.value:<4}')}  {each.name:<{width}}  {each.detail}")
+        if each.advice:
+            print(f"      {'':<{width}}  → {each.advice}")
+    print()
+    show.lines((name, "-" if value is None else str(value)) for name, value in in_effect(settings).items())

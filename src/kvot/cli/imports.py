@@ -1,0 +1,121 @@
+"""`kvot import`: files of usage into the ledger, bad lines reported and good ones counted."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from kvot.cli import show
+from kvot.cli.files.fields import NotMapped, parse_map
+from kvot.cli.files.reader import UnreadableFile, UsageFile
+from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.progress import Progress
+from kvot.cli.summary import Summary
+from kvot.cli.target import Target
+from kvot.core.errors import KvotError
+from kvot.operations.imports import Tally
+
+FILES_HELP = "CSV with a header (comma, semicolon or tab), JSON Lines, or a JSON array. UTF-8."
+
+
+def import_(
+    files: Annotated[list[Path], Parameter(name="FILES", help=FILES_HELP)],
+    /,
+    *,
+    company: Annotated[str | None, Parameter(help="Whose usage it is, where a row does not say.")] = None,
+    map: Annotated[
+        list[str] | None, Parameter(negative="", help="field=column. Several times, for columns of other names.")
+    ] = None,
+    refused: Annotated[Path | None, Parameter(help="Write every refused line to this CSV file.")] = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Import usage that happened elsewhere or earlier. Bad lines are reported by number and never stop good ones.
+
+    Fields: id, at, tokens, company, input, output, cached, reasoning, model, provider, user, feature. Columns of
+    usual names are found by themselves (timestamp, prompt_tokens, CompanyId, …). Without tokens, input and output
+    are added up. Times: ISO 8601 (UTC where no zone is named), epoch seconds or milliseconds, /Date(ms)/. One row is
+    one line: a line break inside quotes is refused.
+
+    An id counts once per company. A row without an id gets one from the content of its file and its line, so to
+    import the same file again counts nothing twice: after an interruption run the same command again. A file that
+    has grown is another file: give rows ids of their own if you import files that grow.
+
+    --json prints one line for each refused row as it is met, and a summary as the last line. Exits with 1 if any row
+    was refused.
+
+    For example:
+
+    ```
+    kvot import usage.csv --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
+    kvot import trace.csv --map at=TIMESTAMP --map input=ContextTokens --map output=GeneratedTokens
+    kvot import 2026-*.jsonl --refused refused.csv
+    ```
+    """
+    try:
+        mapping = parse_map(map or [])
+    except NotMapped as error:
+        raise UsageError(str(error)) from None
+    company_id = company_guid(company)
+    usage_files = [UsageFile(path, mapping) for path in files]
+    with ExitStack() as stack:
+        target = stack.enter_context(options.target(make=True))
+        summary = stack.enter_context(Summary(refused, as_json=options.json))
+        stop = stack.enter_context(_stop_when_asked())
+        for file in usage_files:
+            if stop.is_asked:
+                break
+            _import_file(target, file, company_id, summary, stop)
+        summary.is_interrupted = stop.is_asked
+        summary.print()
+        return summary.exit_code
+
+
+class _Stop:
+    """Whether Ctrl-C was pressed. The second time does not wait for the batch."""
+
+    is_asked = False
+
+    def ask(self, *_: Any) -> None:
+        if self.is_asked:
+            raise KeyboardInterrupt
+        self.is_asked = True
+        show.note("\nStopping after this batch…")
+
+
+@contextmanager
+def _stop_when_asked() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = signal.signal(signal.SIGINT, stop.ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _import_file(target: Target, file: UsageFile, company_id: str | None, summary: Summary, stop: _Stop) -> None:
+    summary.begin(file.path)
+    with Progress(file.path.name, file.bytes) as progress:
+
+        def on_tally(tally: Tally) -> None:
+            summary.add(tally)
+            progress.advance(tally.accepted + tally.duplicate + len(tally.refusals))
+
+        importer = target.importer(company_id, on_tally)
+        try:
+            for batch in file.batches():
+                if batch.refusals:
+                    on_tally(Tally(refusals=batch.refusals))
+                importer.take(batch.rows)
+                progress.reach(batch.end_byte)
+                if stop.is_asked:
+                    break
+            importer.finish()
+        except (UnreadableFile, NotMapped) as error:
+            raise UsageError(f"{file.path}: {error}") from None
+        except KvotError:
+            summary.is_interrupted = True
+            summary.print()
+            raise

@@ -1,0 +1,111 @@
+"""`kvot verify` and `kvot prune`."""
+
+import sys
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kvot.cli import show
+from kvot.cli.moments import parse_moment
+from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.target import Local, Target
+from kvot.contract.describe import Instant
+from kvot.contract.keeping import (
+    PruneAiChatLedger,
+    PruneAiChatLedgerResponse,
+    VerifyAiChatLedger,
+    VerifyAiChatLedgerResponse,
+)
+from kvot.core.window import MS_PER_DAY
+
+OneCompany = Annotated[str | None, Parameter(help="One company's GUID. Default: all that you may ask for.")]
+
+
+def verify(*, company: OneCompany = None, options: Options = NO_OPTIONS) -> int:
+    """Prove the ledger: recompute every number that is kept from the events, and compare.
+
+    Exits with 1 if any differs; that company then admits nothing until it verifies without a difference.
+
+    For example:
+
+    ```
+    kvot verify
+    kvot verify --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --json
+    ```
+    """
+    with options.target() as target:
+        reply: VerifyAiChatLedgerResponse = target.call(VerifyAiChatLedger(company_id=company_guid(company)))
+    if options.json:
+        show.document(reply)
+    else:
+        _print_proof(reply)
+    return 1 if reply.differences else 0
+
+
+def _print_proof(reply: VerifyAiChatLedgerResponse) -> None:
+    show.lines(
+        [
+            ("companies", show.number(reply.companies)),
+            ("events", show.number(reply.events)),
+            ("tokens", show.number(reply.tokens)),
+            ("differences", show.bad(str(len(reply.differences))) if reply.differences else show.good("none")),
+        ]
+    )
+    if reply.differences:
+        rows = [(each.company_id, each.where, _shown(each.kept), _shown(each.recomputed)) for each in reply.differences]
+        print()
+        show.table(("company", "where", "kept", "recomputed"), rows, right=(2, 3))
+
+
+def _shown(value: int | None) -> str:
+    return "missing" if value is None else show.number(value)
+
+
+def prune(
+    *,
+    company: OneCompany = None,
+    before: Annotated[
+        str | None, Parameter(help="Forget what is older, UTC. Default, and latest possible: the retention.")
+    ] = None,
+    yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask.")] = False,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Forget events that are older than the retention. Usage within it keeps its answers; older instants cannot be
+    asked for any more, and ids of forgotten events are forgotten with them.
+
+    For example:
+
+    ```
+    kvot prune
+    kvot prune --before 2025-01-01 --yes
+    ```
+    """
+    company_id, instant = company_guid(company), parse_moment("--before", before)
+    with options.target() as target:
+        if not yes and not _agreed(target, company_id, instant):
+            return 1
+        reply: PruneAiChatLedgerResponse = target.call(PruneAiChatLedger(company_id=company_id, before=instant))
+    if options.json:
+        show.document(reply)
+    else:
+        show.lines([("companies", show.number(reply.companies)), ("events forgotten", show.number(reply.events))])
+    return 0
+
+
+def _agreed(target: Target, company_id: str | None, before: Instant | None) -> bool:
+    whose = "of all companies" if company_id is None else f"of company {company_id}"
+    show.note(f"This forgets the events {whose} in {target.name} that are older than {_limit(target, before)}.")
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is there to be asked: say --yes.")
+    print("Forget them? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _limit(target: Target, before: Instant | None) -> str:
+    """In words, as far as it can be known here: a server has its own retention."""
+    if not isinstance(target, Local):
+        return "the server's retention" if before is None else f"{show.moment(before)} and the server's retention"
+    limit_ms = time.time_ns() // 1_000_000 - target.settings.retention_days * MS_PER_DAY
+    limit_ms = limit_ms if before is None else min(limit_ms, before.ms)
+    return f"{show.moment(Instant(limit_ms))} (at most {target.settings.retention_days} days are kept)"

@@ -1,0 +1,206 @@
+"""`kvot keys`: made, listed, revoked, taken over from elsewhere. A key is printed once, by what makes it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kvot.cli import show
+from kvot.cli.moments import parse_expiry
+from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.target import Target
+from kvot.contract.keys import (
+    ApiKeyInfo,
+    ApiKeyQuery,
+    ApiKeyQueryResponse,
+    CreateApiKey,
+    CreateApiKeyResponse,
+    RevokeApiKey,
+    RevokeApiKeyResponse,
+)
+from kvot.core.errors import KvotError
+
+KEYS_BYTES_MAX = 1_048_576
+"""Of a file of keys: some twenty thousand."""
+
+Company = Annotated[str | None, Parameter(help="The GUID of the company that the key speaks for.")]
+Roles = Annotated[
+    list[str] | None,
+    Parameter(name="--role", negative="", help="superadmin, or usage-writer, which may import. Several times."),
+]
+Name = Annotated[str | None, Parameter(help="What the key is for.")]
+Expires = Annotated[str | None, Parameter(help="When it stops working: 2027-01-31, or 30d or 12h from now.")]
+Networks = Annotated[
+    list[str] | None,
+    Parameter(name="--network", negative="", help="A CIDR range it may be used from. Several times. Default: any."),
+]
+
+
+def create(
+    *,
+    company: Company = None,
+    role: Roles = None,
+    name: Name = None,
+    expires: Expires = None,
+    network: Networks = None,
+    options: Options = NO_OPTIONS,
+) -> None:
+    """Make an API key. The key alone is the last line printed, this once; only a hash of it is kept.
+
+    For example:
+
+    ```
+    kvot keys create --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --name assistant
+    kvot keys create --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --role usage-writer --expires 30d
+    KVOT_API_KEY=$(kvot keys create --role superadmin | tail -1)
+    ```
+    """
+    request = CreateApiKey(
+        company_id=company_guid(company),
+        roles=role,
+        name=name,
+        expires_at=parse_expiry(expires),
+        networks=network,
+    )
+    with options.target(make=True) as target:
+        reply: CreateApiKeyResponse = target.call(request)
+    if options.json:
+        show.document(reply)
+    else:
+        _print_one(reply.result)
+        print(reply.key)
+
+
+def list_(
+    *,
+    company: Annotated[str | None, Parameter(help="Only the keys of this company.")] = None,
+    options: Options = NO_OPTIONS,
+) -> None:
+    """List API keys: their ids and what they may do, never the keys. Revoked and expired ones too.
+
+    For example:
+
+    ```
+    kvot keys list
+    kvot keys list --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --json
+    ```
+    """
+    with options.target() as target:
+        reply: ApiKeyQueryResponse = target.call(ApiKeyQuery(company_id=company_guid(company)))
+    if options.json:
+        show.document(reply)
+    elif not reply.results:
+        print("No keys yet.")
+    else:
+        header = ("id", "company", "roles", "name", "created", "expires", "revoked")
+        show.table(header, [_row(each) for each in reply.results])
+
+
+def revoke(id: Annotated[str, Parameter(help="The key's id, as listed.")], /, *, options: Options = NO_OPTIONS) -> None:
+    """Revoke an API key. A running server refuses it from the next request on.
+
+    For example:
+
+    ```
+    kvot keys revoke 7Kp2mQx9Vb4T
+    ```
+    """
+    with options.target() as target:
+        reply: RevokeApiKeyResponse = target.call(RevokeApiKey(id=id))
+    if options.json:
+        show.document(reply)
+    else:
+        print(f"Revoked {reply.id}.")
+
+
+def import_(
+    file: Annotated[Path, Parameter(help="A file with one key per line; - for standard input.")],
+    /,
+    *,
+    company: Company = None,
+    role: Roles = None,
+    name: Name = None,
+    expires: Expires = None,
+    network: Networks = None,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Take over API keys that exist already, so that clients keep them. All keys of the file get the same rights.
+
+    Keys are never printed, and never belong on a command line, where other processes can read them.
+
+    For example:
+
+    ```
+    kvot keys import old-keys.txt --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --name "from the old host"
+    pass show assistant | kvot keys import - --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
+    ```
+    """
+    company_id, expires_at = company_guid(company), parse_expiry(expires)
+    taken: list[ApiKeyInfo] = []
+    refused: list[dict[str, object]] = []
+    with options.target(make=True) as target:
+        for line, key in _read_keys(file):
+            request = CreateApiKey(
+                company_id=company_id, roles=role, name=name, expires_at=expires_at, networks=network, key=key
+            )
+            _take_over(target, request, line, taken, refused)
+    if options.json:
+        show.document({"results": taken, "refused": refused})
+    else:
+        for fault in refused:
+            show.note(f"line {fault['line']}: {fault['message']}")
+        show.lines([("taken over", show.number(len(taken))), ("refused", show.number(len(refused)))])
+    return 1 if refused else 0
+
+
+def _take_over(
+    target: Target, request: CreateApiKey, line: int, taken: list[ApiKeyInfo], refused: list[dict[str, object]]
+) -> None:
+    try:
+        reply: CreateApiKeyResponse = target.call(request)
+    except KvotError as error:
+        if error.code in ("StoreUnavailable", "Forbidden", "Unauthorized"):  # no line is at fault
+            raise
+        refused.append({"line": line, "errorCode": error.code, "message": error.message})
+    else:
+        taken.append(reply.result)
+
+
+def _read_keys(file: Path) -> list[tuple[int, str]]:
+    """The keys with their line numbers; blank lines hold none."""
+    if str(file) == "-":
+        data = sys.stdin.buffer.read(KEYS_BYTES_MAX + 1)
+    else:
+        with file.open("rb") as opened:
+            data = opened.read(KEYS_BYTES_MAX + 1)
+    if len(data) > KEYS_BYTES_MAX:
+        raise UsageError(f"{file}: more than {KEYS_BYTES_MAX:,} bytes: split the file.")
+    text = data.decode("utf-8-sig", errors="replace")
+    return [(line, key.strip()) for line, key in enumerate(text.split("\n"), 1) if key.strip()]
+
+
+def _print_one(info: ApiKeyInfo) -> None:
+    show.lines(
+        [
+            ("id", info.id),
+            ("company", info.company_id or "any"),
+            ("roles", ", ".join(info.roles) or "none"),
+            ("name", info.name or "-"),
+            ("networks", ", ".join(info.networks) or "any"),
+            ("expires", show.moment(info.expires_at) if info.expires_at else "never"),
+            ("key", "on the next line; it is shown this once"),
+        ]
+    )
+
+
+def _row(info: ApiKeyInfo) -> tuple[str, ...]:
+    return (
+        info.id,
+        info.company_id or "any",
+        ", ".join(info.roles) or "-",
+        info.name or "-",
+        show.moment(info.created_at),
+        show.moment(info.expires_at) if info.expires_at else "never",
+        show.moment(info.revoked_at),
+    )

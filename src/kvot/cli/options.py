@@ -1,0 +1,74 @@
+"""What every command takes: where to put its question, and how to print the answer."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from kvot.cli.target import Target, open_target
+from kvot.settings import Settings
+from kvot.wire.scalars import guid
+
+_WHERE = Group("Where", sort_key=90)
+
+
+class UsageError(Exception):
+    """The command line says something that cannot be meant."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Common to all commands."""
+
+    database: Annotated[
+        str | None, Parameter(group=_WHERE, help="A file, or sqlite:///path. Default: KVOT_DATABASE or kvot.db.")
+    ] = None
+    url: Annotated[str | None, Parameter(group=_WHERE, help="A running server instead. Default: KVOT_URL.")] = None
+    api_key: Annotated[
+        str | None, Parameter(group=_WHERE, help="The key to show it. Better in KVOT_API_KEY, unseen by others.")
+    ] = None
+    config: Annotated[Path | None, Parameter(group=_WHERE, help="A TOML file of settings, or KVOT_CONFIG.")] = None
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Print one JSON document and nothing else.")
+    ] = False
+
+    def settings(self, **overrides: object) -> Settings:
+        """Raises SettingsError."""
+        if self.database is not None and self.url is not None:
+            raise UsageError("--database and --url are two places: name one.")
+        given = {"database": self.database_url, "url": self.url, "api_key": self.api_key, **overrides}
+        return Settings.load(os.environ, self.config, given)
+
+    @property
+    def database_url(self) -> str | None:
+        if self.database is None or "://" in self.database:
+            return self.database
+        return f"sqlite:///{self.database}"
+
+    @contextmanager
+    def target(self, *, make: bool = False) -> Iterator[Target]:
+        """The server of --url, or the database. `make`: a database that is not there yet is made."""
+        settings = self.settings()
+        target = open_target(settings, local=self.database is not None, make=make)
+        try:
+            yield target
+        finally:
+            target.close()
+
+
+NO_OPTIONS = Options()
+
+
+def company_guid(text: str | None) -> str | None:
+    """The company of --company in canonical form."""
+    if text is None:
+        return None
+    try:
+        return guid(text)
+    except ValueError:
+        raise UsageError(f"--company {text}: not a GUID such as 6f9619ff-8b86-4d01-b42d-00cf4fc964ff.") from None

@@ -1,0 +1,62 @@
+"""How far an import is, on standard error, while a person watches. Nothing at all otherwise."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+_PAUSE_S = 0.1
+"""Between two looks at the bar: ten a second are as many as an eye can use, and cost nothing."""
+
+
+class Progress:
+    """A bar by bytes of one file, with rows, rows per second and the time left."""
+
+    def __init__(self, name: str, total_bytes: int) -> None:
+        self._rows = 0
+        self._started_s = self._shown_s = time.monotonic()
+        self._bar: Any = _bar() if sys.stderr.isatty() else None
+        self._task = self._bar.add_task(name, total=total_bytes, rows="", rate="") if self._bar else None
+        self._bytes = 0
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._show()
+            self._bar.stop()
+
+    def advance(self, rows: int) -> None:
+        self._rows += rows
+
+    def reach(self, end_byte: int) -> None:
+        self._bytes = end_byte
+        if self._bar and time.monotonic() - self._shown_s >= _PAUSE_S:
+            self._show()
+
+    def _show(self) -> None:
+        self._shown_s = time.monotonic()
+        rate = self._rows / max(self._shown_s - self._started_s, 0.001)
+        self._bar.update(self._task, completed=self._bytes, rows=f"{self._rows:,} rows", rate=f"{rate:,.0f}/s")
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        auto_refresh=True,
+    )

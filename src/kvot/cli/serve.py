@@ -1,0 +1,75 @@
+"""`kvot serve`: answer over HTTP until told to stop."""
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kvot.bootstrap import House
+from kvot.bootstrap import serve as serve_house
+from kvot.cli.demo import Demo, prepare
+from kvot.cli.options import NO_OPTIONS, Options
+from kvot.cli.target import Local
+from kvot.settings import Settings
+
+
+def serve(
+    *,
+    host: Annotated[str | None, Parameter(help="The address to listen on. Default: this machine alone.")] = None,
+    port: Annotated[int | None, Parameter(help="The port. 0: any that is free. Default: 8080.")] = None,
+    demo: Annotated[
+        bool,
+        Parameter(
+            negative="", show_default=False, help="Fill a demo company with generated history; make a key for it."
+        ),
+    ] = False,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Serve over HTTP, on an embedded database that this process alone may open. Ctrl-C finishes what is in flight.
+
+    For example:
+
+    ```
+    kvot serve --demo
+    kvot serve --host 0.0.0.0 --port 80 --database /var/lib/kvot/kvot.db
+    ```
+    """
+    settings = options.settings(host=host, port=port)
+    shown = prepare_demo(settings) if demo else None
+
+    def on_started(house: House, url: str) -> None:
+        print(f"Kvot answers at {url}")
+        _print_demo(shown, url) if shown else _print_first_steps(settings, url)
+        sys.stdout.flush()
+
+    return serve_house(settings, on_started=on_started)
+
+
+def prepare_demo(settings: Settings) -> Demo:
+    local = Local(settings)
+    try:
+        return prepare(local)
+    finally:
+        local.close()
+
+
+def _print_demo(demo: Demo, url: str) -> None:
+    filled = f"filled with {demo.events:,} generated events" if demo.events else "filled on an earlier start"
+    print(
+        f"""
+Demo company  {demo.company_id}   ({filled}; nobody's real usage)
+API key       {demo.key}   (new on each start; earlier demo keys are revoked)
+
+Try it:
+  curl -H "x-api-key: {demo.key}" {url}/assistant/ai-chat/usage
+"""
+    )
+
+
+def _print_first_steps(settings: Settings, url: str) -> None:
+    print(
+        f"""
+Make a key:   kvot keys create --company GUID   (before the start, or with --url {url} and a superadmin's key)
+Ask:          curl -H "x-api-key: KEY" {url}/assistant/ai-chat/usage
+"""
+    )

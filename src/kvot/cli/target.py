@@ -1,0 +1,98 @@
+"""Where a command's question goes: a database in this process, or a running server. Both answer alike."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from kvot.cli.importers import Importer
+from kvot.contract import OPERATIONS
+from kvot.contract.describe import Request
+from kvot.core.errors import Forbidden, StoreUnavailable
+from kvot.core.principal import SUPERADMIN, Principal
+from kvot.operations.imports import Tally
+from kvot.settings import Settings
+
+OPERATOR = Principal(None, None, frozenset({SUPERADMIN}), "cli")
+"""Whoever can open the database's files may do everything to it."""
+
+OnTally = Callable[[Tally], None]
+
+
+class Target(Protocol):
+    name: str
+    """What messages call it."""
+
+    def call(self, request: Request, *, idempotency_key: str | None = None) -> Any:
+        """The response. Raises KvotError."""
+        ...
+
+    def importer(self, company_id: str | None, on_tally: OnTally) -> Importer:
+        """Takes rows and counts them in batches, telling of each batch once it is durable."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Local:
+    """A database, opened for one command. Raises SettingsError and StoreUnavailable."""
+
+    def __init__(self, settings: Settings) -> None:
+        from kvot.bootstrap import open_services
+
+        self.name = str(settings.database_path or "the database")
+        self.settings = settings
+        self.house = open_services(settings)
+        self.runner = asyncio.Runner()
+
+    def call(self, request: Request, *, idempotency_key: str | None = None) -> Any:
+        from kvot.operations import Caller, perform
+
+        operation = OPERATIONS[type(request).__name__.lower()]
+        caller = Caller(OPERATOR, idempotency_key)
+        try:
+            return self.runner.run(perform(self.house.services, caller, operation, request))
+        except Forbidden as error:
+            if getattr(request, "company_id", None) is None:
+                raise Forbidden("Name a company with --company.") from error
+            raise
+
+    def importer(self, company_id: str | None, on_tally: OnTally) -> Importer:
+        from kvot.cli.importers import LocalImporter
+
+        return LocalImporter(self.house.services.ledger, self.runner, OPERATOR, company_id, on_tally)
+
+    def close(self) -> None:
+        self.runner.run(self.house.close())
+        self.runner.close()
+
+
+class Remote:
+    """A running server."""
+
+    def __init__(self, url: str, api_key: str | None) -> None:
+        from kvot.client.sync import Client
+
+        self.name = url
+        self.client = Client(url, api_key)
+
+    def call(self, request: Request, *, idempotency_key: str | None = None) -> Any:
+        return self.client.call(request, idempotency_key=idempotency_key)
+
+    def importer(self, company_id: str | None, on_tally: OnTally) -> Importer:
+        from kvot.cli.importers import RemoteImporter
+
+        return RemoteImporter(self.client, company_id, on_tally)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def open_target(settings: Settings, *, local: bool, make: bool) -> Target:
+    """`local`: a database was named on the command line, which counts for more than a server in the environment."""
+    if settings.url is not None and not local:
+        return Remote(settings.url, settings.api_key)
+    path = settings.database_path
+    if not make and path is not None and not path.exists():
+        message = f"{path} does not exist. Name the database with --database, or a running server with --url."
+        raise StoreUnavailable(message)
+    return Local(settings)

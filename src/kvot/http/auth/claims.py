@@ -1,0 +1,129 @@
+"""The claims of a token whose signature holds: when it counts, for whom it was made, and who it says is calling.
+
+Whatever is wrong here is told to the caller (TokenRejected, 401), since the token did come from a signer of ours.
+Texts are those of the contract: docs/reference/errors.md.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kvot.core.errors import TokenRejected
+from kvot.core.principal import ROLES, Principal
+
+LEEWAY_MS = 30_000
+"""How far the signer's clock and ours may differ. The rule allows a minute; machines with NTP need a second."""
+
+_SECONDS_MAX = 253_402_300_799
+"""The end of the year 9999."""
+
+_SUBJECT_LENGTH_MAX = 251
+"""With `jwt:` in front it still fits the 255 characters of an actor."""
+
+_SHOWN_LENGTH_MAX = 100
+
+_KEYCLOAK_ROLES = "realm_access.roles"
+
+_GUID = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})")
+_GUID_BARE = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
+_GUID_EMPTY = "00000000-0000-0000-0000-000000000000"
+
+Claims = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """What tokens must say, and where. `issuer` and `audience` None: anything."""
+
+    issuer: str | None = None
+    audience: str | None = None
+    company_claim: str = "company_id"
+    roles_claim: str = "roles"
+
+
+def check_times(claims: Claims, now_ms: int) -> int:
+    """The instant from which the token no longer counts, leeway included."""
+    expires_at_ms = _instant_ms(claims, "exp")
+    if expires_at_ms is None:
+        raise TokenRejected("Token has no expiry")
+    if now_ms >= expires_at_ms + LEEWAY_MS:
+        raise TokenRejected("Token has expired")
+    for name in ("nbf", "iat"):
+        begins_at_ms = _instant_ms(claims, name)
+        if begins_at_ms is not None and now_ms < begins_at_ms - LEEWAY_MS:
+            raise TokenRejected("Token not valid yet")
+    return expires_at_ms + LEEWAY_MS
+
+
+def check_parties(claims: Claims, rules: ClaimRules) -> None:
+    issuer, audience = claims.get("iss"), claims.get("aud")
+    if rules.issuer is not None and issuer != rules.issuer:
+        raise TokenRejected(f"Invalid Issuer: {_shown(issuer)}")
+    audiences = audience if isinstance(audience, list) else [audience]
+    if rules.audience is not None and rules.audience not in audiences:
+        raise TokenRejected(f"Invalid Audience: {_shown(audience)}")
+
+
+def to_principal(claims: Claims, rules: ClaimRules) -> Principal:
+    subject = claims.get("sub")
+    if subject is not None and not _is_subject(subject):
+        raise TokenRejected("Invalid Subject")
+    return Principal(_company(claims, rules), subject, _roles(claims, rules), f"jwt:{subject or ''}")
+
+
+def _is_subject(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= _SUBJECT_LENGTH_MAX and value.isprintable()
+
+
+def _company(claims: Claims, rules: ClaimRules) -> str | None:
+    """None where the claim is absent. A claim that is there and names no company is no reason to guess one."""
+    value = _look_up(claims, rules.company_claim)
+    if value is None:
+        return None
+    company_id = _canonical_guid(value) if isinstance(value, str) else None
+    if company_id in (None, _GUID_EMPTY):
+        raise TokenRejected("Invalid Company")
+    return company_id
+
+
+def _canonical_guid(text: str) -> str | None:
+    text = text.lower()
+    if text[:1] + text[-1:] in ("{}", "()"):
+        found = _GUID.fullmatch(text[1:-1])
+    else:
+        found = _GUID.fullmatch(text) or _GUID_BARE.fullmatch(text)
+    return "-".join(found.groups()) if found else None
+
+
+def _roles(claims: Claims, rules: ClaimRules) -> frozenset[str]:
+    """Of the roles that the token gives, those that mean something here."""
+    named: list[object] = []
+    for path in (rules.roles_claim, _KEYCLOAK_ROLES):
+        value = _look_up(claims, path)
+        named += value if isinstance(value, list) else [value]
+    return frozenset(role for role in named if isinstance(role, str) and role in ROLES)
+
+
+def _look_up(claims: Claims, path: str) -> Any:
+    """The claim of that very name, as names with dots in them exist (`https://example.com/company`), or by path."""
+    if path in claims:
+        return claims[path]
+    value: Any = claims
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _instant_ms(claims: Claims, name: str) -> int | None:
+    seconds = claims.get(name)
+    if seconds is None:
+        return None
+    if type(seconds) not in (int, float) or not 0 <= seconds <= _SECONDS_MAX:
+        raise TokenRejected(f"Invalid {name}")
+    return int(seconds * 1_000)
+
+
+def _shown(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    return text[:_SHOWN_LENGTH_MAX]

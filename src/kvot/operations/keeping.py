@@ -1,0 +1,48 @@
+"""Proving and trimming ledgers: one company's, or those of all."""
+
+from kvot.contract.keeping import (
+    AiChatLedgerDifference,
+    PruneAiChatLedger,
+    PruneAiChatLedgerResponse,
+    VerifyAiChatLedger,
+    VerifyAiChatLedgerResponse,
+)
+from kvot.core.model import Verification
+from kvot.core.principal import Principal
+from kvot.operations.company import company_for
+from kvot.operations.services import Caller, Services
+
+
+async def verify_ledger(services: Services, caller: Caller, request: VerifyAiChatLedger) -> VerifyAiChatLedgerResponse:
+    """A company with a difference stays in doubt, and admits nothing, until it verifies without one."""
+    company_ids = await _companies(services, caller.principal, request.company_id)
+    proofs = [await services.ledger.verify(company_id) for company_id in company_ids]
+    return VerifyAiChatLedgerResponse(
+        companies=len(proofs),
+        events=sum(proof.events for proof in proofs),
+        tokens=sum(proof.tokens for proof in proofs),
+        differences=[difference for proof in proofs for difference in _differences(proof)],
+    )
+
+
+async def prune_ledger(services: Services, caller: Caller, request: PruneAiChatLedger) -> PruneAiChatLedgerResponse:
+    company_ids = await _companies(services, caller.principal, request.company_id)
+    before_ms = None if request.before is None else request.before.ms
+    pruned = [await services.ledger.prune(company_id, before_ms) for company_id in company_ids]
+    return PruneAiChatLedgerResponse(companies=len(pruned), events=sum(each.events for each in pruned))
+
+
+async def _companies(services: Services, principal: Principal, named: str | None) -> list[str]:
+    """The company named; of a superadmin who names none, all; of anyone else, the credential's."""
+    if named is None and principal.is_superadmin:
+        return await services.ledger.companies()
+    return [company_for(principal, named)]
+
+
+def _differences(proof: Verification) -> list[AiChatLedgerDifference]:
+    return [
+        AiChatLedgerDifference(
+            company_id=proof.company_id, where=each.where, kept=each.kept, recomputed=each.recomputed
+        )
+        for each in proof.differences
+    ]

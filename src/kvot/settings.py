@@ -1,0 +1,421 @@
+"""What whoever runs Kvot may choose, and the secret that everything else is derived from.
+
+From lowest to highest: the defaults below, a TOML file, the environment, the command line. Read once at the start;
+nobody else reads the environment, and nothing happens at import. Every fault is found before any is reported.
+A secret's value never appears in a message or a repr.
+"""
+# ruff: noqa: RUF009 (what `_setting` makes is a field, not a default that instances would share)
+
+import os
+import re
+import secrets
+import stat
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "KVOT_"
+SECRET_BYTES_LEAST = 32
+"""256 bits: a shorter secret could be found by trying, given one key or token made with it."""
+
+_TEXT_LENGTH_MAX = 2_048
+_SECRET_FILE_BYTES_MAX = 4_096
+_CONFIG_BYTES_MAX = 65_536
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. `faults` has one sentence for each thing that is wrong."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What a setting takes, in words, and how it is read; `read` answers None for anything else."""
+
+    words: str
+    read: Callable[[object], Any]
+
+
+def _whole_number(least: int, most: int) -> Accepted:
+    def read(value: object) -> int | None:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value):
+            value = int(value)
+        return value if type(value) is int and least <= value <= most else None
+
+    return Accepted(f"a whole number from {least} to {most}", read)
+
+
+def _one_of(*choices: str) -> Accepted:
+    return Accepted(" or ".join(choices), lambda value: value if value in choices else None)
+
+
+def _read_text(value: object) -> str | None:
+    is_text = isinstance(value, str | Path) and 1 <= len(str(value)) <= _TEXT_LENGTH_MAX and str(value).isprintable()
+    return str(value) if is_text else None
+
+
+def _read_path(value: object) -> Path | None:
+    return Path(text) if (text := _read_text(value)) else None
+
+
+def _read_secret_text(value: object) -> str | None:
+    text = _read_text(value)
+    return text if text and len(text.encode()) >= SECRET_BYTES_LEAST else None
+
+
+def _read_database(value: object) -> str | None:
+    text = _read_text(value) or ""
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite":
+        return text if rest[:1] == "/" and rest[1:] not in ("", "/", ":memory:") else None
+    return text if scheme == "postgresql" and rest else None
+
+
+def _read_jwks_url(value: object) -> str | None:
+    text = _read_text(value) or ""
+    if text.startswith("file:///"):
+        return text
+    return text if _is_url(text, {"https"}) else None
+
+
+def _read_server_url(value: object) -> str | None:
+    text = _read_text(value) or ""
+    return text.rstrip("/") if _is_url(text, {"http", "https"}) else None
+
+
+def _is_url(text: str, schemes: set[str]) -> bool:
+    try:
+        url = urlsplit(text)
+        _ = url.port  # reading it is what checks it
+    except ValueError:
+        return False
+    return url.scheme in schemes and bool(url.hostname) and "@" not in url.netloc and not url.fragment
+
+
+_TEXT = Accepted("text", _read_text)
+_PATH = Accepted("the path of a file", _read_path)
+_SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text", _read_secret_text)
+_DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", _read_database)
+_JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
+_SERVER = Accepted("an http:// or https:// address", _read_server_url)
+
+
+def _setting(accepted: Accepted, default: object = None, *, is_secret: bool = False) -> Any:
+    return field(default=default, repr=not is_secret, metadata={"accepted": accepted})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice. In the environment a name is in capitals after `KVOT_`; in TOML it is as it stands here.
+
+    Relative paths start at the working directory.
+    """
+
+    database: str = _setting(_DATABASE, "sqlite:///kvot.db", is_secret=True)
+    """Where the ledger is kept. The default needs no server: one file, in the working directory."""
+
+    secret: str | None = _setting(_SECRET, is_secret=True)
+    """The secret that every key of Kvot's own is derived from. Whoever loses it must issue all API keys anew."""
+
+    secret_file: Path | None = _setting(_PATH)
+    """A file with that secret, readable by its owner alone. Beside an embedded database the default is its name with
+    `.secret` added, and the file is made, with 256 random bits, when neither it nor the database is there yet."""
+
+    jwt_secret: str | None = _setting(_SECRET, is_secret=True)
+    """Accept bearer tokens signed with HS256 under this secret (its UTF-8 bytes). Not together with public keys."""
+
+    jwt_public_key_file: Path | None = _setting(_PATH)
+    """Accept bearer tokens signed under the public key in this PEM file: RSA of at least 2048 bits (RS256) or P-256
+    (ES256)."""
+
+    jwt_jwks_url: str | None = _setting(_JWKS)
+    """Accept bearer tokens signed with RS256 or ES256 under the keys that stand here. Read again every 5 minutes; a key
+    that was taken away is refused within 10."""
+
+    jwt_issuer: str | None = _setting(_TEXT)
+    """The only `iss` to accept. Any when left out: state it wherever the signer has more than one issuer."""
+
+    jwt_audience: str | None = _setting(_TEXT)
+    """The `aud` that a token must name. Any when left out: state it wherever the signer serves others beside Kvot."""
+
+    jwt_company_claim: str = _setting(_TEXT, "company_id")
+    """The claim with the company's GUID. Dots lead into nested objects."""
+
+    jwt_roles_claim: str = _setting(_TEXT, "roles")
+    """The claim with the roles. Dots lead into nested objects. Keycloak's `realm_access.roles` counts too."""
+
+    default_token_limit: int = _setting(_whole_number(0, 2_147_483_647), 1_000_000)
+    """Tokens in any window for a company that has no budget of its own. The contract's limit is a 32-bit integer."""
+
+    default_window_days: int = _setting(_whole_number(1, 36_500), 30)
+    """Days in the window of a company that has no budget of its own. At most the retention."""
+
+    retention_days: int = _setting(_whole_number(1, 36_500), 400)
+    """Days that detail is kept: a year and a month, so that a year can be compared with the one before. Nothing older
+    is taken."""
+
+    json_case: str = _setting(_one_of("camel", "pascal"), "camel")
+    """How names are written in JSON. `pascal` for clients generated from a host that writes PascalCase."""
+
+    host: str = _setting(_TEXT, "127.0.0.1")
+    """The address to listen on. The default answers this machine alone."""
+
+    port: int = _setting(_whole_number(0, 65_535), 8080)
+    """The TCP port to listen on. 0: any that is free."""
+
+    url: str | None = _setting(_SERVER)
+    """For commands: the running server to talk to, instead of the database."""
+
+    api_key: str | None = _setting(_TEXT, is_secret=True)
+    """For commands: the API key to show to that server."""
+
+    config: Path | None = _setting(_PATH)
+    """The TOML file to read. Not a setting of the file itself."""
+
+    @classmethod
+    def load(
+        cls,
+        environ: Mapping[str, str],
+        config_path: str | Path | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> "Settings":
+        """Read everything. `overrides` are by field name; None there means: not said. Raises SettingsError."""
+        return _Reading().load(environ, config_path, overrides or {})
+
+    @property
+    def database_path(self) -> Path | None:
+        """The file of an embedded database; None where the database is a server."""
+        return Path(self.database.removeprefix("sqlite:///")) if self.database.startswith("sqlite:") else None
+
+    @property
+    def secret_path(self) -> Path | None:
+        """The file that holds the secret, or will; None where the secret is given directly or is missing."""
+        if self.secret is not None or self.secret_file is not None or self.database_path is None:
+            return self.secret_file
+        return self.database_path.with_name(self.database_path.name + ".secret")
+
+
+class _Reading:
+    """One reading of all sources: the values so far, the faults so far."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.faults: list[str] = []
+        self.faulty: set[str] = set()
+
+    def load(self, environ: Mapping[str, str], config_path: str | Path | None, given: Mapping[str, object]) -> Settings:
+        config_path = config_path or environ.get(variable("config"))
+        if config_path:
+            self._take_file(config_path)
+        for name, text in sorted(environ.items()):
+            if name.startswith(PREFIX):
+                self._take(name.removeprefix(PREFIX).lower(), text, name, variable, is_known=name.isupper())
+        for key, value in given.items():
+            if value is not None:
+                self._take(key, value, option(key), option)
+        if config_path:
+            self.values["config"] = Path(config_path)
+        settings = Settings(**self.values)
+        self.faults += [words for names, words in _conflicts(settings) if not self.faulty & names]
+        if self.faults:
+            raise SettingsError(*self.faults)
+        return settings
+
+    def _take_file(self, config_path: str | Path) -> None:
+        try:
+            with open(config_path, "rb") as file:
+                text = file.read(_CONFIG_BYTES_MAX + 1)
+            if len(text) > _CONFIG_BYTES_MAX:
+                raise ValueError(f"it has more than {_CONFIG_BYTES_MAX} bytes")
+            table = tomllib.loads(text.decode())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            self.faults.append(f"The settings file {config_path} cannot be read: {reason}.")
+            return
+        for key, value in table.items():
+            self._take(key, value, f"{key} in {config_path}", str, is_known=key != "config")
+
+    def _take(
+        self, key: str, value: object, called: str, spell: Callable[[str], str], *, is_known: bool = True
+    ) -> None:
+        """Take one value. `called` is how its source names it, `spell` how the source would name another."""
+        one = _FIELDS.get(key)
+        if one is None or not is_known:
+            self.faults.append(f"{called} is not a setting.{_suggestion(key, spell)}")
+            return
+        accepted: Accepted = one.metadata["accepted"]
+        read = accepted.read(value)
+        if read is None:
+            shown = f" is {str(value)[:80]!r}:" if one.repr else ":"
+            self.faults.append(f"{called}{shown} must be {accepted.words}.")
+            self.faulty.add(key)
+            return
+        self.values[key] = read
+
+
+_FIELDS: dict[str, Field[Any]] = {one.name: one for one in fields(Settings)}
+
+
+def variable(key: str) -> str:
+    """The name of a setting in the environment."""
+    return PREFIX + key.upper()
+
+
+def option(key: str) -> str:
+    """The name of a setting on the command line."""
+    return "--" + key.replace("_", "-")
+
+
+def _suggestion(key: str, spell: Callable[[str], str]) -> str:
+    import difflib  # only ever needed to say goodbye
+
+    nearest = difflib.get_close_matches(key.lower(), _FIELDS, n=1, cutoff=0)
+    return f" The nearest is {spell(nearest[0])}." if nearest else ""
+
+
+def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
+    """What cannot stand together: the fields it is about, and why."""
+    if settings.secret is not None and settings.secret_file is not None:
+        yield {"secret", "secret_file"}, "KVOT_SECRET and KVOT_SECRET_FILE are both set: which one counts?"
+    if settings.database_path is None and settings.secret is None and settings.secret_file is None:
+        yield (
+            {"database", "secret", "secret_file"},
+            "KVOT_SECRET or KVOT_SECRET_FILE must be set: a secret is only made beside an embedded database.",
+        )
+    keys = {name for name in ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url") if getattr(settings, name)}
+    if len(keys) > 1:
+        yield keys, f"{' and '.join(map(variable, sorted(keys)))} are both set: tokens are verified in one way."
+    for name in ("jwt_issuer", "jwt_audience"):
+        if getattr(settings, name) is not None and not keys:
+            yield (
+                {name, "jwt_secret", "jwt_public_key_file", "jwt_jwks_url"},
+                f"{variable(name)} is set but no key to verify tokens with: set KVOT_JWT_SECRET, "
+                "KVOT_JWT_PUBLIC_KEY_FILE or KVOT_JWT_JWKS_URL.",
+            )
+    if settings.default_window_days > settings.retention_days:
+        yield (
+            {"default_window_days", "retention_days"},
+            f"KVOT_DEFAULT_WINDOW_DAYS is {settings.default_window_days}: must be at most "
+            f"KVOT_RETENTION_DAYS, which is {settings.retention_days}.",
+        )
+
+
+# -- the secret ------------------------------------------------------------------------------------------------------
+
+
+def read_secret(settings: Settings) -> bytes:
+    """The secret. Call before the database is opened: on the first embedded start this makes the secret's file.
+
+    A database without its secret is refused, since a new secret would silently end every API key in it.
+    """
+    if settings.secret is not None:
+        return settings.secret.encode()
+    path = settings.secret_path
+    assert path is not None, "Settings.load lets nothing through without a secret or a place for one"
+    try:
+        if not path.exists():
+            _refuse_orphan(settings, path)
+            _make_secret_file(path)
+        return _read_secret_file(path)
+    except OSError as error:
+        raise SettingsError(f"The secret file {path} cannot be read or made: {error.strerror}.") from error
+
+
+def _refuse_orphan(settings: Settings, path: Path) -> None:
+    database = settings.database_path
+    if database is None:
+        raise SettingsError(f"The secret file {path} does not exist.")
+    if database.exists() and database.stat().st_size:
+        raise SettingsError(
+            f"The database {database} exists but its secret file {path} does not: put the file back. If it is lost, "
+            "set KVOT_SECRET to a new secret; API keys made so far then stop working."
+        )
+
+
+def _make_secret_file(path: Path) -> None:
+    """Whole or not at all, on disk when this returns; of several processes one wins and the others read its file."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # O_EXCL, mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(draft)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_secret_file(path: Path) -> bytes:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise SettingsError(f"The secret file {path} is not a regular file.")
+        if state.st_mode & 0o077:
+            mode = stat.S_IMODE(state.st_mode)
+            raise SettingsError(
+                f"The secret file {path} is open to others than its owner (mode {mode:04o}): "
+                "chmod it to 0600, and replace the secret if somebody may have read it."
+            )
+        secret = file.read(_SECRET_FILE_BYTES_MAX).strip()
+    if len(secret) < SECRET_BYTES_LEAST:
+        raise SettingsError(f"The secret file {path} must hold at least {SECRET_BYTES_LEAST} bytes.")
+    return secret
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+
+def reference_page() -> str:
+    """`docs/reference/settings.md`, from the fields above and their docstrings. `python -m kvot.settings` prints it."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from `kvot.settings`. From lowest to highest: default, TOML file (`--config` or `KVOT_CONFIG`;",
+        "names without `KVOT_`, in lower case), environment, command line. An unknown name stops the start.",
+        "",
+        "| name | default | takes | meaning |",
+        "|---|---|---|---|",
+    ]
+    for name, words in _docstrings().items():
+        default, accepted = _FIELDS[name].default, _FIELDS[name].metadata["accepted"]
+        shown = "–" if default is None else f"`{default}`"
+        lines.append(f"| `{variable(name)}` | {shown} | {accepted.words} | {words} |")
+    return "\n".join(lines) + "\n"
+
+
+def _docstrings() -> dict[str, str]:
+    """Words by field. They stand under the fields, where only the source can be asked for them."""
+    import ast
+    import inspect
+
+    (tree,) = ast.parse(inspect.getsource(Settings)).body
+    assert isinstance(tree, ast.ClassDef)
+    words = {}
+    for above, below in zip(tree.body, tree.body[1:], strict=False):
+        match above, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                words[name] = " ".join(text.split())
+    return words
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")

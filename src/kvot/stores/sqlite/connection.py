@@ -1,0 +1,121 @@
+"""One SQLite connection: opened as the ledger needs it, its errors told as StoreUnavailable.
+
+No apsw error leaves this package: every message names the file and what to do next.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from kvot.core.budget import Rules
+from kvot.core.errors import StoreUnavailable
+
+PAGE_SIZE_BYTES = 4_096
+CACHE_KIB = 16_384
+"""Of each connection: enough for the hot pages of a million events, small enough for a small machine."""
+
+WRITER_PATIENCE_MS = 2_000
+READER_PATIENCE_MS = 100
+"""How long to wait for another program's lock. Reads run on the event loop, which must not stand still."""
+
+WAL_BYTES_MAX = 67_108_864
+"""What a burst may leave of the write-ahead log on disk once it is checkpointed."""
+
+_FIRST_WAL, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
+
+FATAL = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
+"""After these nothing that this process believes about the file is certain."""
+
+TRANSACTION_LOST = (
+    *FATAL,
+    apsw.FullError,
+    apsw.NoMemError,
+    apsw.ReadOnlyError,
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.InterruptError,
+    apsw.ProtocolError,
+)
+"""After these the whole transaction is undone, not one savepoint."""
+
+Row = tuple[Any, ...]
+
+
+class Tx:
+    """What an operation works with: one connection inside a transaction, and the rules."""
+
+    __slots__ = ("connection", "execute", "executemany", "label_set_nos", "rules")
+
+    def __init__(self, connection: apsw.Connection, rules: Rules) -> None:
+        self.connection = connection
+        self.rules = rules
+        # Any: the tables are STRICT, so a row's types are those of its columns, which no annotation can follow.
+        self.execute: Callable[..., Any] = connection.execute
+        self.executemany: Callable[..., Any] = connection.executemany
+        self.label_set_nos: dict[tuple[int, str | None, str | None, str | None, str | None], int] = {}
+
+    def row(self, sql: str, values: Sequence[object] = ()) -> Row | None:
+        """The only row, or None. The statement is run to its end, so that it holds no snapshot."""
+        rows = self.execute(sql, values).fetchall()
+        return rows[0] if rows else None
+
+    def number(self, sql: str, values: Sequence[object] = ()) -> int:
+        """The only value of the only row; 0 for NULL or none."""
+        rows = self.execute(sql, values).fetchall()
+        return (rows[0][0] or 0) if rows else 0
+
+
+def check_version(version: str) -> None:
+    """Refuse an SQLite that can corrupt a database when its write-ahead log is reset (sqlite.org/wal.html)."""
+    numbers = tuple(int(part) for part in version.split("."))
+    if _FIRST_WAL <= numbers < _FIRST_MENDED:
+        raise StoreUnavailable(
+            f"SQLite {version} can corrupt a database in WAL mode (3.7.0 to 3.51.2 do). Install apsw 3.51.3 or later."
+        )
+
+
+def connect(path: Path, *, patience_ms: int) -> apsw.Connection:
+    """Open the database, making it if it is not there. Raises StoreUnavailable."""
+    try:
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(patience_ms)
+        _set_up(connection)
+    except apsw.Error as error:
+        raise unavailable(path, error) from error
+    return connection
+
+
+def _set_up(connection: apsw.Connection) -> None:
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    if connection.readonly("main"):
+        raise apsw.ReadOnlyError("attempt to write a readonly database")
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise apsw.CantOpenError("the file system does not support a write-ahead log")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+
+
+def unavailable(path: Path, error: apsw.Error) -> StoreUnavailable:
+    """What an SQLite error means for whoever runs Kvot, and what to do next."""
+    for kind, advice in _ADVICE:
+        if isinstance(error, kind):
+            return StoreUnavailable(f"{path} {advice}")
+    return StoreUnavailable(f"{path} could not be used: {error}")
+
+
+_ADVICE: tuple[tuple[type[apsw.Error], str], ...] = (
+    (apsw.FullError, "cannot grow: the disk is full. Make room; nothing that was acknowledged is lost."),
+    (apsw.ReadOnlyError, "is read-only. Let the user that runs Kvot write to the file and its folder."),
+    (apsw.BusyError, "is locked by another program. End what has it open; only Kvot may write to it."),
+    (apsw.LockedError, "is locked by another program. End what has it open; only Kvot may write to it."),
+    (apsw.NotADBError, "is not a database. Choose another file, or restore it from a backup."),
+    (apsw.CorruptError, "is corrupt. Stop Kvot and restore it from a backup."),
+    (apsw.PermissionsError, "may not be opened. Let the user that runs Kvot read and write it."),
+    (apsw.CantOpenError, "cannot be opened. Check that its folder exists and that Kvot's user may write there."),
+    (apsw.IOError, "could not be read or written: the disk failed. Check the disk, then start Kvot again."),
+)

@@ -1,0 +1,69 @@
+"""One hold as a row of the ledger."""
+
+from typing import NamedTuple
+
+from kvot.core.model import Hold, NewHold
+from kvot.stores.sqlite import labels
+from kvot.stores.sqlite.company import Company
+from kvot.stores.sqlite.connection import Tx
+from kvot.stores.sqlite.encoding import HOLD_STATES, Key, from_key, to_key
+
+
+class HoldRow(NamedTuple):
+    """The columns of hold."""
+
+    company_no: int
+    hold_id: Key
+    amount: int
+    ttl_ms: int
+    dispatched_asked: int
+    dispatched: int
+    label_set_no: int
+    created_at: int
+    expires_at: int
+    state: int
+    closed_at: int | None
+    actual: int | None
+    settlement: str | None
+
+
+_FIND = "SELECT * FROM hold WHERE company_no = ? AND hold_id = ?"
+_ADD = "INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL, NULL)"
+
+
+def find(tx: Tx, company: Company, hold_id: str) -> HoldRow | None:
+    rows = tx.execute(_FIND, (company.no, to_key(hold_id))).fetchall()
+    return HoldRow(*rows[0]) if rows else None
+
+
+def get(tx: Tx, company: Company, hold_id: str) -> Hold | None:
+    row = find(tx, company, hold_id)
+    return None if row is None else to_hold(tx, company, row)
+
+
+def add(tx: Tx, company: Company, new: NewHold, expires_at: int) -> None:
+    number = labels.number_of(tx, company.no, new[4:])
+    asked = (new.amount, new.ttl_ms, int(new.dispatched), int(new.dispatched), number)
+    tx.execute(_ADD, (company.no, to_key(new.hold_id), *asked, company.clock, expires_at))
+
+
+def note_expiry(company: Company, created_at: int, expires_at: int) -> None:
+    """Keep the bounds that spare others a search: no open hold is due earlier, none ever lasted longer."""
+    company.due_at = expires_at if company.due_at is None else min(company.due_at, expires_at)
+    company.hold_span_ms = max(company.hold_span_ms, expires_at - created_at)
+
+
+def id_of(row: HoldRow) -> str:
+    return from_key(row.hold_id)
+
+
+def as_asked(tx: Tx, company: Company, row: HoldRow) -> NewHold:
+    who = labels.labels_of(tx, company.no, row.label_set_no)
+    return NewHold(id_of(row), row.amount, row.ttl_ms, bool(row.dispatched_asked), *who)
+
+
+def to_hold(tx: Tx, company: Company, row: HoldRow) -> Hold:
+    who = labels.labels_of(tx, company.no, row.label_set_no)
+    asked = (id_of(row), row.amount, row.ttl_ms, bool(row.dispatched), *who)
+    state = HOLD_STATES[row.state]
+    return Hold(*asked, row.created_at, row.expires_at, state, row.closed_at, row.actual)

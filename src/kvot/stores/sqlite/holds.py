@@ -1,0 +1,204 @@
+"""Holds: tokens set aside for a call, then settled, released, or run out.
+
+Each operation is one row of this table, by the state in which it finds the hold:
+
+              open                     settled            released           expired            charged
+    dispatch  marks it                 REPLAYED if it was dispatched, else CLOSED
+    renew     later expiry             CLOSED             CLOSED             CLOSED             CLOSED
+    settle    event now                REPLAYED/CONFLICT  CONFLICT           event now          correction of the charge
+    release   drops it                 CONFLICT           REPLAYED           REPLAYED           correction to zero
+"""
+
+import json
+
+from kvot.core.budget import fits
+from kvot.core.model import CallDetail, Decision, HoldChange, HoldState, Kind, NewHold, Settlement, Status
+from kvot.core.store import late_settlement_event_id, settlement_event_id
+from kvot.stores.sqlite import chain, forecast, hold_rows, labels
+from kvot.stores.sqlite.begin import begin
+from kvot.stores.sqlite.company import Company, save
+from kvot.stores.sqlite.connection import Tx
+from kvot.stores.sqlite.encoding import HOLD_STATE_NO, SOURCE_NO
+from kvot.stores.sqlite.entry import enter, find, row_of, tokens_with_corrections
+from kvot.stores.sqlite.events import add_correction
+from kvot.stores.sqlite.hold_rows import HoldRow
+from kvot.stores.sqlite.meter import usage_now
+
+OPEN, SETTLED, RELEASED, EXPIRED, CHARGED = (
+    HOLD_STATE_NO[state]
+    for state in (HoldState.OPEN, HoldState.SETTLED, HoldState.RELEASED, HoldState.EXPIRED, HoldState.CHARGED)
+)
+
+_MARK = "UPDATE hold SET dispatched = 1 WHERE company_no = ? AND hold_id = ?"
+_PROLONG = "UPDATE hold SET expires_at = ? WHERE company_no = ? AND hold_id = ?"
+_CLOSE = "UPDATE hold SET state = ?, closed_at = ?, actual = ?, settlement = ? WHERE company_no = ? AND hold_id = ?"
+
+
+def reserve(tx: Tx, company_id: str, new: NewHold, now_ms: int) -> Decision:
+    company = begin(tx, company_id, now_ms)
+    kept = hold_rows.find(tx, company, new.hold_id)
+    if kept is not None:
+        save(tx, company)
+        return _answer_again(tx, company, new, kept)
+    try:
+        status = _admit(tx, company, new)
+    finally:  # whatever comes of it, the clock has advanced
+        save(tx, company)
+    usage = usage_now(tx, company)
+    if status is Status.DONE:
+        return Decision(status, usage, hold_rows.get(tx, company, new.hold_id))
+    if status is Status.IN_DOUBT:
+        return Decision(status, usage)
+    fits_at_ms = forecast.fits_at(tx, company, new.amount)
+    wait_ms = None if fits_at_ms is None else max(1, fits_at_ms - now_ms)
+    return Decision(status, usage, None, wait_ms)
+
+
+def _answer_again(tx: Tx, company: Company, new: NewHold, kept: HoldRow) -> Decision:
+    usage = usage_now(tx, company)
+    if new != hold_rows.as_asked(tx, company, kept):
+        return Decision(Status.CONFLICT, usage)
+    return Decision(Status.REPLAYED, usage, hold_rows.to_hold(tx, company, kept))
+
+
+def _admit(tx: Tx, company: Company, new: NewHold) -> Status:
+    """Set the tokens aside if they fit. InvalidRequest, and nothing held, if the window is no longer all kept."""
+    if company.in_doubt:
+        return Status.IN_DOUBT
+    budget = company.budget(tx.rules)
+    committed = chain.since(tx, company, company.clock - budget.window_ms) + company.held
+    if not fits(committed, new.amount, budget.token_limit):
+        return Status.OVER_LIMIT
+    expires_at = company.clock + new.ttl_ms
+    hold_rows.add(tx, company, new, expires_at)
+    company.held += new.amount
+    hold_rows.note_expiry(company, company.clock, expires_at)
+    return Status.DONE
+
+
+def dispatch(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
+    company = begin(tx, company_id, now_ms)
+    kept = hold_rows.find(tx, company, hold_id)
+    return _finish(tx, company, hold_id, _dispatch(tx, kept))
+
+
+def _dispatch(tx: Tx, kept: HoldRow | None) -> Status:
+    if kept is None:
+        return Status.NOT_FOUND
+    if kept.dispatched:
+        return Status.REPLAYED
+    if kept.state != OPEN:
+        return Status.CLOSED
+    tx.execute(_MARK, (kept.company_no, kept.hold_id))
+    return Status.DONE
+
+
+def renew(tx: Tx, company_id: str, hold_id: str, ttl_ms: int, now_ms: int) -> HoldChange:
+    company = begin(tx, company_id, now_ms)
+    kept = hold_rows.find(tx, company, hold_id)
+    return _finish(tx, company, hold_id, _renew(tx, company, kept, ttl_ms))
+
+
+def _renew(tx: Tx, company: Company, kept: HoldRow | None, ttl_ms: int) -> Status:
+    if kept is None:
+        return Status.NOT_FOUND
+    if kept.state != OPEN:
+        return Status.CLOSED
+    expires_at = max(kept.expires_at, company.clock + ttl_ms)
+    tx.execute(_PROLONG, (expires_at, kept.company_no, kept.hold_id))
+    hold_rows.note_expiry(company, kept.created_at, expires_at)
+    return Status.DONE
+
+
+def settle(tx: Tx, company_id: str, hold_id: str, settlement: Settlement, now_ms: int) -> HoldChange:
+    company = begin(tx, company_id, now_ms)
+    kept = hold_rows.find(tx, company, hold_id)
+    return _finish(tx, company, hold_id, _settle(tx, company, kept, settlement))
+
+
+def _settle(tx: Tx, company: Company, kept: HoldRow | None, settlement: Settlement) -> Status:
+    if kept is None:
+        return Status.NOT_FOUND
+    text = to_text(settlement)
+    if kept.state == SETTLED:
+        return Status.REPLAYED if kept.settlement == text else Status.CONFLICT
+    if kept.state == RELEASED:
+        return Status.CONFLICT
+    if kept.state == CHARGED:
+        status = _correct_charge(tx, company, kept, settlement.tokens, settlement.detail)
+    else:
+        status = _record_settlement(tx, company, kept, settlement)
+    if status is Status.DONE:
+        _close(tx, company, kept, SETTLED, settlement.tokens, text)
+    return status
+
+
+def _record_settlement(tx: Tx, company: Company, kept: HoldRow, settlement: Settlement) -> Status:
+    if not company.has_room_for(settlement.tokens):
+        return Status.COUNTER_FULL
+    row = row_of(
+        tx,
+        company,
+        settlement_event_id(hold_rows.id_of(kept)),
+        at_ms=company.clock,
+        tokens=settlement.tokens,
+        kind=Kind.SETTLEMENT,
+        source=settlement.source,
+        detail=_described(settlement.detail, labels.labels_of(tx, company.no, kept.label_set_no)),
+    )
+    enter(tx, company, row)
+    return Status.DONE
+
+
+def _described(detail: CallDetail, held: labels.Labels) -> CallDetail:
+    """What is known of a call when it ends, filled up with what was said when its tokens were set aside."""
+    own = detail[:4]
+    provider, model, user, feature = (mine if mine is not None else its for mine, its in zip(own, held, strict=True))
+    return CallDetail(provider, model, user, feature, *detail[4:])
+
+
+def _correct_charge(tx: Tx, company: Company, kept: HoldRow, tokens: int, parts: CallDetail) -> Status:
+    """Make the charge, with whatever corrections it has had, come to `tokens`."""
+    hold_id = hold_rows.id_of(kept)
+    charge = find(tx, company, settlement_event_id(hold_id))
+    if charge is None:  # only damage can have taken it: verify will say so
+        return Status.NOT_FOUND
+    difference = tokens - tokens_with_corrections(tx, company, charge)
+    return add_correction(tx, company, charge, late_settlement_event_id(hold_id), difference, None, parts)
+
+
+def release(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
+    company = begin(tx, company_id, now_ms)
+    kept = hold_rows.find(tx, company, hold_id)
+    return _finish(tx, company, hold_id, _release(tx, company, kept))
+
+
+def _release(tx: Tx, company: Company, kept: HoldRow | None) -> Status:
+    if kept is None:
+        return Status.NOT_FOUND
+    if kept.state in (RELEASED, EXPIRED):
+        return Status.REPLAYED
+    if kept.state == SETTLED:
+        return Status.CONFLICT
+    status = _correct_charge(tx, company, kept, 0, CallDetail()) if kept.state == CHARGED else Status.DONE
+    if status is Status.DONE:
+        _close(tx, company, kept, RELEASED, None, None)
+    return status
+
+
+def _close(tx: Tx, company: Company, kept: HoldRow, state: int, actual: int | None, settlement: str | None) -> None:
+    """A hold that ran out stopped holding tokens then, whatever is learnt later."""
+    closed_at = company.clock if kept.closed_at is None else kept.closed_at
+    if kept.state == OPEN:
+        company.held -= kept.amount
+    tx.execute(_CLOSE, (state, closed_at, actual, settlement, kept.company_no, kept.hold_id))
+
+
+def _finish(tx: Tx, company: Company, hold_id: str, status: Status) -> HoldChange:
+    save(tx, company)
+    return HoldChange(status, usage_now(tx, company), hold_rows.get(tx, company, hold_id))
+
+
+def to_text(settlement: Settlement) -> str:
+    """A settlement as it is kept to compare a retry with: the same text if and only if it is the same settlement."""
+    return json.dumps([settlement.tokens, SOURCE_NO[settlement.source], *settlement.detail], separators=(",", ":"))

@@ -1,0 +1,279 @@
+"""The embedded engine: a ledger in one SQLite file, written by one thread, read on the event loop.
+
+Reads are synchronous inside: two seeks cost less than a hop to another thread. They run on a connection of their own
+and each in one snapshot. Writes go through the one writer and return once they are durable.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self, TypeVar, TypeVarTuple
+
+import apsw
+
+from kvot.core.budget import Budget, Rules
+from kvot.core.errors import StoreUnavailable
+from kvot.core.keys import ApiKey
+from kvot.core.model import (
+    CompanyBudget,
+    Correction,
+    Decision,
+    HoldChange,
+    NewEvent,
+    NewHold,
+    Pruned,
+    Recorded,
+    Series,
+    Settlement,
+    Share,
+    Status,
+    Usage,
+    Verification,
+)
+from kvot.core.window import MS_PER_DAY
+from kvot.stores.sqlite import audit, batch, budgets, events, holds, keeping, keys, reports, verify
+from kvot.stores.sqlite.connection import (
+    READER_PATIENCE_MS,
+    WRITER_PATIENCE_MS,
+    Tx,
+    check_version,
+    connect,
+    unavailable,
+)
+from kvot.stores.sqlite.encoding import to_guid
+from kvot.stores.sqlite.lock import DatabaseLock
+from kvot.stores.sqlite.schema import known_steps, migrate
+from kvot.stores.sqlite.writer import Writer
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_USAGE_NOW = """SELECT now_at, window_ms, head_cum - coalesce(
+        (SELECT cum FROM point WHERE point.company_no = c.company_no AND point.at <= now_at - window_ms
+         ORDER BY point.at DESC LIMIT 1), floor_cum), held, token_limit, in_doubt
+FROM (SELECT *, max(clock, ?2) AS now_at, coalesce(window_days * 86400000, ?3) AS window_ms
+      FROM company WHERE company_id = ?1) AS c
+WHERE late_events = 0 AND (due_at IS NULL OR due_at > now_at) AND (floor_at = 0 OR now_at - window_ms >= floor_at)"""
+"""Usage of now in one statement, for a company that has no more to say: nothing late, no hold due, a whole window.
+For all others no row, and `reports.usage` says."""
+
+
+class SqliteStore:
+    """`Store` and `KeyStore` in one file. Made by `open`, inside or outside an event loop; used on one event loop."""
+
+    def __init__(self, path: Path, rules: Rules, lock: DatabaseLock, write: apsw.Connection, read: apsw.Connection):
+        self._path = path
+        self._rules = rules
+        self._lock = lock
+        self._write_connection = write
+        self._reader = Tx(read, rules)
+        self._writer = Writer(Tx(write, rules), path)
+        self._keys_version = 0
+
+    @classmethod
+    def open(cls, path: Path, rules: Rules) -> Self:
+        """Open or make the database. Raises StoreUnavailable, saying what to do, if it cannot be used."""
+        check_version(apsw.sqlite_lib_version())
+        if not path.parent.is_dir():
+            raise StoreUnavailable(f"{path} cannot be made: there is no folder {path.parent}. Make the folder first.")
+        lock = DatabaseLock(path)
+        try:
+            return cls(path, rules, lock, *_connect_both(path))
+        except BaseException:
+            lock.release()
+            raise
+
+    @property
+    def rules(self) -> Rules:
+        return self._rules
+
+    def set_url(self, url: str) -> None:
+        """Tell other processes that find the database in use where it can be asked."""
+        self._lock.write(url=url)
+
+    def on_fatal(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` on the event loop, with the reason, when the disk has failed and nothing is written any more."""
+        self._writer.on_fatal = tell
+
+    # -- usage ---------------------------------------------------------------------------------------------------
+
+    async def record(self, company_id: str, event: NewEvent, *, now_ms: int) -> Recorded:
+        return await self._write(events.record, company_id, event, now_ms)
+
+    async def record_many(self, events_: Sequence[tuple[str, NewEvent]], *, now_ms: int) -> list[Status]:
+        statuses: list[Status] = await self._writer.submit(batch.record_many, events_, now_ms, weight=len(events_))
+        return statuses
+
+    async def correct(self, company_id: str, correction: Correction, *, now_ms: int) -> Recorded:
+        return await self._write(events.correct, company_id, correction, now_ms)
+
+    async def usage(
+        self, company_id: str, *, now_ms: int, at_ms: int | None = None, window_ms: int | None = None
+    ) -> Usage:
+        if at_ms is None and window_ms is None:
+            usage = self._usage_now(company_id, now_ms)
+            if usage is not None:
+                return usage
+        return self._read(reports.usage, company_id, at_ms, window_ms, now_ms)
+
+    def _usage_now(self, company_id: str, now_ms: int) -> Usage | None:
+        self._writer.check()
+        default = self._rules.default_budget
+        values = (to_guid(company_id), now_ms, default.window_days * MS_PER_DAY)
+        try:
+            rows = self._reader.execute(_USAGE_NOW, values).fetchall()
+        except apsw.Error as error:
+            raise unavailable(self._path, error) from error
+        if not rows:
+            return None
+        at_ms, window_ms, used, held, token_limit, in_doubt = rows[0]
+        limit = default.token_limit if token_limit is None else token_limit
+        return Usage(company_id, at_ms, window_ms, used, held, limit, bool(in_doubt))
+
+    async def series(
+        self, company_id: str, edges_ms: Sequence[int], *, now_ms: int, window_ms: int | None = None
+    ) -> Series:
+        return self._read(reports.series, company_id, edges_ms, window_ms, now_ms)
+
+    async def breakdown(self, company_id: str, by: str, *, first_hour: int, end_hour: int, now_ms: int) -> list[Share]:
+        return self._read(reports.breakdown, company_id, by, first_hour, end_hour, now_ms)
+
+    async def fits_at(self, company_id: str, tokens: int, *, now_ms: int) -> int | None:
+        return self._read(reports.fits_at, company_id, tokens, now_ms)
+
+    # -- holds ---------------------------------------------------------------------------------------------------
+
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+        return await self._write(holds.reserve, company_id, hold, now_ms)
+
+    async def dispatch(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
+        return await self._write(holds.dispatch, company_id, hold_id, now_ms)
+
+    async def renew(self, company_id: str, hold_id: str, ttl_ms: int, *, now_ms: int) -> HoldChange:
+        return await self._write(holds.renew, company_id, hold_id, ttl_ms, now_ms)
+
+    async def settle(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
+        return await self._write(holds.settle, company_id, hold_id, settlement, now_ms)
+
+    async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
+        return await self._write(holds.release, company_id, hold_id, now_ms)
+
+    async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
+        return self._read(reports.hold, company_id, hold_id, now_ms)
+
+    async def expire(self, *, now_ms: int) -> int:
+        return await self._write(keeping.expire, now_ms)
+
+    # -- budgets -------------------------------------------------------------------------------------------------
+
+    async def set_budget(
+        self, company_id: str, budget: Budget, *, actor: str, reason: str | None, now_ms: int
+    ) -> CompanyBudget:
+        return await self._write(budgets.set_budget, company_id, budget, actor, reason, now_ms)
+
+    async def budget(self, company_id: str, *, now_ms: int, at_ms: int | None = None) -> CompanyBudget:
+        return self._read(budgets.budget, company_id, at_ms, now_ms)
+
+    # -- keeping -------------------------------------------------------------------------------------------------
+
+    async def companies(self) -> list[str]:
+        return self._read(keeping.companies)
+
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
+        return await self._write(keeping.prune, company_id, before_ms, now_ms)
+
+    async def verify(self, company_id: str, *, now_ms: int) -> Verification:
+        """Takes seconds for a million events, on a thread and a connection of its own."""
+        self._writer.check()
+        found, was_in_doubt = await asyncio.to_thread(self._verify, company_id, now_ms)
+        in_doubt = bool(found.differences)
+        if in_doubt != was_in_doubt:
+            await self._write(verify.set_in_doubt, company_id, in_doubt, now_ms)
+        return found
+
+    def _verify(self, company_id: str, now_ms: int) -> tuple[Verification, bool]:
+        connection = connect(self._path, patience_ms=WRITER_PATIENCE_MS)
+        try:
+            return self._in_snapshot(Tx(connection, self._rules), verify.verify, company_id, now_ms)
+        finally:
+            connection.close()
+
+    async def verify_audit(self) -> int | None:
+        """The number of the first line of the audit log that does not follow from those before it; None: all do."""
+        return self._read(audit.first_break)
+
+    async def ready(self) -> None:
+        """A write that changes nothing, since only a commit shows that commits are possible."""
+        await self._write(_touch)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._writer.close)
+        self._reader.connection.close()
+        self._write_connection.close()
+        self._lock.release()
+
+    # -- keys ----------------------------------------------------------------------------------------------------
+
+    async def add_key(self, key: ApiKey, *, actor: str, now_ms: int) -> bool:
+        return await self._write_keys(keys.add_key, key, actor, now_ms)
+
+    async def revoke_key(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
+        return await self._write_keys(keys.revoke_key, key_id, company_id, actor, now_ms)
+
+    async def find_key(self, key_id: str) -> ApiKey | None:
+        return self._read(keys.find_key, key_id)
+
+    async def list_keys(self, *, company_id: str | None = None) -> list[ApiKey]:
+        return self._read(keys.list_keys, company_id)
+
+    @property
+    def keys_version(self) -> int:
+        """Only this process writes, so its own count of changes is enough."""
+        return self._keys_version
+
+    async def _write_keys(self, operation: Callable[[Tx, *Ts], bool], *values: *Ts) -> bool:
+        """The version changes when the change is made, also for a caller who has stopped waiting for it."""
+        future = self._writer.submit(operation, *values)
+        future.add_done_callback(self._keys_changed)
+        return bool(await asyncio.shield(future))
+
+    def _keys_changed(self, _: "asyncio.Future[bool]") -> None:
+        self._keys_version += 1
+
+    # -- one way to write, one way to read -----------------------------------------------------------------------
+
+    async def _write(self, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
+        answer: T = await self._writer.submit(operation, *values)
+        return answer
+
+    def _read(self, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
+        self._writer.check()
+        return self._in_snapshot(self._reader, operation, *values)
+
+    def _in_snapshot(self, tx: Tx, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
+        try:
+            tx.execute("BEGIN")
+            try:
+                return operation(tx, *values)
+            finally:
+                tx.execute("COMMIT")
+        except apsw.Error as error:
+            raise unavailable(self._path, error) from error
+
+
+def _connect_both(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
+    """The writer's connection, with the schema brought up to date, and the reader's."""
+    write = connect(path, patience_ms=WRITER_PATIENCE_MS)
+    try:
+        migrate(write, path, known_steps())
+        return write, connect(path, patience_ms=READER_PATIENCE_MS)
+    except apsw.Error as error:
+        write.close()
+        raise unavailable(path, error) from error
+    except StoreUnavailable:
+        write.close()
+        raise
+
+
+def _touch(tx: Tx) -> None:
+    tx.execute(f"PRAGMA user_version = {len(known_steps())}")

@@ -1,0 +1,161 @@
+"""The one writer: takes all waiting operations into one transaction and answers only after its commit.
+
+An operation is a plain function of a transaction. It runs inside a savepoint of its own: one that fails undoes itself
+alone. InvalidRequest is an answer, not a failure: what was written before it stays. While a commit waits for the disk
+the next operations gather, so the more there is to do the more one commit carries; a lone operation never waits for
+company. Nothing is ever acknowledged that a commit did not return for.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apsw
+
+from kvot.core.errors import InvalidRequest, StoreUnavailable
+from kvot.stores.sqlite.connection import FATAL, TRANSACTION_LOST, Tx, unavailable
+
+WAITING_MAX = 10_000
+"""More than a second's worth of operations: whoever comes later had better come again."""
+
+BATCH_WEIGHT_MAX = 2_000
+"""Rows after which a transaction takes no further operation, so that no answer waits for more than tens of ms."""
+
+
+class _Job(NamedTuple):
+    operation: Callable[..., Any]
+    values: tuple[Any, ...]
+    weight: int
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+class Writer:
+    """Runs operations on a thread of its own, which alone uses the connection of `tx`."""
+
+    def __init__(self, tx: Tx, path: Path) -> None:
+        self._tx = tx
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self.refusal: str | None = None
+        """Why nothing is written any more; None as long as all is well."""
+        self.on_fatal: Callable[[str], None] | None = None
+        """Called once, on the event loop, when `refusal` is set."""
+        self._thread = threading.Thread(target=self._run, name="kvot-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, operation: Callable[..., Any], *values: Any, weight: int = 1) -> asyncio.Future[Any]:
+        """Have the operation done. The future resolves when it is durable, or raises StoreUnavailable."""
+        self.check()
+        if self._jobs.qsize() >= WAITING_MAX:
+            raise StoreUnavailable(f"{self._path} is busy: {WAITING_MAX} operations are waiting. Try again.")
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._jobs.put(_Job(operation, values, weight, future, loop))
+        return future
+
+    def check(self) -> None:
+        if self.refusal is not None:
+            raise StoreUnavailable(self.refusal)
+        if self._closed:
+            raise StoreUnavailable(f"{self._path} is closed.")
+
+    def close(self) -> None:
+        """Finish what waits, then end the thread. Blocks; call it from a thread of its own."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put(None)
+        self._thread.join()
+
+    # -- on the writer's thread ----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            batch, is_open = self._take()
+            if batch:
+                self._deliver(batch, self._commit(batch))
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """All that waits, up to the bound; False when the writer is to end. Blocks only while nothing waits."""
+        batch: list[_Job] = []
+        weight = 0
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            weight += job.weight
+            if weight >= BATCH_WEIGHT_MAX:
+                return batch, True
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, batch: list[_Job]) -> list[Any]:
+        """One answer or exception for each operation of the batch."""
+        if self.refusal is not None:
+            return [StoreUnavailable(self.refusal) for _ in batch]
+        try:
+            self._tx.execute("BEGIN IMMEDIATE")
+            answers = [self._answer(job) for job in batch]
+            self._tx.execute("COMMIT")
+        except apsw.Error as error:
+            self._undo()
+            message = unavailable(self._path, error).message
+            if isinstance(error, FATAL):
+                self.refusal = message
+            return [StoreUnavailable(message) for _ in batch]
+        return answers
+
+    def _answer(self, job: _Job) -> Any:
+        self._tx.execute("SAVEPOINT operation")
+        try:
+            answer = job.operation(self._tx, *job.values)
+        except InvalidRequest as refusal:
+            answer = refusal
+        except TRANSACTION_LOST:
+            raise
+        except Exception as error:  # the thread's outermost edge: a fault of one operation is its caller's to see
+            self._tx.label_set_nos.clear()
+            self._tx.execute("ROLLBACK TO operation")
+            answer = unavailable(self._path, error) if isinstance(error, apsw.Error) else error
+        self._tx.execute("RELEASE operation")
+        return answer
+
+    def _undo(self) -> None:
+        self._tx.label_set_nos.clear()
+        if self._tx.connection.in_transaction:
+            try:
+                self._tx.execute("ROLLBACK")
+            except apsw.Error as error:
+                self.refusal = unavailable(self._path, error).message
+
+    def _deliver(self, batch: list[_Job], answers: list[Any]) -> None:
+        """Wake each event loop once for all its answers."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        for job, answer in zip(batch, answers, strict=True):
+            by_loop.setdefault(job.loop, []).append((job.future, answer))
+        for loop, pairs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(self._resolve, pairs)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                continue
+
+    # -- on the event loop ---------------------------------------------------------------------------------------
+
+    def _resolve(self, pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        for future, answer in pairs:
+            if future.done():  # its caller was cancelled
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+        if self.refusal is not None and self.on_fatal is not None:
+            tell, self.on_fatal = self.on_fatal, None
+            tell(self.refusal)

@@ -1,0 +1,207 @@
+"""Settings: where they come from, what they refuse and how they say so; the secret's file."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kvot.settings import Settings, SettingsError, read_secret, reference_page, variable
+
+SECRET = "0123456789abcdef0123456789abcdef"
+PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
+
+
+def faults(environ: dict[str, str], config: Path | None = None, **overrides: object) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(environ, config, overrides)
+    return caught.value.faults
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+class TestSources:
+    def test_nothing_said_means_the_defaults(self):
+        settings = Settings.load({})
+        assert (settings.database, settings.default_token_limit, settings.default_window_days, settings.port) == (
+            "sqlite:///kvot.db", 1_000_000, 30, 8080,
+        )  # fmt: skip
+        assert settings == Settings()
+
+    def test_the_command_line_beats_the_environment_beats_the_file_beats_the_default(self, tmp_path):
+        config = write(tmp_path / "kvot.toml", 'port = 1\nhost = "file"\njson_case = "pascal"')
+        settings = Settings.load({"KVOT_PORT": "2", "KVOT_HOST": "environment"}, config, {"port": 3, "host": None})
+        assert (settings.port, settings.host, settings.json_case) == (3, "environment", "pascal")
+        assert settings.config == config
+
+    def test_the_environment_can_name_the_file_and_the_command_line_another(self, tmp_path):
+        one, two = write(tmp_path / "1.toml", "port = 1"), write(tmp_path / "2.toml", "port = 2")
+        assert Settings.load({"KVOT_CONFIG": str(one)}).port == 1
+        assert Settings.load({"KVOT_CONFIG": str(one)}, two).port == 2
+        assert Settings.load({"KVOT_CONFIG": str(one)}, two).config == two
+
+    def test_names_of_others_in_the_environment_do_not_matter(self):
+        assert Settings.load({"PORT": "x", "MY_KVOT_PORT": "y"}) == Settings()
+
+    @pytest.mark.parametrize(
+        ("url", "path"),
+        [
+            ("sqlite:///kvot.db", Path("kvot.db")),
+            ("sqlite:////var/lib/kvot.db", Path("/var/lib/kvot.db")),
+            ("sqlite:///a folder/k%20.db", Path("a folder/k%20.db")),
+        ],
+    )
+    def test_an_embedded_database_is_a_path(self, url, path):
+        assert Settings.load({"KVOT_DATABASE": url}).database_path == path
+
+    def test_another_database_is_no_path(self):
+        settings = Settings.load({"KVOT_DATABASE": "postgresql://u:p@h/kvot", "KVOT_SECRET": SECRET})
+        assert settings.database_path is None
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("environ", "fault"),
+        [
+            ({"KVOT_PROT": "1"}, "KVOT_PROT is not a setting. The nearest is KVOT_PORT."),
+            ({"KVOT_port": "1"}, "KVOT_port is not a setting. The nearest is KVOT_PORT."),
+            ({"KVOT_PORT": "80a"}, "KVOT_PORT is '80a': must be a whole number from 0 to 65535."),
+            ({"KVOT_PORT": "65536"}, "KVOT_PORT is '65536': must be a whole number from 0 to 65535."),
+            ({"KVOT_PORT": ""}, "KVOT_PORT is '': must be a whole number from 0 to 65535."),
+            ({"KVOT_PORT": "٣"}, "KVOT_PORT is '٣': must be a whole number from 0 to 65535."),
+            ({"KVOT_DEFAULT_TOKEN_LIMIT": "2147483648"}, "must be a whole number from 0 to 2147483647"),
+            ({"KVOT_DEFAULT_TOKEN_LIMIT": "-1"}, "must be a whole number from 0 to 2147483647"),
+            ({"KVOT_JSON_CASE": "snake"}, "KVOT_JSON_CASE is 'snake': must be camel or pascal."),
+            ({"KVOT_HOST": ""}, "KVOT_HOST is '': must be text."),
+            ({"KVOT_HOST": "a\nb"}, "KVOT_HOST is 'a\\nb': must be text."),
+            ({"KVOT_DATABASE": "kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
+            ({"KVOT_DATABASE": "sqlite://kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
+            ({"KVOT_DATABASE": "sqlite:///:memory:"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
+            ({"KVOT_DATABASE": "mysql://h/kvot"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
+            ({"KVOT_JWT_AUDIENCE": "", "KVOT_JWT_SECRET": SECRET}, "KVOT_JWT_AUDIENCE is '': must be text."),
+            ({"KVOT_JWT_SECRET": SECRET[1:]}, "KVOT_JWT_SECRET: must be at least 32 bytes of text."),
+            ({"KVOT_JWT_JWKS_URL": "http://a/jwks"}, "must be an https:// address"),
+            ({"KVOT_JWT_JWKS_URL": "https://u:p@a/jwks"}, "must be an https:// address"),
+            ({"KVOT_JWT_JWKS_URL": "https://a:99999/jwks"}, "must be an https:// address"),
+            ({"KVOT_JWT_JWKS_URL": "file://host/jwks"}, "must be an https:// address"),
+            ({"KVOT_URL": "ftp://a"}, "must be an http:// or https:// address"),
+            ({"KVOT_CONFIG": "/nowhere/kvot.toml"}, "/nowhere/kvot.toml cannot be read: No such file or directory."),
+            ({"KVOT_RETENTION_DAYS": "29"}, "KVOT_DEFAULT_WINDOW_DAYS is 30: must be at most KVOT_RETENTION_DAYS"),
+            ({"KVOT_JWT_ISSUER": "me"}, "KVOT_JWT_ISSUER is set but no key to verify tokens with"),
+            ({"KVOT_JWT_AUDIENCE": "me"}, "KVOT_JWT_AUDIENCE is set but no key to verify tokens with"),
+            ({"KVOT_SECRET": SECRET, "KVOT_SECRET_FILE": "s"}, "KVOT_SECRET and KVOT_SECRET_FILE are both set"),
+            ({"KVOT_DATABASE": "postgresql://h/kvot"}, "KVOT_SECRET or KVOT_SECRET_FILE must be set"),
+        ],
+    )
+    def test_a_fault_names_the_variable_and_what_it_takes(self, environ, fault):
+        (only,) = faults(environ)
+        assert fault in only
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("KVOT_JWT_PUBLIC_KEY_FILE", "KVOT_JWT_SECRET"),
+            ("KVOT_JWT_JWKS_URL", "KVOT_JWT_SECRET"),
+            ("KVOT_JWT_JWKS_URL", "KVOT_JWT_PUBLIC_KEY_FILE"),
+        ],
+    )
+    def test_tokens_are_verified_in_one_way(self, names):
+        values = {
+            "KVOT_JWT_SECRET": SECRET,
+            "KVOT_JWT_PUBLIC_KEY_FILE": "key.pem",
+            "KVOT_JWT_JWKS_URL": "https://a/jwks",
+        }
+        (only,) = faults({name: values[name] for name in names})
+        assert only == f"{' and '.join(names)} are both set: tokens are verified in one way."
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("prot = 1", "prot in {} is not a setting. The nearest is port."),
+            ('config = "x"', "config in {} is not a setting."),
+            ("port = true", "port in {} is 'True': must be a whole number"),
+            ('[jwt]\nsecret = "x"', "jwt in {} is not a setting."),
+            ("port =", "{} cannot be read: Invalid value (at "),
+            ("# " + "x" * 65_536, "{} cannot be read: it has more than 65536 bytes."),
+        ],
+    )
+    def test_a_fault_in_the_file_names_the_file(self, tmp_path, text, fault):
+        config = write(tmp_path / "kvot.toml", text)
+        (only,) = faults({}, config)
+        assert fault.format(config) in only
+
+    def test_a_fault_on_the_command_line_names_the_option(self):
+        assert faults({}, json_case="x") == ("--json-case is 'x': must be camel or pascal.",)
+
+    def test_all_faults_are_reported_together(self):
+        assert len(faults({"KVOT_PORT": "x", "KVOT_NOPE": "1", "KVOT_JSON_CASE": "y"}, url="z")) == 4
+
+    def test_an_ill_formed_value_is_not_blamed_a_second_time(self):
+        assert len(faults({"KVOT_RETENTION_DAYS": "x", "KVOT_DEFAULT_WINDOW_DAYS": "500"})) == 1
+
+    @pytest.mark.parametrize("name", ["KVOT_SECRET", "KVOT_JWT_SECRET", "KVOT_API_KEY", "KVOT_DATABASE"])
+    def test_a_secret_is_never_shown(self, name):
+        good = {"KVOT_DATABASE": "postgresql://kvot:sesame-sesame-sesame-sesame@h/db", "KVOT_SECRET": SECRET}
+        settings = Settings.load({**good, name: good.get(name, "sesame-sesame-sesame-sesame-sesame")})
+        assert "sesame" not in repr(settings)
+        assert SECRET not in repr(settings)
+        assert "sesame" not in " ".join(faults({**good, name: "sesame\n"}))
+
+
+class TestSecret:
+    def test_the_first_embedded_start_makes_it_for_its_owner_alone(self, tmp_path):
+        settings = Settings(database=f"sqlite:///{tmp_path}/kvot.db")
+        secret = read_secret(settings)
+        assert (tmp_path / "kvot.db.secret").stat().st_mode & 0o777 == 0o600
+        assert len(secret) == 43  # 256 bits in base64
+        assert read_secret(settings) == secret
+        assert [path.name for path in tmp_path.iterdir()] == ["kvot.db.secret"]
+
+    def test_two_databases_have_two_secrets(self, tmp_path):
+        one, two = (read_secret(Settings(database=f"sqlite:///{tmp_path}/{name}.db")) for name in "ab")
+        assert one != two
+
+    def test_it_can_be_given_in_full_or_in_a_file(self, tmp_path):
+        file = write(tmp_path / "s", SECRET + "\n", 0o400)
+        assert read_secret(Settings(secret=SECRET)) == read_secret(Settings(secret_file=file)) == SECRET.encode()
+
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o601])
+    def test_a_file_that_others_may_open_is_refused(self, tmp_path, mode):
+        with pytest.raises(SettingsError, match=rf"open to others than its owner \(mode {mode:04o}\)"):
+            read_secret(Settings(secret_file=write(tmp_path / "s", SECRET, mode)))
+
+    def test_a_short_one_is_refused(self, tmp_path):
+        with pytest.raises(SettingsError, match="must hold at least 32 bytes"):
+            read_secret(Settings(secret_file=write(tmp_path / "s", SECRET[1:] + "\n")))
+
+    def test_a_database_that_lost_its_secret_does_not_get_a_new_one(self, tmp_path):
+        write(tmp_path / "kvot.db", "content")
+        with pytest.raises(SettingsError, match="put the file back"):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}/kvot.db"))
+        assert not (tmp_path / "kvot.db.secret").exists()
+
+    def test_none_is_made_for_a_database_elsewhere(self, tmp_path):
+        settings = Settings(database="postgresql://h/kvot", secret_file=tmp_path / "s")
+        with pytest.raises(SettingsError, match="does not exist"):
+            read_secret(settings)
+
+    def test_a_folder_that_is_not_there_is_a_clear_fault(self, tmp_path):
+        with pytest.raises(SettingsError, match="cannot be read or made: No such file or directory"):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}/nowhere/kvot.db"))
+
+    def test_what_is_no_file_is_refused(self, tmp_path):
+        os.mkfifo(tmp_path / "s", 0o600)
+        with pytest.raises(SettingsError, match="is not a regular file"):
+            read_secret(Settings(secret_file=tmp_path / "s"))
+
+
+class TestPage:
+    def test_every_setting_is_documented(self):
+        for name in Settings.__dataclass_fields__:
+            assert f"| `{variable(name)}` |" in reference_page()
+
+    def test_the_page_is_what_the_code_says(self):
+        assert PAGE.read_text() == reference_page(), "run: python -m kvot.settings > docs/reference/settings.md"
