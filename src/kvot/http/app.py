@@ -13,7 +13,7 @@ from typing import Any
 
 from kvot.contract import HOST, ROUTES, Host
 from kvot.contract.describe import Operation, Request, Response
-from kvot.core.errors import KvotError, NotAuthenticated, StoreUnavailable, TokenRejected
+from kvot.core.errors import KvotError, NotAuthenticated, StoreUnavailable
 from kvot.core.principal import Principal
 from kvot.http import batch, choice, errors, replies, signin
 from kvot.http.authenticator import Authenticator
@@ -23,6 +23,7 @@ from kvot.http.health import Health
 from kvot.http.index import ApiIndex
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, idempotency_key, read_body
 from kvot.http.overrides import with_overrides
+from kvot.http.reasons import REASON
 from kvot.http.replies import Reply
 from kvot.http.requestlog import RequestLog
 from kvot.http.signin import SignIn
@@ -43,9 +44,27 @@ _NO_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 class Call:
     """One request as far as it is known by now: for the reply, also when something fails, and for the log."""
 
-    __slots__ = ("extra_headers", "format", "may_sign_in", "operation", "principal", "reason", "style")
+    __slots__ = (
+        "extra_headers",
+        "format",
+        "headers",
+        "may_sign_in",
+        "operation",
+        "principal",
+        "query",
+        "reason",
+        "receive",
+        "scope",
+        "style",
+        "verb",
+    )
 
-    def __init__(self, style: Style) -> None:
+    def __init__(self, scope: Scope, receive: Receive, style: Style) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.headers: Headers = {}
+        self.verb: str = scope["method"]
+        self.query: Fields = NO_FIELDS
         self.format: Format = JSON
         self.style = style
         self.operation: Operation | None = None
@@ -109,31 +128,31 @@ class App:
         if scope["type"] != "http":
             return
         started_s = perf_counter()
-        call = Call(self._style)
+        call = Call(scope, receive, self._style)
         try:
-            reply = await self._reply(scope, receive, call)
+            reply = await self._reply(call)
         except ClientGone:
             return
         status, headers, body = reply
         length = (b"content-length", b"%d" % len(body))
-        if call.reason is not None and (state_reason := scope.get("extensions", {}).get("kvot.reason")):
-            state_reason(call.reason)
+        if call.reason is not None and (state := scope.get("extensions", {}).get(REASON)):
+            state(call.reason)
         start = {"type": "http.response.start", "status": status, "headers": [*headers, *call.extra_headers, length]}
         await send(start)
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         if status >= self._log.least_status:
             self._log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
 
-    async def _reply(self, scope: Scope, receive: Receive, call: Call) -> Reply:
+    async def _reply(self, call: Call) -> Reply:
         try:
-            if page := self._pages.get(scope["path"]):
+            if page := self._pages.get(call.scope["path"]):
                 return await page()
             if self.health.is_draining:
                 return self._draining()
-            return await self._answer(scope, receive, call)
+            return await self._answer(call)
         except KvotError as error:
             if call.may_sign_in and isinstance(error, NotAuthenticated):
-                return signin.to_login(scope)
+                return signin.to_login(call.scope)
             return self._failed(call, error)
         except batch.BatchFailed as failed:
             reply = self._failed(call, failed.error, {"AutoBatchIndex": str(failed.index)})
@@ -141,7 +160,7 @@ class App:
         except ClientGone:
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
-            request_id = self._log.unforeseen(scope, call.operation, error)
+            request_id = self._log.unforeseen(call.scope, call.operation, error)
             return replies.of_unforeseen(request_id, call.format, call.style)
 
     def _failed(self, call: Call, error: KvotError, meta: dict[str, str] | None = None) -> Reply:
@@ -156,39 +175,46 @@ class App:
             return replies.with_headers(reply, replies.named_file(call.operation.name))
         return reply
 
-    async def _answer(self, scope: Scope, receive: Receive, call: Call) -> Reply:
-        headers = read_headers(scope["headers"])
+    async def _answer(self, call: Call) -> Reply:
+        scope = call.scope
+        headers = call.headers = read_headers(scope["headers"])
         if self._cors.is_open:
             call.extra_headers = self._cors.headers(headers)
             if scope["method"] == "OPTIONS":
                 return self._cors.preflight(headers)
-        verb = _verb(scope["method"], headers)
+        if b"x-http-method-override" in headers:
+            call.verb = headers[b"x-http-method-override"].decode("latin-1").strip().upper()
         match = self._table.find(scope["path"], scope["raw_path"])
-        query = read_fields(scope["query_string"]) if scope["query_string"] else NO_FIELDS
+        if scope["query_string"]:
+            call.query = read_fields(scope["query_string"])
         if match is None or not match.endpoint.operations:
-            return await self._beside(scope, receive, call, match, query, headers, verb)
-        self._choose(call, match, query, headers)
-        operation = call.operation = self._operation(match, verb)
+            return await self._beside(call, match)
+        self._choose(call, match.endpoint)
+        operation = call.operation = self._operation(match, call.verb)
         if operation is None:
             return replies.NOT_FOUND
+        return await self._perform(call, match, operation)
+
+    async def _perform(self, call: Call, match: Match, operation: Operation) -> Reply:
+        headers, endpoint = call.headers, match.endpoint
         if call.format is HTML:
-            call.format = choice.page_of(operation.name, query, verb, self._clock)
-        call.principal = await self._authenticate(scope, headers, verb, call)
+            call.format = choice.page_of(operation.name, call.query, call.verb, self._clock)
+        call.principal = await self._authenticate(call)
         caller = Caller(call.principal, idempotency_key(headers))
         body = None
-        if verb not in _NO_BODY and has_body(headers):
-            body = await read_body(receive, headers, self._limits)
-        query = with_overrides(operation.request, query, headers)
+        if call.verb not in _NO_BODY and has_body(headers):
+            body = await read_body(call.receive, headers, self._limits)
+        query = with_overrides(operation.request, call.query, headers)
         sent = Sent(match.path_values, query, body, headers.get(b"content-type", b"").decode("latin-1"))
-        if match.endpoint.is_batch:
-            return await self._batch(call, caller, operation, match, sent)
-        response = await perform(self._services, caller, operation, _bound(operation, match, sent))
-        if match.endpoint.is_oneway or operation.response is None:
+        if endpoint.is_batch:
+            return await self._batch(call, caller, operation, endpoint, sent)
+        response = await perform(self._services, caller, operation, _bound(operation, endpoint, sent))
+        if endpoint.is_oneway or operation.response is None:
             return replies.NO_CONTENT
         return self._finished(call, replies.of_response(response, call.format, call.style))
 
-    async def _batch(self, call: Call, caller: Caller, operation: Operation, match: Match, sent: Sent) -> Reply:
-        format_ = match.endpoint.body_format
+    async def _batch(self, call: Call, caller: Caller, operation: Operation, endpoint: Endpoint, sent: Sent) -> Reply:
+        format_ = endpoint.body_format
         documents = read_batch(operation, sent, format_, batch.ITEMS_MAX)
         bind = partial(bind_item, operation, query=sent.query, format_=format_)
 
@@ -197,42 +223,33 @@ class App:
 
         responses = await batch.perform_all(documents, bind, perform_one)
         completed = (batch.COMPLETED, b"%d" % len(responses))
-        if match.endpoint.is_oneway or operation.response is None:
+        if endpoint.is_oneway or operation.response is None:
             return replies.with_headers(replies.NO_CONTENT, completed)
         reply = replies.of_response([*responses], call.format, call.style)
         return replies.with_headers(self._finished(call, reply), completed)
 
-    async def _beside(
-        self,
-        scope: Scope,
-        receive: Receive,
-        call: Call,
-        match: Match | None,
-        query: Fields,
-        headers: Headers,
-        verb: str,
-    ) -> Reply:
+    async def _beside(self, call: Call, match: Match | None) -> Reply:
         """What leads to no operation: a surface, or nothing."""
-        answer = next((found for each in self._surfaces if (found := each.find(scope["path"]))), None)
+        answer = next((found for each in self._surfaces if (found := each.find(call.scope["path"]))), None)
         if answer is None and match is None:
             return replies.NOT_FOUND
-        self._choose(call, match or _NEGOTIATED, query, headers)
+        self._choose(call, match.endpoint if match else _NEGOTIATED)
         if answer is None:
             raise no_such_operation()
-        principal = partial(self._authenticate, scope, headers, verb, call)
-        body = partial(read_body, receive, headers, self._limits)
-        return await answer(Asked(scope, headers, query, call.format, call.style, principal, body))
+        principal = partial(self._authenticate, call)
+        body = partial(read_body, call.receive, call.headers, self._limits)
+        return await answer(Asked(call.scope, call.headers, call.query, call.format, call.style, principal, body))
 
-    def _choose(self, call: Call, match: Match, query: Fields, headers: Headers) -> None:
+    def _choose(self, call: Call, endpoint: Endpoint) -> None:
         """How the reply will be written. A wish that cannot be met is refused in what is written without it."""
-        if query:
-            call.style = choice.restyled(query, self._style)
-            call.format = choice.format_of(match.endpoint, NO_FIELDS, headers)
-        call.format = choice.format_of(match.endpoint, query, headers)
-        if query and self._settings.allows_jsonp:
-            call.format = choice.jsonp_of(query, call.format)
-        if call.format is HTML and self._sign_in is not None and not match.endpoint.is_api:
-            call.may_sign_in = choice.is_browser(headers) and not _CREDENTIALS & headers.keys()
+        call.format = choice.format_of(endpoint, NO_FIELDS, call.headers)
+        if call.query:
+            call.style = choice.restyled(call.query, self._style)
+            call.format = choice.format_of(endpoint, call.query, call.headers)
+            if self._settings.allows_jsonp:
+                call.format = choice.jsonp_of(call.query, call.format)
+        if call.format is HTML and self._sign_in is not None and not endpoint.is_api:
+            call.may_sign_in = choice.is_browser(call.headers) and not _CREDENTIALS & call.headers.keys()
 
     def _operation(self, match: Match, verb: str) -> Operation | None:
         """None: a path of ours, but no route of it takes the verb, which the contract answers like an unknown path."""
@@ -241,19 +258,14 @@ class App:
             raise no_such_verb(name, verb, self._settings.host.service_name)
         return operation
 
-    async def _authenticate(self, scope: Scope, headers: Headers, verb: str, call: Call) -> Principal:
+    async def _authenticate(self, call: Call) -> Principal:
+        headers, client = call.headers, call.scope["client"]
         authorization, api_key = headers.get(b"authorization"), headers.get(b"x-api-key")
-        is_session = False
-        if authorization is None and api_key is None and self._sign_in and call.format.key != JSONP.key:
-            authorization = self._sign_in.authorization(scope["method"], verb, headers)
-            is_session = authorization is not None
-        peer = scope["client"]
-        try:
-            principal = await self._authenticator.principal(authorization, api_key, peer[0] if peer else None)
-        except TokenRejected:
-            if is_session:  # it was good when it was sealed: sign in again
-                raise NotAuthenticated from None
-            raise
+        peer = client[0] if client else None
+        if authorization is None and api_key is None and self._sign_in is not None and call.format.key != JSONP.key:
+            principal = await self._sign_in.principal(call.scope["method"], call.verb, headers, peer)
+        else:
+            principal = await self._authenticator.principal(authorization, api_key, peer)
         if principal is None:
             raise NotAuthenticated
         return principal
@@ -264,17 +276,12 @@ class App:
 
 
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-_NEGOTIATED = Match(Endpoint({}, None))
+_NEGOTIATED = Endpoint({}, None)
 
 
-def _bound(operation: Operation, match: Match, sent: Sent) -> Request:
+def _bound(operation: Operation, endpoint: Endpoint, sent: Sent) -> Request:
     if not (sent.body or sent.query or sent.path):
         return operation.request()
-    if match.endpoint.is_api:
-        return bind_api(operation, sent, match.endpoint.body_format)
+    if endpoint.is_api:
+        return bind_api(operation, sent, endpoint.body_format)
     return bind_route(operation, sent)
-
-
-def _verb(method: str, headers: Headers) -> str:
-    override = headers.get(b"x-http-method-override")
-    return override.decode("latin-1").strip().upper() if override else method

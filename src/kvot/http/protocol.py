@@ -1,11 +1,16 @@
-"""uvicorn's HTTP/1.1 protocol with a bound on the head of a request, which it does not have by itself.
+"""uvicorn's HTTP/1.1 protocol with what it does not have by itself: a bound on the head of a request, and a reason
+beside the status of a reply.
 
-Without it one connection could make us keep headers without end.
+Without the bound one connection could make us keep headers without end.
 """
+
+from functools import partial
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kvot.http.limits import HEAD_BYTES_MAX
+from kvot.http.reasons import REASON, state_reason
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -54,6 +59,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_too_large = True
             raise HeadTooLarge
         super().on_headers_complete()
+        extensions: dict[str, Any] = {REASON: partial(state_reason, self.cycle)}
+        self.scope["extensions"] = extensions
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)

@@ -7,8 +7,6 @@ A browser sends cookies by itself, also where another site made it ask. So a coo
 and for a POST only when the browser says that a page of ours sent it.
 """
 
-import hashlib
-import hmac
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,6 +16,7 @@ from joserfc.jwk import OctKey
 
 from kvot.http.limits import Headers
 
+PURPOSE = "browser session"
 NAME = "kvot-session"
 LIFETIME_MS = 8 * 3_600_000
 """A working day."""
@@ -36,10 +35,10 @@ class _Sealed(msgspec.Struct):
 
 
 class Sessions:
-    """`secret` is the host's own; the key that seals is derived from it, so that one use tells nothing of another."""
+    """`secret`: the 32 bytes that `derive_key` gives for `PURPOSE`, so that they seal cookies and nothing else."""
 
     def __init__(self, secret: bytes) -> None:
-        self._key = OctKey.import_key(hmac.digest(secret, b"kvot browser session", hashlib.sha256))
+        self._key = OctKey.import_key(secret)
         self._registry = jwe.JWERegistry(algorithms=["dir", "A256GCM"])
 
     def seal(self, credential: str, now_ms: int) -> str:

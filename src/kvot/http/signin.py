@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from kvot.contract.signin import AuthenticateResponse
-from kvot.core.errors import Forbidden, MethodNotAllowed, NotAuthenticated
+from kvot.core.errors import Forbidden, MethodNotAllowed, NotAuthenticated, TokenRejected
 from kvot.core.principal import Principal
 from kvot.http import replies
 from kvot.http.authenticator import Authenticator
@@ -62,13 +62,18 @@ class SignIn:
     def find(self, path: str) -> Answer | None:
         return self._answers.get(path.lower().rstrip("/"))
 
-    def authorization(self, method: str, verb: str, headers: Headers) -> bytes | None:
-        """What a session's cookie stands for, as a header would say it; None where it does not count."""
+    async def principal(self, method: str, verb: str, headers: Headers, peer: str | None) -> Principal | None:
+        """Who a session's cookie stands for; None where there is none, or it does not count here, or not any more."""
         if b"cookie" not in headers or not may_use_cookie(method, verb, headers):
             return None
         sealed = cookie_of(headers)
         credential = self._sessions.open(sealed, self._clock()) if sealed else None
-        return b"Bearer " + credential.encode("ascii") if credential else None
+        if credential is None:
+            return None
+        try:
+            return await self._authenticator.principal(_bearer(credential), None, peer)
+        except TokenRejected:  # it was good when it was sealed: sign in again
+            return None
 
     async def _who_am_i(self, asked: Asked) -> Reply:
         return replies.of_response(to_wire(await asked.principal()), asked.format, asked.style)
@@ -96,9 +101,7 @@ class SignIn:
             return refused("This is no API key and no token.")
         peer = asked.scope["client"]
         try:
-            principal = await self._authenticator.principal(
-                b"Bearer " + credential.encode("ascii"), None, peer[0] if peer else None
-            )
+            principal = await self._authenticator.principal(_bearer(credential), None, peer[0] if peer else None)
         except NotAuthenticated as error:
             return refused(f"{error.message}.")
         if principal is None:
@@ -130,6 +133,10 @@ def to_login(scope: Any) -> Reply:
     """Send an anonymous browser to the sign-in page, and from there back to what it asked for."""
     asked = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
     return replies.redirect(f"{PATH}?redirect={replies.quoted(asked)}", 302)
+
+
+def _bearer(credential: str) -> bytes:
+    return b"Bearer " + credential.encode("ascii")
 
 
 def _page(redirect: str, message: str = "", status: int = 200) -> Reply:
