@@ -129,7 +129,7 @@ def test_a_body_is_read(body, documents):
         (b"A,a\r\n1,2", "A column comes more than once."),
         (b"A\r\n\xff", "It is not UTF-8: byte 3 cannot be read."),
         (b"A\r\n" + b"x" * 200_000, "Line 2: field larger than field limit (131072)."),
-        (b"A,B\r\n" + b"1,2\r\n" * 5_001, "It has more than 10000 cells."),
+        (b"A,B\r\n" + b"1,2\r\n" * 5_001, "It has more than 10000 members."),
     ],
 )
 def test_a_broken_body_is_refused_with_the_reason(body, message):

@@ -16,12 +16,15 @@ import msgspec
 from kvot.contract.describe import MemberType, Operation, Request, Unreadable, members_of
 from kvot.core.errors import FieldError, InvalidRequest
 from kvot.wire import jsv, multipart
-from kvot.wire.document import EMPTY_ELEMENT, MEMBERS_MAX, Element, Malformed
+from kvot.wire.document import EMPTY_ELEMENT, LIST_ITEMS_MAX, LIST_MEMBERS_MAX, MEMBERS_MAX, Element, Malformed
 from kvot.wire.formats import BY_MEDIA_TYPE, JSON, Format
 from kvot.wire.scalars import SCALARS, without_thousands
 
 FIELDS_MAX = 1_000
 """Fields of one query or form. Our widest request has a dozen members."""
+
+FIELDS_BYTES_MAX = 262_144
+"""Bytes of one query or form. Decoding takes many times their memory; what is long comes in a body of another type."""
 
 SHOWN_MAX = 100
 """Characters of a bad value that an error repeats."""
@@ -48,6 +51,8 @@ class Sent(NamedTuple):
 
 def read_fields(encoded: bytes) -> Fields:
     """A query or an URL-encoded form. The values of a repeated name are joined with a comma."""
+    if len(encoded) > FIELDS_BYTES_MAX:
+        raise InvalidRequest(f"The query or form has more than {FIELDS_BYTES_MAX} bytes.", code=_MALFORMED)
     try:
         pairs = parse_qsl(
             encoded.decode(),
@@ -124,10 +129,12 @@ def _format_of_body(media_type: str) -> Format | None:
 def _document(operation: Operation, body: bytes, format_: Format | None) -> Any:
     if format_ is None:
         return None
-    members_max = len(body) if operation.list_member else MEMBERS_MAX
+    members_max = LIST_MEMBERS_MAX if operation.list_member else MEMBERS_MAX
     with _told_by(operation, format_):
         document = format_.read(body, members_max)
         if operation.list_member and (items := _listed(document, operation)) is not None:
+            if len(items) > LIST_ITEMS_MAX:
+                raise Malformed(f"It has more than {LIST_ITEMS_MAX} items.")
             return {operation.list_member.replace("_", ""): items}
         if format_.is_rows:
             document = _only_row(document)
@@ -164,7 +171,7 @@ def read_batch(operation: Operation, sent: Sent, format_: Format, items_max: int
     if not sent.body:
         return []
     with _told_by(operation, format_):
-        documents = format_.read(sent.body, len(sent.body))
+        documents = format_.read(sent.body, LIST_MEMBERS_MAX)
         if isinstance(documents, Element):
             documents = documents.items_in_order
         if not isinstance(documents, list):

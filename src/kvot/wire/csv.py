@@ -14,7 +14,7 @@ import msgspec
 
 from kvot.contract.describe import MemberType, members_of
 from kvot.wire import jsv
-from kvot.wire.document import Malformed, text_of
+from kvot.wire.document import Malformed, TooMany, text_of
 from kvot.wire.plan import Part, Plan, Writer
 from kvot.wire.rows import Reply, rows_of
 from kvot.wire.style import Style
@@ -63,7 +63,7 @@ def _documents(header: list[str], rows: Any, members_max: int) -> list[Any]:
     for row in rows:
         cells += len(row)
         if cells > members_max:
-            raise Malformed(f"It has more than {members_max} cells.")
+            raise TooMany(members_max)
         if row:
             documents.append(_document(header, row))
     return documents

@@ -9,7 +9,13 @@ DEPTH_MAX = 64
 """Our deepest type nests four levels; more levels only serve to exhaust a stack."""
 
 MEMBERS_MAX = 10_000
-"""Members and items of one document. Where a list of events is expected, the bound on the body takes its place."""
+"""Members and items of one document. Where a list of events is expected, `LIST_ITEMS_MAX` takes its place."""
+
+LIST_ITEMS_MAX = 10_000
+"""Events of one import. In the megabyte that a body may have by default an event takes some two hundred bytes."""
+
+LIST_MEMBERS_MAX = 13 * LIST_ITEMS_MAX
+"""With the twelve members that an event can have."""
 
 
 class Malformed(ValueError):
@@ -40,6 +46,11 @@ class TooDeep(Malformed):
         super().__init__(f"It nests more than {DEPTH_MAX} levels.")
 
 
+class TooMany(Malformed):
+    def __init__(self, members_max: int) -> None:
+        super().__init__(f"It has more than {members_max} members.")
+
+
 def check_bounds(document: Any, members_max: int) -> None:
     """Refuse a document that nests too deeply or has too many members. Linear, and never recursive."""
     level = [document] if isinstance(document, dict | list) else []
@@ -47,7 +58,7 @@ def check_bounds(document: Any, members_max: int) -> None:
     for _ in range(DEPTH_MAX):
         members += sum(map(len, level))
         if members > members_max:
-            raise Malformed(f"It has more than {members_max} members.")
+            raise TooMany(members_max)
         level = [child for container in level for child in _children(container) if isinstance(child, dict | list)]
         if not level:
             return

@@ -16,7 +16,7 @@ import msgspec
 
 from kvot.contract.describe import Instant, members_of
 from kvot.core.window import MS_PER_SECOND
-from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, check_bounds, text_of
+from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, TooMany, check_bounds, text_of
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date, utc
 from kvot.wire.style import JsonCase, JsonDates, Style
@@ -99,7 +99,7 @@ def read(body: bytes, members_max: int) -> Any:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        document = _LenientReader(text_of(body)).document()
+        return _LenientReader(text_of(body), members_max).document()
     except RecursionError:
         raise TooDeep from None
     openings = body.count(b"{") + body.count(b"[")
@@ -120,9 +120,10 @@ _WORDS: dict[str, Any] = {"null": None, "true": True, "false": False}
 class _LenientReader:
     """Reads one document. Every character is looked at a bounded number of times."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, members_max: int) -> None:
         self._text = text
         self._at = 0
+        self._members_max = self._members_left = members_max
 
     def document(self) -> Any:
         if self._next() == "":
@@ -166,6 +167,9 @@ class _LenientReader:
         while (first := self._next()) != "}":
             key = self._string() if first == '"' else self._match(_KEY_WORD).strip()
             self._expect(":")
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             members[key] = self._value(_OBJECT_WORD, depth + 1)
             if self._next() == "}":
                 break
@@ -177,6 +181,9 @@ class _LenientReader:
         items: list[Any] = []
         self._at += 1
         while self._next() != "]":
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             items.append(self._value(_LIST_WORD, depth + 1))
             if self._next() == "]":
                 break

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from kvot.wire import json
-from kvot.wire.document import Malformed
+from kvot.wire.document import Malformed, TooMany
 from kvot.wire.rows import Reply, rows_of
 from kvot.wire.style import Style
 
@@ -18,6 +18,8 @@ def write(reply: Reply, style: Style) -> bytes:
 
 def read(body: bytes, members_max: int) -> list[Any]:
     """One document per line that is not blank. A line that is none stands for itself, as text."""
+    if body.count(b"\n") > members_max:
+        raise TooMany(members_max)
     return [_line(line, members_max) for line in body.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from kvot.contract.describe import MemberType, members_of
-from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, check_bounds, text_of
+from kvot.wire.document import DEPTH_MAX, MEMBERS_MAX, Malformed, TooDeep, TooMany, text_of
 from kvot.wire.plan import Part, Plan, Writer
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
@@ -81,24 +81,21 @@ def read(body: bytes, members_max: int) -> Any:
         return None
     if text[0] not in "{[":
         raise Malformed("Expected '{'.")
-    document = _Reader(text).document()
-    if text.count(",") + text.count("{") + text.count("[") > members_max:
-        check_bounds(document, members_max)
-    return document
+    return _Reader(text, members_max).document()
 
 
 def read_object(text: str) -> dict[str, Any]:
     """An object in the value of a query or form field."""
     if not text.startswith("{"):
         raise Malformed("Expected '{'.")
-    document = _Reader(text).document()
+    document = _Reader(text, MEMBERS_MAX).document()
     assert isinstance(document, dict)
     return document
 
 
 def read_list(text: str) -> list[Any]:
     """A list in the value of a query or form field. Its brackets are optional: `a,b`, `[a,b]`."""
-    reader = _Reader(text if text.startswith("[") else f"[{text}]")
+    reader = _Reader(text if text.startswith("[") else f"[{text}]", MEMBERS_MAX)
     document = reader.document()
     assert isinstance(document, list)
     return document
@@ -114,9 +111,10 @@ _KEY = re.compile(r"[^:,{}\[\]]*")
 class _Reader:
     """Reads one document, left to right, without going back."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, members_max: int) -> None:
         self._text = text
         self._at = 0
+        self._members_max = self._members_left = members_max
 
     def document(self) -> Any:
         document = self._value(_OBJECT_BARE, 1)
@@ -153,6 +151,9 @@ class _Reader:
         while (first := self._next()) != "}":
             key = self._quoted() if first == '"' else self._take(_KEY).strip()
             self._expect(":", "}")
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             members[key] = self._value(_OBJECT_BARE, depth + 1)
             if self._next() == "}":
                 break
@@ -164,6 +165,9 @@ class _Reader:
         items: list[Any] = []
         self._at += 1
         while self._next() != "]":
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             items.append(self._value(_LIST_BARE, depth + 1))
             if self._next() == "]":
                 break

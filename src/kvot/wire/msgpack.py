@@ -11,6 +11,9 @@ from kvot.wire.document import Malformed, TooDeep, check_bounds
 from kvot.wire.rows import Reply
 from kvot.wire.style import Style
 
+BODY_BYTES_MAX = 524_288
+"""One byte can stand for an object of 64, and all of them are made before they can be counted."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,6 +34,8 @@ def read(body: bytes, members_max: int) -> Any:
     """The document in a body. An empty body is None."""
     if not body:
         return None
+    if len(body) > BODY_BYTES_MAX:
+        raise Malformed(f"It has more than {BODY_BYTES_MAX} bytes.")
     try:
         document = msgspec.msgpack.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

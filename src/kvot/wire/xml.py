@@ -18,7 +18,7 @@ import msgspec
 from kvot.contract.describe import MemberType, members_of
 from kvot.contract.signin import AuthenticateResponse
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
-from kvot.wire.document import DEPTH_MAX, EMPTY_ELEMENT, Element, Malformed, TooDeep
+from kvot.wire.document import DEPTH_MAX, EMPTY_ELEMENT, Element, Malformed, TooDeep, TooMany
 from kvot.wire.plan import Part, Plan, Writer
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
@@ -163,7 +163,7 @@ class _Reader:
     """Expat's events, put together. Expat looks at every byte once: it is given the whole body at one time."""
 
     def __init__(self, members_max: int) -> None:
-        self._members_left = members_max
+        self._members_max = self._members_left = members_max
         self._open: list[tuple[str, bool, list[tuple[str, Any]], list[str]]] = []
         self._document: Any = None
 
@@ -188,7 +188,7 @@ class _Reader:
     def _start(self, name: str, attributes: list[str]) -> None:
         self._members_left -= 1
         if self._members_left < 0:
-            raise Malformed("It has too many elements.")
+            raise TooMany(self._members_max)
         if len(self._open) >= DEPTH_MAX:
             raise TooDeep
         if len(attributes) > 2 * ATTRIBUTES_MAX:
