@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -418,4 +419,4 @@ def _docstrings() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(reference_page(), end="")
+    sys.stdout.write(reference_page())

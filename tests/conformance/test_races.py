@@ -129,7 +129,10 @@ async def test_companies_race_without_touching_each_other(scene: Scene):
 async def test_batches_race_and_every_event_counts_once(scene: Scene):
     batch = [(COMPANY, NewEvent(f"e{number}", 1)) for number in range(50)]
     answers = await asyncio.gather(*(scene.store.record_many(batch, now_ms=T0) for _ in range(8)))
-    assert Counter(status for answer in answers for status in answer) == {Status.DONE: 50, Status.REPLAYED: 350}
+    assert Counter(status for answer in answers for status in answer) == {
+        Status.DONE: 50,
+        Status.REPLAYED: 350,
+    }
     assert await scene.used() == 50
 
 

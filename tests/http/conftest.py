@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import queue
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -19,6 +20,7 @@ from kvot.core.ledger import Ledger
 from kvot.core.principal import SUPERADMIN, USAGE_WRITER, Principal
 from kvot.http.app import App, HttpSettings
 from kvot.http.health import Health
+from kvot.http.requestlog import RequestLog
 from kvot.http.server import Stopper, serve
 from kvot.operations import Services
 from kvot.stores.memory import MemoryStore
@@ -71,11 +73,31 @@ class FailingStore(MemoryStore):
         return await super().usage(company_id, **when)
 
 
-def make_app(settings: HttpSettings | None = None, leap_ms: int = 0, store: FailingStore | None = None) -> App:
+class Lines:
+    """What the server logs, line by line. `next` waits for a line: it is written after the reply was sent."""
+
+    def __init__(self) -> None:
+        self._lines: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._lines.put((event, fields))
+
+    error = info
+
+    def next(self) -> tuple[str, dict[str, Any]]:
+        return self._lines.get(timeout=10)
+
+    def clear(self) -> None:
+        while not self._lines.empty():
+            self._lines.get()
+
+
+def make_app(settings: HttpSettings | None = None, store: FailingStore | None = None) -> App:
     store = store or FailingStore(Rules())
     ledger = Ledger(store, lambda: NOW_MS)
     services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
-    return App(services, TableAuthenticator(), Health(ledger, lambda: leap_ms), settings=settings or HttpSettings())
+    log = RequestLog(least_status=0, log=Lines())
+    return App(services, TableAuthenticator(), Health(ledger), settings=settings or HttpSettings(), log=log)
 
 
 @dataclass(frozen=True)
@@ -99,12 +121,13 @@ class Answer:
 
 
 class Server:
-    """A server in a thread of its own. `send` opens a connection per request."""
+    """A server in a thread of its own. `send` opens a connection per request. `lines` is what it logs."""
 
     def __init__(self, app: App, port: int = 0) -> None:
         self.app = app
         self.port = port
         self.closed = 0
+        self.lines: Lines = app.log.sink
         self.stopper = Stopper()
         self.exit_code: int | None = None
         self._started = threading.Event()

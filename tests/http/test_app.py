@@ -384,16 +384,28 @@ def test_a_body_of_a_verb_that_has_none_means_nothing(server, company):
 def test_a_store_that_cannot_answer_is_a_503_that_says_when(server):
     reply = server.send("GET", USAGE, x_api_key=BUSY)
     assert (reply.status, reply.headers["retry-after"]) == (503, "2")
-    assert reply.error == ("StoreUnavailable", "The store is busy.")
+    assert reply.error[0] == "StoreUnavailable"
 
 
-def test_a_fault_of_ours_says_nothing_of_itself(server, capfd):
+def test_why_a_store_cannot_answer_is_logged_and_not_told(server):
+    server.lines.clear()
+    reply = server.send("GET", USAGE, x_api_key=BUSY)
+    assert b"busy" not in reply.body
+    assert server.lines.next() == ("store unavailable", {"operation": "GetAiChatUsage", "reason": "The store is busy."})
+
+
+def test_a_fault_of_ours_says_nothing_of_itself(server):
+    server.lines.clear()
     reply = server.send("GET", USAGE, x_api_key=BOOM, accept=JSON)
     status = reply.json["responseStatus"]
     assert (reply.status, status["errorCode"]) == (500, "InternalServerError")
     assert b"SELECT" not in reply.body
     assert b"ValueError" not in reply.body
-    assert len(status["meta"]["RequestId"]) == 16
+    event, fields = server.lines.next()
+    assert (event, fields["request_id"]) == ("unforeseen error", status["meta"]["RequestId"])
+    assert (fields["error"], fields["operation"]) == ("ValueError", "GetAiChatUsage")
+    assert fields["at"][-1].endswith(" usage")
+    assert "SELECT" not in repr(fields)
 
 
 def test_an_error_is_written_in_the_format_of_the_reply(server, company):
@@ -411,9 +423,25 @@ def test_a_header_that_may_come_once_may_not_come_twice(server, company, name):
     assert b" 400 " in server.send_raw(lines.encode())
 
 
-def test_nothing_of_a_request_is_logged(server, company, capfd):
-    for target in (f"{USAGE}?secret-query=1", f"/api/Nothing-secret?x={company}"):
-        server.send("POST", target, "secret-body", content_type="secret/type", x_api_key=company, secret="header")
-    logged = "".join(capfd.readouterr())
-    assert "request" in logged
-    assert "secret" not in logged
+def test_a_request_is_logged_in_one_line_that_says_nothing_of_its_content(server, company):
+    server.lines.clear()
+    target = f"/api/GetAiChatUsage?secret-query=1&CompanyId={uuid4()}"
+    server.send("POST", target, '{"secret":"body"}', content_type="secret/type", x_api_key=company, secret="header")
+    event, fields = server.lines.next()
+    assert event == "request"
+    assert fields.pop("duration_ms") > 0
+    assert fields == {
+        "operation": "GetAiChatUsage",
+        "method": "POST",
+        "company": company,
+        "credential": "key-company",
+        "status": 403,
+    }
+
+
+def test_an_anonymous_request_is_logged_without_a_company(server):
+    server.lines.clear()
+    server.send("GET", "/secret/path")
+    _, fields = server.lines.next()
+    assert (fields["status"], fields["company"], fields["operation"]) == (404, None, None)
+    assert "secret" not in repr(fields)

@@ -1,6 +1,10 @@
 """The bound on the head of a request, and clients that misbehave below HTTP."""
 
+from contextlib import suppress
+
 import pytest
+
+from kvot.http.protocol import BoundedProtocol
 
 USAGE = b"GET /assistant/ai-chat/usage"
 CLOSE = b"host: h\r\nconnection: close\r\n"
@@ -43,12 +47,38 @@ def test_a_chunked_body_is_read_and_bounded(server, company):
     assert server.send("POST", target, iter([b" " * 65_536] * 17), x_api_key=company).status == 413
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_body_is_forgotten(server, company, capfd):
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_forgotten(server, company):
     head = b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost: h\r\nx-api-key: " + company.encode()
+    server.lines.clear()
     with server.connect() as connection:
         connection.sendall(head + b"\r\ncontent-length: 100\r\n\r\n{")
     assert server.send("GET", "/assistant/ai-chat/usage", x_api_key=company).json["tokensUsed"] == 0
-    assert "error" not in "".join(capfd.readouterr())
+    event, fields = server.lines.next()  # the first line is that of the second request
+    assert (event, fields["operation"]) == ("request", "GetAiChatUsage")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        USAGE + b" HTTP/1.1\r\nhost:",
+        b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost: h\r\nx-api-key: c\r\ncontent-length: 9\r\n\r\n{",
+    ],
+)
+def test_a_request_that_does_not_arrive_is_given_up(server, monkeypatch, start):
+    monkeypatch.setattr(BoundedProtocol, "request_timeout_s", 0.01)
+    with server.connect() as connection:
+        connection.sendall(start)
+        with suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+
+
+def test_requests_may_follow_one_another_in_pieces_of_any_size(server, company):
+    request = b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost: h\r\nx-api-key: %s\r\ncontent-length: 16\r\n\r\n"
+    once = request % company.encode() + b'{"tokensUsed":7}'
+    everything = once * 20 + once.replace(b"host: h", b"connection: close")
+    for size in (1, 7, 64, len(everything)):
+        pieces = [everything[at : at + size] for at in range(0, len(everything), size)]
+        assert server.send_raw(*pieces).count(b"HTTP/1.1 200 ") == 21
 
 
 @pytest.mark.parametrize(

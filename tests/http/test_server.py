@@ -1,12 +1,12 @@
 """Starting, stopping and what the exit code says of it."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+import structlog
 
 from kvot.core.budget import Rules
 from tests.http.conftest import FailingStore, Server, make_app
@@ -49,7 +49,7 @@ def test_what_is_in_flight_is_finished(own_server, store):
     assert own_server.closed == 1
 
 
-def test_a_second_stop_waits_for_nobody(own_server, store):
+def test_a_second_stop_waits_for_nobody(own_server, store, caplog):
     with own_server.connect() as connection:
         ask(connection, SLOW)
         assert store.waiting.wait(10)
@@ -57,6 +57,7 @@ def test_a_second_stop_waits_for_nobody(own_server, store):
         own_server.call(own_server.stopper.stop)
         assert own_server.join() == 0
     assert own_server.closed == 1
+    assert caplog.messages == []
 
 
 def test_a_draining_server_takes_no_new_request(own_server, company):
@@ -81,14 +82,14 @@ def test_a_store_that_gave_up_before_the_start_ends_it_too():
     assert server.join() == 1
 
 
-def test_a_port_in_use_is_said_and_ends_with_1(server, capfd):
+def test_a_port_in_use_is_said_and_ends_with_1(server):
     second = Server(make_app(), port=server.port)
-    second.start_and_fail()
-    assert second.join() == 1
+    with structlog.testing.capture_logs() as logged:
+        second.start_and_fail()
+        assert second.join() == 1
     assert second.closed == 1
-    logged = "".join(capfd.readouterr())
-    assert "cannot listen" in logged
-    assert str(server.port) in logged
+    assert [(each["event"], each["port"]) for each in logged] == [("cannot listen", server.port)]
+    assert "in use" in logged[0]["reason"]
 
 
 CHILD = """
@@ -115,15 +116,3 @@ def test_a_signal_stops_the_process_with_0(number):
         child.send_signal(number)
         assert child.wait(10) == 0
         assert child.stdout.read() == b"closed\n"
-
-
-def test_logs_are_json_where_nobody_watches():
-    script = (
-        "import logging; from kvot.telemetry import logs; logs.configure();"
-        "logs.logger('room').info('said', count=1); logging.getLogger('uvicorn.error').warning('heard')"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
-    ours, theirs = map(json.loads, result.stderr.splitlines())
-    assert (ours["event"], ours["count"], ours["room"]) == ("said", 1, "room")
-    assert (theirs["event"], theirs["level"]) == ("heard", "warning")

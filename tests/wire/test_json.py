@@ -1,6 +1,7 @@
 """JSON as the contract writes it, and all that it reads."""
 
 import json as stdlib_json
+import sys
 from contextlib import suppress
 
 import pytest
@@ -86,6 +87,8 @@ def test_what_is_written_reads_as_itself(value, style):
         ('{"a":[x,"y,z"]}', {"a": ["x", "y,z"]}),
         ('{"a":1,}', {"a": "1"}),
         ('{"a":"x\\q\\u00e5\\n",}', {"a": "xqå\n"}),
+        (r'{a:"\ud83d\ude00"}', {"a": "😀"}),
+        (r'{a:"\ud83dx"}', {"a": "\N{REPLACEMENT CHARACTER}x"}),
         ('{"a":1e400}', {"a": "1e400"}),
         ('{"a":NaN}', {"a": "NaN"}),
         ('{"a":{b:{}},"c":[]}', {"a": {"b": {}}, "c": []}),
@@ -124,6 +127,22 @@ def test_a_broken_body_is_refused_with_the_reason(body, message):
 def test_what_is_within_the_bounds_is_read():
     assert json.read(b'{"a":' * 64 + b"1" + b"}" * 64, MEMBERS_MAX)
     assert json.read(b'{"a":[' + b"1," * 9_998 + b"1]}", MEMBERS_MAX)
+
+
+def test_depth_is_bounded_whatever_the_recursion_limit():
+    """msgspec alone would overflow the stack here, and take the process with it."""
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(1_000_000)
+        with pytest.raises(Malformed, match="nests more than 64 levels"):
+            json.read(b"[" * 500_000 + b"]" * 500_000, MEMBERS_MAX)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_brackets_in_strings_do_not_nest():
+    items = [{"id": "[" * 90, "b": '{"\\'}] * 100
+    assert json.read(stdlib_json.dumps(items).encode(), MEMBERS_MAX) == items
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(), st.lists, max_leaves=20))

@@ -193,7 +193,8 @@ def tokens(settings: Settings) -> Finding:
         return Finding("tokens", Grade.FAIL, str(error))
     loose = [name for name in ("jwt_issuer", "jwt_audience") if getattr(settings, name) is None]
     if loose:
-        advice = f"Set {' and '.join(f'KVOT_{name.upper()}' for name in loose)}, or tokens for others are taken too."
+        missing = " and ".join(f"KVOT_{name.upper()}" for name in loose)
+        advice = f"Set {missing}, or tokens for others are taken too."
         return Finding("tokens", Grade.WARN, f"verified by KVOT_{source.upper()}", advice)
     return Finding("tokens", Grade.OK, f"verified by KVOT_{source.upper()}, issuer and audience stated")
 
@@ -213,10 +214,10 @@ def server(client: "Client") -> Iterator[Finding]:
     except StoreUnavailable as error:
         yield Finding("server", Grade.FAIL, error.message, "Is it running, and is the address right?")
         return
-    is_ready = status == _OK_STATUS
-    yield Finding(
-        "server", Grade.OK if is_ready else Grade.FAIL, "ready" if is_ready else body.decode(errors="replace")
-    )
+    if status == _OK_STATUS:
+        yield Finding("server", Grade.OK, "ready")
+    else:
+        yield Finding("server", Grade.FAIL, body.decode(errors="replace"))
     try:
         client.call(GetAiChatUsage())
     except KvotError as error:

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from kvot.bootstrap import House
 from kvot.bootstrap import serve as serve_house
+from kvot.cli import show
 from kvot.cli.demo import Demo, prepare
 from kvot.cli.options import NO_OPTIONS, Options
 from kvot.cli.target import Local
@@ -19,13 +20,13 @@ def serve(
     port: Annotated[int | None, Parameter(help="The port. 0: any that is free. Default: 8080.")] = None,
     demo: Annotated[
         bool,
-        Parameter(
-            negative="", show_default=False, help="Fill a demo company with generated history; make a key for it."
-        ),
+        Parameter(negative="", show_default=False, help="Fill a demo company with generated history, and make a key."),
     ] = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Serve over HTTP, on an embedded database that this process alone may open. Ctrl-C finishes what is in flight.
+
+    --json prints one document when it answers: its address, and with --demo the company and its key.
 
     For example:
 
@@ -38,8 +39,14 @@ def serve(
     shown = prepare_demo(settings) if demo else None
 
     def on_started(house: House, url: str) -> None:
+        if options.json:
+            show.document({"url": url} | ({"companyId": shown.company_id, "apiKey": shown.key} if shown else {}))
+            return
         print(f"Kvot answers at {url}")
-        _print_demo(shown, url) if shown else _print_first_steps(settings, url)
+        if shown:
+            _print_demo(shown, url)
+        else:
+            _print_first_steps(url)
         sys.stdout.flush()
 
     return serve_house(settings, on_started=on_started)
@@ -57,19 +64,21 @@ def _print_demo(demo: Demo, url: str) -> None:
     filled = f"filled with {demo.events:,} generated events" if demo.events else "filled on an earlier start"
     print(
         f"""
-Demo company  {demo.company_id}   ({filled}; nobody's real usage)
-API key       {demo.key}   (new on each start; earlier demo keys are revoked)
+Demo company  {demo.company_id}
+              {filled}: nobody's real usage
+API key       {demo.key}
+              new on each start; earlier demo keys are revoked
+Try it        curl -H "x-api-key: {demo.key}" {url}/assistant/ai-chat/usage
 
-Try it:
-  curl -H "x-api-key: {demo.key}" {url}/assistant/ai-chat/usage
-"""
+Ctrl-C stops."""
     )
 
 
-def _print_first_steps(settings: Settings, url: str) -> None:
+def _print_first_steps(url: str) -> None:
     print(
         f"""
 Make a key:   kvot keys create --company GUID   (before the start, or with --url {url} and a superadmin's key)
 Ask:          curl -H "x-api-key: KEY" {url}/assistant/ai-chat/usage
-"""
+
+Ctrl-C stops."""
     )

@@ -20,6 +20,21 @@ class Budget(NamedTuple):
         return self.window_days * MS_PER_DAY
 
 
+class PartialBudget(NamedTuple):
+    """What is to change of a budget; None: stays as it is."""
+
+    token_limit: int | None = None
+    window_days: int | None = None
+
+
+def completed(budget: Budget | PartialBudget, old: Budget) -> Budget:
+    """The budget that results. Engines ask inside their write, so that two changes of two figures both hold."""
+    return Budget(
+        old.token_limit if budget.token_limit is None else budget.token_limit,
+        old.window_days if budget.window_days is None else budget.window_days,
+    )
+
+
 class BudgetChange(NamedTuple):
     """One line of a company's budget history: the budget from `effective_at_ms` on, who set it and why."""
 

@@ -6,7 +6,7 @@ of its own. Every method raises InvalidRequest for values that no engine should 
 
 from collections.abc import Callable, Sequence
 
-from kvot.core.budget import TOKEN_LIMIT_MAX, Budget, Rules
+from kvot.core.budget import TOKEN_LIMIT_MAX, Budget, PartialBudget, Rules
 from kvot.core.errors import FieldError, InvalidRequest
 from kvot.core.model import (
     HOLD_TTL_MAX_MS,
@@ -135,11 +135,14 @@ class Ledger:
 
     # -- budgets -------------------------------------------------------------------------------------------------
 
-    async def set_budget(self, company_id: str, budget: Budget, *, actor: str, reason: str | None) -> CompanyBudget:
-        if not 0 <= budget.token_limit <= TOKEN_LIMIT_MAX:
-            raise _out_of_bounds("TokenLimit", budget.token_limit, 0, TOKEN_LIMIT_MAX)
-        if not 1 <= budget.window_days <= self.rules.retention_days:
-            raise _out_of_bounds("WindowDays", budget.window_days, 1, self.rules.retention_days)
+    async def set_budget(
+        self, company_id: str, budget: Budget | PartialBudget, *, actor: str, reason: str | None
+    ) -> CompanyBudget:
+        token_limit, window_days = budget
+        if token_limit is not None and not 0 <= token_limit <= TOKEN_LIMIT_MAX:
+            raise _out_of_bounds("TokenLimit", token_limit, 0, TOKEN_LIMIT_MAX)
+        if window_days is not None and not 1 <= window_days <= self.rules.retention_days:
+            raise _out_of_bounds("WindowDays", window_days, 1, self.rules.retention_days)
         _check_text("Reason", reason)
         return await self._store.set_budget(company_id, budget, actor=actor, reason=reason, now_ms=self._clock())
 

@@ -13,7 +13,7 @@ what has been pruned, and nothing else. Meanings of all numbers: docs/internals/
 from collections.abc import Sequence
 from typing import Protocol
 
-from kvot.core.budget import Budget, Rules
+from kvot.core.budget import Budget, PartialBudget, Rules
 from kvot.core.model import (
     CompanyBudget,
     Correction,
@@ -130,9 +130,11 @@ class Store(Protocol):
     # -- budgets -------------------------------------------------------------------------------------------------
 
     async def set_budget(
-        self, company_id: str, budget: Budget, *, actor: str, reason: str | None, now_ms: int
+        self, company_id: str, budget: Budget | PartialBudget, *, actor: str, reason: str | None, now_ms: int
     ) -> CompanyBudget:
-        """Takes effect at the company's clock. The same budget again is a new line of history all the same.
+        """Takes effect at the company's clock; what a partial budget leaves out stays as it is then.
+
+        The same budget again is a new line of history all the same.
 
         Raises InvalidRequest "BeyondRetention" when the new window would reach below the floor of what is kept.
         """

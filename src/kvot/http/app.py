@@ -5,6 +5,7 @@ anonymous makes us read a body, and every right is checked on the operation itse
 Nothing here decides: rights and rules are those of `operations`, words and numbers those of `wire` and `errors`.
 """
 
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,8 @@ from kvot.wire.style import Style
 
 Scope = Any
 Send = Callable[[Any], Awaitable[None]]
+
+_UNAVAILABLE = "The ledger cannot answer now. If this was a write, repeat it with the same id: it counts once."
 
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Verbs whose body, if a client sends one, means nothing."""
@@ -115,7 +118,7 @@ class App:
         self._settings = settings
         self._style = settings.style
         self._limits = settings.limits
-        self._log = log or RequestLog()
+        self.log = log or RequestLog()
         self._table = Table(routes)
         self._pages = {"/livez": health.live, "/readyz": health.ready}
         self._cors = Cors(settings.cors_origins)
@@ -131,7 +134,7 @@ class App:
         call = Call(scope, receive, self._style)
         try:
             reply = await self._reply(call)
-        except ClientGone:
+        except (ClientGone, CancelledError):  # cancelled: the server was told to stop at once
             return
         status, headers, body = reply
         length = (b"content-length", b"%d" % len(body))
@@ -140,8 +143,8 @@ class App:
         start = {"type": "http.response.start", "status": status, "headers": [*headers, *call.extra_headers, length]}
         await send(start)
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-        if status >= self._log.least_status:
-            self._log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
+        if status >= self.log.least_status:
+            self.log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
 
     async def _reply(self, call: Call) -> Reply:
         try:
@@ -160,10 +163,13 @@ class App:
         except ClientGone:
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
-            request_id = self._log.unforeseen(call.scope, call.operation, error)
+            request_id = self.log.unforeseen(call.scope, call.operation, error)
             return replies.of_unforeseen(request_id, call.format, call.style)
 
     def _failed(self, call: Call, error: KvotError, meta: dict[str, str] | None = None) -> Reply:
+        if isinstance(error, StoreUnavailable):  # why is for whoever runs the store, and may name its file
+            self.log.unavailable(call.operation, error)
+            error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
         call.reason = errors.reason(error)
         reply = self._finished(call, replies.of_error(error, call.format, call.style, meta))
         # A script that failed to load tells the page nothing, so JSONP says it in a script that loads.

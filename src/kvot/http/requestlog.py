@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from kvot.contract.describe import Operation
+from kvot.core.errors import StoreUnavailable
 from kvot.core.principal import Principal
 from kvot.telemetry.logs import logger
 
@@ -11,9 +12,9 @@ from kvot.telemetry.logs import logger
 class RequestLog:
     """`least_status`: requests below it are not logged. 400 leaves out those that went well, 0 leaves out none."""
 
-    def __init__(self, least_status: int = 400) -> None:
+    def __init__(self, least_status: int = 400, log: Any = None) -> None:
         self.least_status = least_status
-        self._log = logger("kvot.http")
+        self.sink = log or logger("kvot.http")
 
     def request(
         self,
@@ -23,7 +24,7 @@ class RequestLog:
         status: int,
         duration_s: float,
     ) -> None:
-        self._log.info(
+        self.sink.info(
             "request",
             operation=operation.name if operation else None,
             method=scope["method"],
@@ -33,10 +34,14 @@ class RequestLog:
             duration_ms=round(duration_s * 1000, 3),
         )
 
+    def unavailable(self, operation: Operation | None, error: StoreUnavailable) -> None:
+        """Why the store could not answer: its file, and what to do, which no client is told."""
+        self.sink.error("store unavailable", operation=operation.name if operation else None, reason=error.message)
+
     def unforeseen(self, scope: Any, operation: Operation | None, error: Exception) -> str:
         """Log a fault of ours with its stack, but without its text, which may hold what the client sent."""
         request_id = secrets.token_hex(8)
-        self._log.error(
+        self.sink.error(
             "unforeseen error",
             request_id=request_id,
             operation=operation.name if operation else None,

@@ -2,7 +2,7 @@
 
 from kvot.contract.budget import AiChatBudgetChange, AiChatBudgetResponse, GetAiChatBudget, UpdateAiChatBudget
 from kvot.contract.describe import Instant
-from kvot.core.budget import Budget
+from kvot.core.budget import PartialBudget
 from kvot.core.errors import FieldError, InvalidRequest
 from kvot.core.model import CompanyBudget
 from kvot.operations.company import company_for
@@ -15,20 +15,15 @@ async def get_budget(services: Services, caller: Caller, request: GetAiChatBudge
 
 
 async def update_budget(services: Services, caller: Caller, request: UpdateAiChatBudget) -> AiChatBudgetResponse:
-    """Set what the request names and keep the rest. Two such changes at once: the later one decides both figures."""
+    """Set what the request names; the rest stays as it is when the change is made, not when it was asked for."""
     company_id = company_for(caller.principal, request.company_id)
     if request.token_limit is None and request.window_days is None:
         message = "Say what to change: 'Token Limit', 'Window Days' or both."
         raise InvalidRequest.of_fields([FieldError("TokenLimit", "NotEmpty", message)])
-    old = (await services.ledger.budget(company_id)).budget
-    new = Budget(
-        old.token_limit if request.token_limit is None else request.token_limit,
-        old.window_days if request.window_days is None else request.window_days,
-    )
+    asked = PartialBudget(request.token_limit, request.window_days)
     actor = caller.principal.credential_id
-    return _to_response(
-        company_id, await services.ledger.set_budget(company_id, new, actor=actor, reason=request.reason)
-    )
+    held = await services.ledger.set_budget(company_id, asked, actor=actor, reason=request.reason)
+    return _to_response(company_id, held)
 
 
 def _to_response(company_id: str, held: CompanyBudget) -> AiChatBudgetResponse:

@@ -6,7 +6,7 @@ quick: a read costs a walk over all events. The rules themselves stand in `kvot.
 
 from collections.abc import Sequence
 
-from kvot.core.budget import Budget, BudgetChange, Rules
+from kvot.core.budget import Budget, BudgetChange, PartialBudget, Rules, completed
 from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
 from kvot.core.model import (
@@ -139,9 +139,10 @@ class MemoryStore:
     # -- budgets ---------------------------------------------------------------------------------------------
 
     async def set_budget(
-        self, company_id: str, budget: Budget, *, actor: str, reason: str | None, now_ms: int
+        self, company_id: str, budget: Budget | PartialBudget, *, actor: str, reason: str | None, now_ms: int
     ) -> CompanyBudget:
         company = self._write(company_id, now_ms)
+        budget = completed(budget, company.budget(company.clock_ms))
         company.set_budget(BudgetChange(company.clock_ms, budget, actor, reason))
         return CompanyBudget(budget, tuple(company.changes))
 

@@ -231,7 +231,15 @@ class Company:
         labels = target.detail
         detail = detail._replace(provider=labels.provider, model=labels.model, user=labels.user, feature=labels.feature)
         self.events[event_id] = Event(
-            event_id, target.at_ms, False, tokens, Kind.CORRECTION, Source.CORRECTED, detail, target.event_id, reason
+            event_id,
+            target.at_ms,
+            False,
+            tokens,
+            Kind.CORRECTION,
+            Source.CORRECTED,
+            detail,
+            target.event_id,
+            reason,
         )
 
     # -- holds -----------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ DEPTH_MAX = 64
 MEMBERS_MAX = 10_000
 """Members and items of one document. Where a list of events is expected, `LIST_ITEMS_MAX` takes its place."""
 
-LIST_ITEMS_MAX = 10_000
-"""Events of one import. In the megabyte that a body may have by default an event takes some two hundred bytes."""
+LIST_ITEMS_MAX = 20_000
+"""Events of one import. In the megabyte that a body may have by default, an event takes some two hundred bytes."""
 
-LIST_MEMBERS_MAX = 13 * LIST_ITEMS_MAX
-"""With the twelve members that an event can have."""
+LIST_MEMBERS_MAX = 130_000
+"""Their members: a megabyte of names and values of eight bytes. The slowest reader takes half a second for them."""
 
 
 class Malformed(ValueError):

@@ -96,16 +96,42 @@ _DATES: dict[JsonDates, Callable[[int], str | int]] = {
 
 def read(body: bytes, members_max: int) -> Any:
     """The document in a body. An empty body is None, as is one of blanks."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _LenientReader(text_of(body), members_max).document()
-    except RecursionError:
-        raise TooDeep from None
     openings = body.count(b"{") + body.count(b"[")
-    if openings > DEPTH_MAX or openings + body.count(b",") > members_max:
+    if openings > DEPTH_MAX and _may_be_too_deep(body):
+        document = _LenientReader(text_of(body), members_max).document()
+    else:
+        document = _decode(body, members_max)
+    if openings + body.count(b",") > members_max:
         check_bounds(document, members_max)
     return document
+
+
+def _decode(body: bytes, members_max: int) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _LenientReader(text_of(body), members_max).document()
+
+
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+
+
+def _may_be_too_deep(body: bytes) -> bool:
+    """False only if a body surely nests within the bound: each pass takes away the innermost brackets.
+
+    msgspec recurses on the C stack for as long as the interpreter's recursion limit lets it, which on a small stack, or
+    with a raised limit, ends the process. So it is only given what cannot nest deeply. Brackets inside strings may
+    leave a rest; the lenient reader, which counts its levels, then decides.
+    """
+    brackets = body.translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(DEPTH_MAX):
+        inner = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not inner:
+            return False
+        if len(inner) == len(brackets):
+            return True
+        brackets = inner
+    return True
 
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -206,7 +232,7 @@ class _LenientReader:
             ending = self._text[self._at : self._at + 1]
             self._at += 1
             if ending == '"':
-                return "".join(parts)
+                return _with_pairs("".join(parts))
             if ending == "":
                 raise Malformed("A string does not end.")
             parts.append(self._escape())
@@ -224,9 +250,14 @@ class _LenientReader:
 
 
 def _character(digits: str) -> str:
-    """One half of a surrogate pair alone is no character; pairs are read by msgspec, which takes all valid JSON."""
     try:
-        character = chr(int(digits, 16))
+        return chr(int(digits, 16))
     except ValueError:
         raise Malformed(f"'\\u{digits}' is not a character.") from None
-    return "\N{REPLACEMENT CHARACTER}" if "\ud800" <= character <= "\udfff" else character
+
+
+def _with_pairs(text: str) -> str:
+    """Escapes of surrogates come in pairs that are one character; half a pair is none."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,6 +1,6 @@
 """What a change of the budget does: it holds from now on, and forgets nothing."""
 
-from kvot.core.budget import Budget, BudgetChange
+from kvot.core.budget import Budget, BudgetChange, PartialBudget
 from kvot.core.model import Status
 from tests.conformance.scene import COMPANY, DAY, OTHER, T0, Scene
 
@@ -106,3 +106,16 @@ async def test_a_lowered_limit_takes_no_hold_away(scene: Scene):
     await scene.reserve("h", 80)
     await scene.set_budget(50)
     assert (await scene.held(), (await scene.settle("h", 80)).usage.tokens_used) == (80, 80)
+
+
+async def test_what_a_change_leaves_out_stays_as_it_was(scene: Scene):
+    await scene.set_budget(100, 7)
+    for change in (PartialBudget(window_days=9), PartialBudget(token_limit=200)):
+        await scene.store.set_budget(COMPANY, change, actor="ann", reason=None, now_ms=T0)
+    assert (await scene.store.budget(COMPANY, now_ms=T0)).budget == Budget(200, 9)
+
+
+async def test_the_first_change_completes_the_default(scene: Scene):
+    change = PartialBudget(token_limit=200)
+    changed = await scene.store.set_budget(COMPANY, change, actor="ann", reason=None, now_ms=T0)
+    assert changed.budget == Budget(200, scene.rules.default_budget.window_days)

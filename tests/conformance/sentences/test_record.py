@@ -9,7 +9,12 @@ RETENTION = 400 * DAY
 
 async def test_a_company_that_nobody_wrote_to_has_used_nothing_of_the_default_budget(scene: Scene):
     usage = await scene.usage()
-    assert (usage.tokens_used, usage.tokens_held, usage.token_limit, usage.window_days) == (0, 0, 1_000_000, 30)
+    assert (usage.tokens_used, usage.tokens_held, usage.token_limit, usage.window_days) == (
+        0,
+        0,
+        1_000_000,
+        30,
+    )
     assert (usage.company_id, usage.at_ms, usage.is_within_budget) == (COMPANY, T0, True)
 
 

@@ -117,7 +117,12 @@ async def test_a_busy_ledger_verifies_clean(scene: Scene):
     await scene.reserve("charged", 50, dispatched=True)
     await scene.settle("charged", 20, now_ms=T0 + DAY)
     proof = await scene.store.verify(COMPANY, now_ms=T0 + DAY)
-    assert (proof.company_id, proof.events, proof.tokens, proof.differences) == (COMPANY, 34, 465 - 2 + 70 + 20, ())
+    assert (proof.company_id, proof.events, proof.tokens, proof.differences) == (
+        COMPANY,
+        34,
+        465 - 2 + 70 + 20,
+        (),
+    )
 
 
 async def test_an_empty_ledger_verifies_clean(scene: Scene):

@@ -70,7 +70,11 @@ async def test_the_replay_of_a_hold_that_ran_out_says_so_and_holds_nothing(scene
     await scene.reserve("h", 80)
     replay = await scene.reserve("h", 80, now_ms=T0 + MINUTE)
     assert replay.hold is not None
-    assert (replay.status, replay.hold.state, replay.usage.tokens_held) == (Status.REPLAYED, HoldState.EXPIRED, 0)
+    assert (replay.status, replay.hold.state, replay.usage.tokens_held) == (
+        Status.REPLAYED,
+        HoldState.EXPIRED,
+        0,
+    )
 
 
 async def test_a_hold_with_other_content_conflicts_and_changes_nothing(scene: Scene):

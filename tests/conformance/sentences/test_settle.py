@@ -9,7 +9,11 @@ async def test_settling_replaces_the_hold_by_what_was_used(scene: Scene):
     change = await scene.settle("h", 60, now_ms=T0 + 5)
     assert change.hold is not None
     assert (change.status, change.usage.tokens_used, change.usage.tokens_held) == (Status.DONE, 60, 0)
-    assert (change.hold.state, change.hold.closed_at_ms, change.hold.actual) == (HoldState.SETTLED, T0 + 5, 60)
+    assert (change.hold.state, change.hold.closed_at_ms, change.hold.actual) == (
+        HoldState.SETTLED,
+        T0 + 5,
+        60,
+    )
     assert change.usage == await scene.usage(now_ms=T0 + 5)
 
 
@@ -68,7 +72,11 @@ async def test_a_released_hold_holds_and_uses_nothing(scene: Scene):
     change = await scene.release("h", now_ms=T0 + 5)
     assert change.hold is not None
     assert (change.status, change.usage.tokens_used, change.usage.tokens_held) == (Status.DONE, 0, 0)
-    assert (change.hold.state, change.hold.closed_at_ms, change.hold.actual) == (HoldState.RELEASED, T0 + 5, None)
+    assert (change.hold.state, change.hold.closed_at_ms, change.hold.actual) == (
+        HoldState.RELEASED,
+        T0 + 5,
+        None,
+    )
 
 
 async def test_releasing_twice_frees_once(scene: Scene):
@@ -100,7 +108,11 @@ async def test_a_hold_whose_call_was_sent_is_charged_when_it_runs_out(scene: Sce
     await scene.dispatch("h", now_ms=T0 + 1)
     change = await scene.hold("h", now_ms=T0 + DAY)
     assert change.hold is not None
-    assert (change.hold.state, change.hold.closed_at_ms, change.hold.actual) == (HoldState.CHARGED, T0 + MINUTE, None)
+    assert (change.hold.state, change.hold.closed_at_ms, change.hold.actual) == (
+        HoldState.CHARGED,
+        T0 + MINUTE,
+        None,
+    )
     assert (change.usage.tokens_used, change.usage.tokens_held) == (80, 0)
 
 
@@ -158,7 +170,11 @@ async def test_settling_a_charged_hold_corrects_the_charge_at_its_own_time(scene
     await scene.reserve("h", 80, dispatched=True)
     change = await scene.settle("h", 60, now_ms=T0 + DAY)
     assert change.hold is not None
-    assert (change.status, change.hold.state, change.hold.closed_at_ms) == (Status.DONE, HoldState.SETTLED, T0 + MINUTE)
+    assert (change.status, change.hold.state, change.hold.closed_at_ms) == (
+        Status.DONE,
+        HoldState.SETTLED,
+        T0 + MINUTE,
+    )
     assert await scene.used(T0 + MINUTE, now_ms=T0 + DAY) == 60
     assert await scene.used(now_ms=T0 + MINUTE + WINDOW - 1) == 60
     assert await scene.used(now_ms=T0 + MINUTE + WINDOW) == 0
@@ -186,7 +202,11 @@ async def test_releasing_a_charged_hold_takes_the_charge_back(scene: Scene):
     await scene.reserve("h", 80, dispatched=True)
     change = await scene.release("h", now_ms=T0 + DAY)
     assert change.hold is not None
-    assert (change.status, change.hold.state, change.usage.tokens_used) == (Status.DONE, HoldState.RELEASED, 0)
+    assert (change.status, change.hold.state, change.usage.tokens_used) == (
+        Status.DONE,
+        HoldState.RELEASED,
+        0,
+    )
     assert await scene.used(T0 + MINUTE, now_ms=T0 + DAY) == 0
     assert (await scene.release("h", now_ms=T0 + DAY)).status is Status.REPLAYED
     assert (await scene.settle("h", 60, now_ms=T0 + DAY)).status is Status.CONFLICT

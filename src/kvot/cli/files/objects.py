@@ -3,6 +3,7 @@
 import codecs
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, BinaryIO
 
 import msgspec
@@ -101,21 +102,21 @@ class _Array:
 
 def read_array(file: BinaryIO, mapping: Mapping[str, str]) -> Iterator[RawRows]:
     """Rows in batches. What follows a fault of syntax cannot be told from it: one refusal speaks for the rest."""
-    array = _Array(file)
-    numbers: list[int] = []
-    objects: list[dict[str, Any]] = []
     refusals: list[Refusal] = []
-    for number, value in _elements(array, refusals):
-        if isinstance(value, dict):
-            numbers.append(number)
-            objects.append(value)
-        else:
-            refusals.append(Refusal(number, None, "InvalidJson", "The element is no object."))
-        if len(objects) + len(refusals) >= BLOCK_LINES_MAX:
-            yield RawRows(numbers, _columns(objects, mapping), refusals.copy())
-            numbers, objects = [], []
-            refusals.clear()
-    yield RawRows(numbers, _columns(objects, mapping), refusals)
+    elements = _elements(_Array(file), refusals)
+    ordinal = 0
+    while portion := list(islice(elements, BLOCK_LINES_MAX)):
+        rows = [(ordinal + n, line, each) for n, (line, each) in enumerate(portion, 1) if isinstance(each, dict)]
+        refusals += [_no_object(line) for line, each in portion if not isinstance(each, dict)]
+        ordinal += len(portion)
+        columns = _columns([each for _, _, each in rows], mapping)
+        yield RawRows([line for _, line, _ in rows], columns, refusals.copy(), [place for place, _, _ in rows])
+        refusals.clear()
+    yield RawRows([], {}, refusals)
+
+
+def _no_object(line: int) -> Refusal:
+    return Refusal(line, None, "InvalidJson", "The element is no object.")
 
 
 def _elements(array: _Array, refusals: list[Refusal]) -> Iterator[tuple[int, Any]]:

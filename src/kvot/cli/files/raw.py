@@ -21,38 +21,47 @@ _ROWS_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class RawRows:
-    """Columns by field, all as long as `numbers`, which are the rows' lines; and the lines that are no rows."""
+    """Columns by field, all as long as `numbers`, which are the rows' lines; and the lines that are no rows.
+
+    `ordinals` tell rows apart that may share a line; where they are None, lines do.
+    """
 
     numbers: Sequence[int]
     columns: Mapping[str, Sequence[Any]]
     refusals: list[Refusal]
+    ordinals: Sequence[int] | None = None
 
 
-def to_rows(raw: RawRows, ids_of_lines: Callable[[Sequence[int]], list[str]]) -> tuple[Rows, list[Refusal]]:
-    """Rows to import, and the refusals of the lines that are none. A row without an id gets that of its line."""
+def to_rows(raw: RawRows, ids_of: Callable[[Sequence[int]], list[str]]) -> tuple[Rows, list[Refusal]]:
+    """Rows to import, and the refusals of the lines that are none. A row without an id gets that of its place."""
+    places = raw.ordinals or raw.numbers
     numbers, refusals = raw.numbers, raw.refusals
     try:
         columns = {name: CONVERSIONS[name][0](name, column) for name, column in raw.columns.items()}
     except Unfit:
-        numbers, columns, refusals = _row_by_row(raw)
+        numbers, places, columns, refusals = _row_by_row(raw, places)
     event_ids = columns.pop("id", None)
     if event_ids is None or None in event_ids:
-        of_lines = ids_of_lines(numbers)
-        event_ids = of_lines if event_ids is None else [a or b for a, b in zip(event_ids, of_lines, strict=True)]
+        of_places = ids_of(places)
+        event_ids = of_places if event_ids is None else [a or b for a, b in zip(event_ids, of_places, strict=True)]
     named = {_ROWS_NAMES.get(name, name): column for name, column in columns.items()}
     return Rows(numbers, event_ids, **named), refusals
 
 
-def _row_by_row(raw: RawRows) -> tuple[list[int], dict[str, Sequence[Any]], list[Refusal]]:
+def _row_by_row(
+    raw: RawRows, all_places: Sequence[int]
+) -> tuple[list[int], list[int], dict[str, Sequence[Any]], list[Refusal]]:
     numbers: list[int] = []
+    places: list[int] = []
     rows: list[list[Any]] = []
     refusals = list(raw.refusals)
     names = list(raw.columns)
-    for number, *values in zip(raw.numbers, *raw.columns.values(), strict=True):
+    for number, place, *values in zip(raw.numbers, all_places, *raw.columns.values(), strict=True):
         try:
             rows.append([CONVERSIONS[name][1](name, value) for name, value in zip(names, values, strict=True)])
             numbers.append(number)
+            places.append(place)
         except Unfit as unfit:
             refusals.append(Refusal(number, None, unfit.code, unfit.message))
     columns: dict[str, Sequence[Any]] = {name: [row[index] for row in rows] for index, name in enumerate(names)}
-    return numbers, columns, refusals
+    return numbers, places, columns, refusals

@@ -39,7 +39,7 @@ class UsageFile:
 
     def __init__(self, path: Path, mapping: Mapping[str, str]) -> None:
         self.path = path
-        self._mapping = mapping
+        self.mapping = mapping
         self.bytes = path.stat().st_size
 
     def batches(self) -> Iterator[FileBatch]:
@@ -50,20 +50,20 @@ class UsageFile:
                 raise UnreadableFile("The file is UTF-16: save it as UTF-8.")
             file.seek(0)
             for raw in self._raw_rows(file, start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]):
-                rows, refusals = to_rows(raw, self._ids_of_lines)
+                rows, refusals = to_rows(raw, self._ids_of)
                 yield FileBatch(rows, refusals, file.tell())
 
     def _raw_rows(self, file: BinaryIO, first_character: bytes) -> Iterator[RawRows]:
         if first_character == b"[":
-            return read_array(file, self._mapping)
+            return read_array(file, self.mapping)
         blocks = read_blocks(file)
         if first_character == b"{":
-            return (read_lines(block, self._mapping) for block in blocks)
-        return _read_table(blocks, self._mapping)
+            return (read_lines(block, self.mapping) for block in blocks)
+        return _read_table(blocks, self.mapping)
 
-    def _ids_of_lines(self, numbers: Sequence[int]) -> list[str]:
+    def _ids_of(self, places: Sequence[int]) -> list[str]:
         prefix = self._hash
-        return [f"{prefix}:{number}" for number in numbers]
+        return [f"{prefix}:{place}" for place in places]
 
     @cached_property
     def _hash(self) -> str:

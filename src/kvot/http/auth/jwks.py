@@ -16,7 +16,7 @@ import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from kvot.http.auth.tokens import ALGORITHM_BY_KIND, RSA_BITS_MAX, RSA_BITS_MIN, FoundKey, is_strong
+from kvot.http.auth.tokens import ALGORITHM_BY_KIND, RSA_BITS_MAX, RSA_BITS_MIN, FoundKey
 
 FRESH_MS = 300_000
 GOOD_MS = 600_000
@@ -169,7 +169,7 @@ def _read_key(jwk: Any) -> tuple[str | None, str, Key] | None:
         key = _import_rsa(jwk) if algorithm == "RS256" else _import_ec(jwk)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):  # whatever shape it has, it is not ours
         return None
-    return (key_id, algorithm, key) if key is not None and is_strong(key) else None
+    return (key_id, algorithm, key) if key is not None else None
 
 
 def _import_rsa(jwk: dict[str, Any]) -> RSAKey | None:

@@ -80,7 +80,7 @@ def public_key(path: Path) -> FixedKey:
     except OSError as error:
         raise SettingsError(f"KVOT_JWT_PUBLIC_KEY_FILE: {path} cannot be read: {error.strerror}.") from error
     key = _import_pem(pem)
-    if key is None or not is_strong(key):
+    if key is None or not _is_strong(key):
         raise SettingsError(
             f"KVOT_JWT_PUBLIC_KEY_FILE: {path} must hold a public key in PEM: "
             f"RSA of {RSA_BITS_MIN} to {RSA_BITS_MAX} bits, or P-256."
@@ -101,7 +101,7 @@ def _import_pem(pem: bytes) -> RSAKey | ECKey | None:
     return None
 
 
-def is_strong(key: RSAKey | ECKey) -> bool:
+def _is_strong(key: RSAKey | ECKey) -> bool:
     if isinstance(key, ECKey):
         return key.curve_name == "P-256"
     return RSA_BITS_MIN <= key.raw_value.key_size <= RSA_BITS_MAX

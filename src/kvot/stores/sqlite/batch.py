@@ -5,6 +5,7 @@ statement, and only if that shows some ids to be taken is the company's share so
 Chain points, sidecar slots and rollup lines are summed first and written once each.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from kvot.core.model import TOTAL_MAX, Kind, NewEvent, Status
@@ -26,12 +27,9 @@ Share = list[tuple[int, NewEvent]]
 
 def record_many(tx: Tx, events: Sequence[tuple[str, NewEvent]], now_ms: int) -> list[Status]:
     statuses = [Status.DONE] * len(events)
-    shares: dict[str, Share] = {}
+    shares: defaultdict[str, Share] = defaultdict(list)
     for position, (company_id, event) in enumerate(events):
-        share = shares.get(company_id)
-        if share is None:
-            share = shares[company_id] = []
-        share.append((position, event))
+        shares[company_id].append((position, event))
     for company_id, share in shares.items():
         company = begin(tx, company_id, now_ms)
         _record_share(tx, company, share, statuses)
@@ -40,58 +38,69 @@ def record_many(tx: Tx, events: Sequence[tuple[str, NewEvent]], now_ms: int) -> 
 
 
 def _record_share(tx: Tx, company: Company, share: Share, statuses: list[Status]) -> None:
-    entries = [(position, _row(tx, company, event)) for position, event in share]
-    accepted = _sort_out(tx, company, entries, None, statuses)
-    if accepted is None or not _insert_if_free(tx, accepted):
-        accepted = _sort_out(tx, company, entries, _look_up(tx, company, entries), statuses) or []
-        tx.executemany(INSERT, accepted)
-    _count(tx, company, accepted)
+    rows = _rows(tx, company, share)
+    if not (_none_is_refused(tx, company, rows) and _insert_if_free(tx, rows)):
+        rows = _sort_out(tx, company, [position for position, _ in share], rows, statuses)
+        tx.executemany(INSERT, rows)
+    _count(tx, company, rows)
 
 
-def _row(tx: Tx, company: Company, event: NewEvent) -> EventRow:
-    """`entry.row_of` for a recorded event, in a quarter of its time."""
-    event_id, tokens, at_ms, source, detail = event
-    number = labels.number_of(tx, company.no, detail[:4])
-    at, at_given = (company.clock, 0) if at_ms is None else (at_ms, 1)
-    what = (at_given, _USAGE, SOURCE_NO[source], number)
-    return (company.no, to_key(event_id), at, tokens, *what, *detail[4:], None, None)
+def _rows(tx: Tx, company: Company, share: Share) -> list[EventRow]:
+    """What `entry.row_of` makes of each event, in a third of its time."""
+    no, clock = company.no, company.clock
+    numbers = _LabelSetNumbers(tx, no)
+    return [
+        (
+            no,
+            to_key(event_id),
+            clock if at_ms is None else at_ms,
+            tokens,
+            0 if at_ms is None else 1,
+            _USAGE,
+            SOURCE_NO[source],
+            numbers[provider, model, user, feature],
+            input_tokens,
+            output_tokens,
+            cached_tokens,
+            reasoning_tokens,
+            None,
+            None,
+        )
+        for _, (
+            event_id,
+            tokens,
+            at_ms,
+            source,
+            (provider, model, user, feature, input_tokens, output_tokens, cached_tokens, reasoning_tokens),
+        ) in share
+    ]
 
 
-def _sort_out(
-    tx: Tx,
-    company: Company,
-    entries: list[tuple[int, EventRow]],
-    kept: dict[Key, EventRow] | None,
-    statuses: list[Status],
-) -> list[EventRow] | None:
-    """The rows to insert, and each position's status. `kept`: the events that have one of these ids already.
+class _LabelSetNumbers(dict[labels.Labels, int]):
+    """The numbers of one company's combinations, each looked up when it is first met."""
 
-    Without `kept`, None as soon as an event is to be refused: a retry is answered as one whatever its time, so that
-    only who knows the kept ids may refuse.
-    """
-    taken = {} if kept is None else dict(kept)
-    accepted: list[EventRow] = []
-    room = TOTAL_MAX - company.head_cum - company.late_tokens
-    for position, row in entries:
-        first = taken.get(row[1])
-        if first is not None:
-            statuses[position] = Status.REPLAYED if is_same(row, first) else Status.CONFLICT
-            continue
-        refusal = refusal_of_time(tx, company, row[2])
-        if refusal is None and row[3] > room:
-            refusal = Status.COUNTER_FULL
-        if refusal is None:
-            taken[row[1]] = row
-            accepted.append(row)
-            room -= row[3]
-        elif kept is None:
-            return None
-        statuses[position] = refusal or Status.DONE
-    return accepted
+    def __init__(self, tx: Tx, company_no: int) -> None:
+        super().__init__()
+        self._tx = tx
+        self._company_no = company_no
+
+    def __missing__(self, key: labels.Labels) -> int:
+        number = self[key] = labels.number_of(self._tx, self._company_no, key)
+        return number
+
+
+def _none_is_refused(tx: Tx, company: Company, rows: list[EventRow]) -> bool:
+    """Whether no event would be refused for its time or its tokens."""
+    instants = [row[2] for row in rows]
+    return (
+        refusal_of_time(tx, company, min(instants)) is None
+        and refusal_of_time(tx, company, max(instants)) is None
+        and company.has_room_for(sum([row[3] for row in rows]))
+    )
 
 
 def _insert_if_free(tx: Tx, rows: list[EventRow]) -> bool:
-    """Insert all rows; False, and none inserted, if any id is taken."""
+    """Insert all rows; False, and none inserted, if any id is taken or comes twice."""
     tx.execute("SAVEPOINT share")
     before = tx.connection.total_changes()
     tx.executemany(_INSERT_IF_FREE, rows)
@@ -102,27 +111,47 @@ def _insert_if_free(tx: Tx, rows: list[EventRow]) -> bool:
     return all_free
 
 
-def _look_up(tx: Tx, company: Company, entries: list[tuple[int, EventRow]]) -> dict[Key, EventRow]:
-    found = (find(tx, company, key) for key in {row[1] for _, row in entries})
+def _sort_out(
+    tx: Tx, company: Company, positions: list[int], rows: list[EventRow], statuses: list[Status]
+) -> list[EventRow]:
+    """The rows that are new, and each position's status, with all ids looked up."""
+    taken = _look_up(tx, company, rows)
+    accepted: list[EventRow] = []
+    room = TOTAL_MAX - company.head_cum - company.late_tokens
+    for position, row in zip(positions, rows, strict=True):
+        first = taken.get(row[1])
+        if first is not None:
+            statuses[position] = Status.REPLAYED if is_same(row, first) else Status.CONFLICT
+            continue
+        refusal = refusal_of_time(tx, company, row[2])
+        if refusal is None and row[3] > room:
+            refusal = Status.COUNTER_FULL
+        if refusal is not None:
+            statuses[position] = refusal
+            continue
+        taken[row[1]] = row
+        accepted.append(row)
+        room -= row[3]
+    return accepted
+
+
+def _look_up(tx: Tx, company: Company, rows: list[EventRow]) -> dict[Key, EventRow]:
+    found = (find(tx, company, key) for key in {row[1] for row in rows})
     return {row[1]: row for row in found if row is not None}
 
 
 def _count(tx: Tx, company: Company, rows: list[EventRow]) -> None:
     """What `entry.enter` does for one event, for all of them with one statement a table."""
-    no = company.no
-    tokens_at: dict[int, int] = {}
+    chain.post_all(tx, company, [(row[2], row[3]) for row in rows])
     lines: dict[tuple[int, int, int], list[int]] = {}
-    for row in rows:
-        at_ms, tokens = row[2], row[3]
-        tokens_at[at_ms] = tokens_at.get(at_ms, 0) + tokens
-        key = (at_ms // MS_PER_HOUR, row[7], row[6])
+    for _, _, at_ms, tokens, _, _, source, number, input_tokens, output_tokens, _, _, _, _ in rows:
+        key = (at_ms // MS_PER_HOUR, number, source)
         line = lines.get(key)
         if line is None:
-            lines[key] = [1, tokens, row[8] or 0, row[9] or 0]
+            lines[key] = [1, tokens, input_tokens or 0, output_tokens or 0]
         else:
             line[0] += 1
             line[1] += tokens
-            line[2] += row[8] or 0
-            line[3] += row[9] or 0
-    chain.post_all(tx, company, tokens_at)
-    tx.executemany(PUT_ROLLUP, [(no, *key, *line) for key, line in lines.items()])
+            line[2] += input_tokens or 0
+            line[3] += output_tokens or 0
+    tx.executemany(PUT_ROLLUP, [(company.no, *key, *line) for key, line in lines.items()])

@@ -1,6 +1,6 @@
 """Budgets and their history. A change takes effect at the company's clock and forgets nothing."""
 
-from kvot.core.budget import Budget, BudgetChange
+from kvot.core.budget import Budget, BudgetChange, PartialBudget, completed
 from kvot.core.model import CompanyBudget
 from kvot.stores.sqlite import audit, chain
 from kvot.stores.sqlite.begin import begin
@@ -14,9 +14,12 @@ _HISTORY = """SELECT effective_at, token_limit, window_days, actor, reason FROM 
     WHERE company_no = ? ORDER BY seq"""
 
 
-def set_budget(tx: Tx, company_id: str, budget: Budget, actor: str, reason: str | None, now_ms: int) -> CompanyBudget:
+def set_budget(
+    tx: Tx, company_id: str, asked: Budget | PartialBudget, now_ms: int, *, actor: str, reason: str | None
+) -> CompanyBudget:
     company = begin(tx, company_id, now_ms)
     company_before = company.budget(tx.rules)
+    budget = completed(asked, company_before)
     save(tx, company)
     chain.check_kept(company, company.clock - budget.window_ms)
     company.token_limit, company.window_days = budget

@@ -8,14 +8,17 @@ The chain only grows: what would lower it (a correction) or overflow it goes to 
 Source: docs/internals/ledger.md.
 """
 
+from bisect import bisect_left
+from itertools import accumulate
+
 from kvot.core.errors import InvalidRequest
 from kvot.core.model import TOTAL_MAX
 from kvot.core.window import INSTANT_MAX, SHIFTS, slot_ranges
 from kvot.stores.sqlite.company import Company
 from kvot.stores.sqlite.connection import Tx
 
-PUT_POINT = "INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cum = excluded.cum"
-PUT_LATE = "INSERT INTO late VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens"
+_PUT_POINT = "INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cum = excluded.cum"
+_PUT_LATE = "INSERT INTO late VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens"
 
 _CUM = "SELECT cum FROM point WHERE company_no = ? AND at <= ? ORDER BY at DESC LIMIT 1"
 _LATE = "SELECT sum(tokens) FROM late WHERE company_no = ? AND level = ? AND slot >= ? AND slot < ?"
@@ -23,29 +26,40 @@ _LATE = "SELECT sum(tokens) FROM late WHERE company_no = ? AND level = ? AND slo
 
 def post(tx: Tx, company: Company, at_ms: int, tokens: int) -> None:
     """Count tokens at an instant above the floor. The caller has seen that the company has room for them."""
-    post_all(tx, company, {at_ms: tokens})
+    if company.head_at <= at_ms <= company.clock and 0 <= tokens <= TOTAL_MAX - company.head_cum:
+        _extend(tx, company, [(at_ms, tokens)])
+    else:
+        _put_late(tx, company, [(at_ms, tokens)])
 
 
-def post_all(tx: Tx, company: Company, tokens_at: dict[int, int]) -> None:
-    """Count the tokens of many instants. In order of time, so that as many as can join the chain."""
-    points: list[tuple[int, int, int]] = []
+def post_all(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
+    """Count many (instant, tokens), none below zero. In order of time, so that as many as can join the chain."""
+    counts.sort()
+    first = bisect_left(counts, (company.head_at, 0))
+    end = bisect_left(counts, (company.clock + 1, 0))
+    if sum([tokens for _, tokens in counts[first:end]]) > TOTAL_MAX - company.head_cum:
+        first = end
+    _extend(tx, company, counts[first:end])
+    _put_late(tx, company, counts[:first] + counts[end:])
+
+
+def _extend(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
+    if not counts:
+        return
+    cums = list(accumulate([tokens for _, tokens in counts], initial=company.head_cum))[1:]
+    tx.executemany(_PUT_POINT, [(company.no, at_ms, cum) for (at_ms, _), cum in zip(counts, cums, strict=True)])
+    company.head_at, company.head_cum = counts[-1][0], cums[-1]
+
+
+def _put_late(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
     slots: dict[tuple[int, int], int] = {}
-    no, clock, head_at, head_cum = company.no, company.clock, company.head_at, company.head_cum
-    for at_ms, tokens in sorted(tokens_at.items()):
-        if head_at <= at_ms <= clock and 0 <= tokens <= TOTAL_MAX - head_cum:
-            head_at, head_cum = at_ms, head_cum + tokens
-            points.append((no, at_ms, head_cum))
-            continue
-        company.late_events += 1
-        company.late_tokens += tokens
+    for at_ms, tokens in counts:
         for level, shift in enumerate(SHIFTS):
             slot = (level, at_ms >> shift)
             slots[slot] = slots.get(slot, 0) + tokens
-    company.head_at, company.head_cum = head_at, head_cum
-    if points:
-        tx.executemany(PUT_POINT, points)
-    if slots:
-        tx.executemany(PUT_LATE, [(no, level, slot, tokens) for (level, slot), tokens in slots.items()])
+    tx.executemany(_PUT_LATE, [(company.no, *slot, tokens) for slot, tokens in slots.items()])
+    company.late_events += len(counts)
+    company.late_tokens += sum(tokens for _, tokens in counts)
 
 
 def between(tx: Tx, company: Company, after_ms: int, through_ms: int) -> int:

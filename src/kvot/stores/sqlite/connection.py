@@ -88,6 +88,8 @@ def connect(path: Path, *, patience_ms: int) -> apsw.Connection:
 
 
 def _set_up(connection: apsw.Connection) -> None:
+    # Otherwise a statement with a range is planned anew for every value that is bound to it: three times the cost.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute("PRAGMA temp_store = MEMORY")

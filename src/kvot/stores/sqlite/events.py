@@ -72,7 +72,15 @@ def _correct(tx: Tx, company: Company, correction: Correction) -> tuple[Status, 
         return Status.NOT_FOUND, None
     if target[5] == _CORRECTION:
         return Status.NOT_CORRECTABLE, None
-    status = add_correction(tx, company, target, correction.event_id, correction.tokens, correction.reason, _NO_PARTS)
+    status = add_correction(
+        tx,
+        company,
+        target,
+        event_id=correction.event_id,
+        tokens=correction.tokens,
+        reason=correction.reason,
+        parts=_NO_PARTS,
+    )
     if status is Status.DONE:
         detail: dict[str, object] = {"target": correction.target_id, "tokens": correction.tokens}
         detail["reason"] = correction.reason
@@ -97,6 +105,7 @@ def add_correction(
     tx: Tx,
     company: Company,
     target: EventRow,
+    *,
     event_id: str,
     tokens: int,
     reason: str | None,

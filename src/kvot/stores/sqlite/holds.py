@@ -129,7 +129,7 @@ def _settle(tx: Tx, company: Company, kept: HoldRow | None, settlement: Settleme
     else:
         status = _record_settlement(tx, company, kept, settlement)
     if status is Status.DONE:
-        _close(tx, company, kept, SETTLED, settlement.tokens, text)
+        _close(tx, company, kept, SETTLED, actual=settlement.tokens, settlement=text)
     return status
 
 
@@ -164,7 +164,8 @@ def _correct_charge(tx: Tx, company: Company, kept: HoldRow, tokens: int, parts:
     if charge is None:  # only damage can have taken it: verify will say so
         return Status.NOT_FOUND
     difference = tokens - tokens_with_corrections(tx, company, charge)
-    return add_correction(tx, company, charge, late_settlement_event_id(hold_id), difference, None, parts)
+    event_id = late_settlement_event_id(hold_id)
+    return add_correction(tx, company, charge, event_id=event_id, tokens=difference, reason=None, parts=parts)
 
 
 def release(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
@@ -182,11 +183,13 @@ def _release(tx: Tx, company: Company, kept: HoldRow | None) -> Status:
         return Status.CONFLICT
     status = _correct_charge(tx, company, kept, 0, CallDetail()) if kept.state == CHARGED else Status.DONE
     if status is Status.DONE:
-        _close(tx, company, kept, RELEASED, None, None)
+        _close(tx, company, kept, RELEASED)
     return status
 
 
-def _close(tx: Tx, company: Company, kept: HoldRow, state: int, actual: int | None, settlement: str | None) -> None:
+def _close(
+    tx: Tx, company: Company, kept: HoldRow, state: int, *, actual: int | None = None, settlement: str | None = None
+) -> None:
     """A hold that ran out stopped holding tokens then, whatever is learnt later."""
     closed_at = company.clock if kept.closed_at is None else kept.closed_at
     if kept.state == OPEN:

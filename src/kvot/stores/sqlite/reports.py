@@ -36,7 +36,7 @@ def _rolling(tx: Tx, company: Company, at_ms: int, window_ms: int | None) -> int
     return used_between(tx, company, at_ms - window_ms, at_ms)
 
 
-def breakdown(tx: Tx, company_id: str, by: str, first_hour: int, end_hour: int, now_ms: int) -> list[Share]:
+def breakdown(tx: Tx, company_id: str, by: str, now_ms: int, *, first_hour: int, end_hour: int) -> list[Share]:
     company = load(tx, company_id, now_ms)
     chain.check_kept(company, first_hour * MS_PER_HOUR - 1)
     sums: dict[str | None, list[int]] = {}

@@ -6,12 +6,13 @@ and each in one snapshot. Writes go through the one writer and return once they 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar, TypeVarTuple
 
 import apsw
 
-from kvot.core.budget import Budget, Rules
+from kvot.core.budget import Budget, PartialBudget, Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
 from kvot.core.model import (
@@ -69,6 +70,7 @@ class SqliteStore:
         self._reader = Tx(read, rules)
         self._writer = Writer(Tx(write, rules), path)
         self._keys_version = 0
+        self._is_closed = False
 
     @classmethod
     def open(cls, path: Path, rules: Rules) -> Self:
@@ -136,7 +138,8 @@ class SqliteStore:
         return self._read(reports.series, company_id, edges_ms, window_ms, now_ms)
 
     async def breakdown(self, company_id: str, by: str, *, first_hour: int, end_hour: int, now_ms: int) -> list[Share]:
-        return self._read(reports.breakdown, company_id, by, first_hour, end_hour, now_ms)
+        operation = partial(reports.breakdown, first_hour=first_hour, end_hour=end_hour)
+        return self._read(operation, company_id, by, now_ms)
 
     async def fits_at(self, company_id: str, tokens: int, *, now_ms: int) -> int | None:
         return self._read(reports.fits_at, company_id, tokens, now_ms)
@@ -167,9 +170,10 @@ class SqliteStore:
     # -- budgets -------------------------------------------------------------------------------------------------
 
     async def set_budget(
-        self, company_id: str, budget: Budget, *, actor: str, reason: str | None, now_ms: int
+        self, company_id: str, budget: Budget | PartialBudget, *, actor: str, reason: str | None, now_ms: int
     ) -> CompanyBudget:
-        return await self._write(budgets.set_budget, company_id, budget, actor, reason, now_ms)
+        operation = partial(budgets.set_budget, actor=actor, reason=reason)
+        return await self._write(operation, company_id, budget, now_ms)
 
     async def budget(self, company_id: str, *, now_ms: int, at_ms: int | None = None) -> CompanyBudget:
         return self._read(budgets.budget, company_id, at_ms, now_ms)
@@ -207,6 +211,9 @@ class SqliteStore:
         await self._write(_touch)
 
     async def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         await asyncio.to_thread(self._writer.close)
         self._reader.connection.close()
         self._write_connection.close()

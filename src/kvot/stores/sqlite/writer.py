@@ -110,6 +110,11 @@ class Writer:
             if isinstance(error, FATAL):
                 self.refusal = message
             return [StoreUnavailable(message) for _ in batch]
+        except Exception as error:  # the thread's outermost edge: whoever waits must hear of a fault of ours, too
+            self._undo()
+            fault = type(error).__name__
+            self.refusal = f"{self._path} is written no more, for a fault in Kvot ({fault}). Start Kvot again."
+            return [StoreUnavailable(self.refusal) for _ in batch]
         return answers
 
     def _answer(self, job: _Job) -> Any:

@@ -1,0 +1,94 @@
+import subprocess
+import sys
+
+import pytest
+
+from kvot import __version__
+from tests.cli.support import ACME, SRC
+
+COMMANDS = [
+    ("serve",),
+    ("keys", "create"),
+    ("keys", "list"),
+    ("keys", "revoke"),
+    ("keys", "import"),
+    ("budget", "show"),
+    ("budget", "set"),
+    ("budget", "history"),
+    ("usage",),
+    ("record",),
+    ("import",),
+    ("verify",),
+    ("prune",),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_what_it_does_an_example_and_json(kvot, command):
+    ran = kvot.bare(*command, "--help")
+    assert ran.code == 0
+    assert "For example:" in ran.out
+    assert f"kvot {' '.join(command)}" in " ".join(ran.out.split())
+    assert "--json" in ran.out
+    assert "--database" in ran.out
+
+
+def test_the_list_of_commands_says_what_each_does(kvot):
+    out = kvot.bare("--help").out
+    for command in COMMANDS:
+        line = next(line for line in out.splitlines() if line.startswith(f"│ {command[0]} "))
+        assert len(line.strip("│ ").split()) > 3, line
+
+
+def test_the_version_is_the_package_s(kvot):
+    assert kvot.bare("--version") == (0, f"{__version__}\n", "")
+
+
+# What is said, the exit code, and what the message must name.
+MISUSE = [
+    (("usge",), 2, "usge"),
+    (("usage", "--nonsense"), 2, "--nonsense"),
+    (("usage", "--window-days", "many"), 2, "window-days"),
+    (("usage", "--company", "acme"), 2, "acme"),
+    (("usage", "--company", ACME, "--at", "yesterday"), 2, "yesterday"),
+    (("record", "--company", ACME), 2, "tokens"),
+    (("import",), 2, "FILES"),
+    (("import", "x.csv", "--map", "at"), 2, "field=column"),
+    (("import", "x.csv", "--map", "colour=red"), 2, "colour"),
+    (("import", "missing.csv"), 1, "missing.csv"),
+    (("usage", "--database", "a.db", "--url", "http://x"), 2, "--url"),
+    (("usage", "--database", "mysql://x"), 2, "sqlite"),
+    (("usage", "--company", ACME), 1, "does not exist"),
+    (("usage", "--company", ACME, "--url", "http://127.0.0.1:9"), 1, "cannot be reached"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "word"), MISUSE)
+def test_what_cannot_be_done_is_told_on_standard_error_without_a_stack(kvot, arguments, code, word):
+    ran = kvot.bare(*arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert word in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_with_json_a_failure_is_the_one_document(kvot):
+    ran = kvot.bare("usage", "--company", ACME, "--json")
+    assert ran.code == 1
+    assert ran.document["responseStatus"]["errorCode"] == "StoreUnavailable"
+    assert ran.err == ""
+
+
+def test_an_unknown_setting_is_named(kvot, monkeypatch):
+    monkeypatch.setenv("KVOT_DATABSE", "x")
+    ran = kvot.bare("usage", "--company", ACME)
+    assert ran.code == 2
+    assert "KVOT_DATABSE" in ran.err
+
+
+def test_help_loads_no_server():
+    program = "import sys, kvot.cli; kvot.cli.main(['usage', '--help']); print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, env={"PYTHONPATH": str(SRC)}, text=True, capture_output=True, check=True)
+    assert "kvot.cli.usage" in ran.stdout.split()
+    assert not {"uvicorn", "uvloop", "apsw", "httpx2", "joserfc", "kvot.http.app"} & set(ran.stdout.split())

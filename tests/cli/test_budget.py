@@ -1,0 +1,31 @@
+import pytest
+
+from tests.cli.support import ACME
+
+
+def test_a_budget_is_the_default_until_it_is_set(kvot):
+    kvot("record", "--company", ACME, "--tokens", 1)
+    assert kvot("budget", "show", "--company", ACME, "--json").document["isDefault"] is True
+    assert "the default applies" in kvot("budget", "history", "--company", ACME).out
+    reply = kvot("budget", "set", "--company", ACME, "--token-limit", 500, "--reason", "trial", "--json").document
+    assert (reply["tokenLimit"], reply["windowDays"], reply["isDefault"]) == (500, 30, False)
+
+
+def test_the_history_says_what_who_and_why(kvot):
+    kvot("budget", "set", "--company", ACME, "--token-limit", 5_000, "--reason", "trial")
+    kvot("budget", "set", "--company", ACME, "--window-days", 7)
+    header, first, second = kvot("budget", "history", "--company", ACME).out.splitlines()
+    assert header.split() == ["since", "limit", "window", "by", "reason"]
+    assert first.split()[3:] == ["5,000", "30", "days", "cli", "trial"]
+    assert second.split()[3:] == ["5,000", "7", "days", "cli"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--token-limit", -1), ("--token-limit", 2**31), ("--window-days", 0), ("--window-days", 401)]
+)
+def test_a_bad_budget_is_refused_and_the_old_one_stays(kvot, arguments):
+    kvot("budget", "set", "--company", ACME, "--token-limit", 500)
+    ran = kvot("budget", "set", "--company", ACME, *arguments)
+    assert ran.code == 1
+    assert "Token Limit" in ran.err or "TokenLimit" in ran.err or "Window" in ran.err
+    assert kvot("budget", "show", "--company", ACME, "--json").document["tokenLimit"] == 500

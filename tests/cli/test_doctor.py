@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+
+from kvot.cli import checks
+from kvot.cli.checks import Grade
+from kvot.stores.sqlite.lock import DatabaseLock
+from tests.cli.support import ACME
+
+
+def grades(ran):
+    return {each["name"]: each["grade"] for each in ran.document["findings"]}
+
+
+def test_a_sound_house_gets_a_clean_bill(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    ran = kvot("doctor", "--json")
+    assert ran.code == 0
+    assert set(grades(ran)) == {
+        "sqlite",
+        "database",
+        "lock, schema",
+        "secret",
+        "disk",
+        "file system",
+        "clock",
+        "tokens",
+    }
+    assert "fail" not in grades(ran).values()
+
+
+def test_before_the_first_start_it_says_what_to_do_and_makes_nothing(kvot):
+    ran = kvot("doctor")
+    assert (ran.code, "kvot serve" in ran.out) == (0, True)
+    assert list(kvot.folder.iterdir()) == []
+
+
+def test_an_open_secret_is_found(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    (kvot.folder / "kvot.db.secret").chmod(0o644)
+    ran = kvot("doctor", "--json")
+    assert (ran.code, grades(ran)["secret"]) == (1, "fail")
+
+
+def test_a_lost_secret_is_found(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    (kvot.folder / "kvot.db.secret").unlink()
+    assert grades(kvot("doctor", "--json"))["secret"] == "fail"
+
+
+def test_a_database_in_use_is_found(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    lock = DatabaseLock(kvot.database)
+    try:
+        ran = kvot("doctor")
+    finally:
+        lock.release()
+    assert (ran.code, "in use" in ran.out) == (1, True)
+
+
+def test_what_is_no_database_is_found(kvot):
+    kvot.file("kvot.db", b"not a database, but long enough to be looked at" * 100)
+    assert grades(kvot("doctor", "--json"))["lock, schema"] == "fail"
+
+
+def test_secrets_are_masked(kvot, monkeypatch):
+    monkeypatch.setenv("KVOT_SECRET", "a" * 40)
+    monkeypatch.setenv("KVOT_JWT_SECRET", "b" * 40)
+    out = kvot("doctor").out + kvot("doctor", "--json").out
+    assert "a" * 40 not in out
+    assert "b" * 40 not in out
+    assert "***" in out
+    assert "KVOT_JWT_ISSUER" in out
+
+
+def test_a_token_key_that_cannot_be_read_is_found(kvot, monkeypatch):
+    monkeypatch.setenv("KVOT_JWT_PUBLIC_KEY_FILE", "missing.pem")
+    assert grades(kvot("doctor", "--json"))["tokens"] == "fail"
+
+
+def test_a_clock_that_is_years_behind_is_found():
+    assert checks.clock(1_000_000_000).grade is Grade.FAIL
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"), [("/srv/kvot", "nfs4"), ("/srv", "nfs4"), ("/", "ext4"), ("/srvx", "ext4"), ("/a b/c", "cifs")]
+)
+def test_the_file_system_is_that_of_the_nearest_mount(tmp_path, folder, kind):
+    mounts = tmp_path / "mounts"
+    mounts.write_text("/dev/sda / ext4 rw 0 0\nhost:/x /srv nfs4 rw 0 0\n//host/x /a\\040b cifs rw 0 0\n")
+    assert checks.file_system_of(Path(folder), mounts) == kind

@@ -1,0 +1,223 @@
+"""The server as people start it, over real sockets, and commands put to it."""
+
+import http.client
+import json
+import shlex
+import signal
+import threading
+import urllib.request
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from kvot.cli import demo
+from tests.cli.support import ACME, NOW_MS, OTHER, start
+
+
+class Server:
+    """A running server and the first lines that it printed."""
+
+    def __init__(self, process):
+        self.process = process
+        self.url = process.stdout.readline().split()[-1]
+        self.address = urlsplit(self.url).netloc
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def serving(kvot, *arguments):
+    process = start("serve", "--port", 0, "--database", kvot.database, *arguments)
+    try:
+        yield Server(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def make_key(kvot, *arguments):
+    return kvot("keys", "create", *arguments, "--json").document["key"]
+
+
+@pytest.fixture
+def operator(kvot):
+    return make_key(kvot, "--role", "superadmin")
+
+
+def test_every_command_works_on_a_server_as_on_a_database(kvot, operator):
+    with serving(kvot) as server:
+        where = ("--url", server.url, "--api-key", operator, "--json")
+        key = kvot.bare("keys", "create", "--company", ACME, "--role", "usage-writer", *where).document["key"]
+        own = ("--url", server.url, "--api-key", key, "--json")
+        assert kvot.bare("record", "--tokens", 5, "--id", "a", *own).document["tokensUsed"] == 5
+        assert kvot.bare("record", "--tokens", 6, "--at", NOW_MS - 5, "--id", "b", *own).document["tokensUsed"] == 11
+        assert kvot.bare("usage", *own).document["tokensUsed"] == 11
+        assert kvot.bare("usage", "--at", NOW_MS - 5, *own).document["tokensUsed"] == 6
+        budget = kvot.bare("budget", "set", "--company", ACME, "--token-limit", 9, "--reason", "x", *where).document
+        assert (budget["tokenLimit"], budget["history"][0]["reason"]) == (9, "x")
+        assert kvot.bare("budget", "show", *own).document["tokenLimit"] == 9
+        assert len(kvot.bare("keys", "list", *where).document["results"]) == 2
+        assert kvot.bare("verify", *where).document["differences"] == []
+        assert kvot.bare("prune", "--yes", *where).document["events"] == 0
+        assert kvot.bare("doctor", *where).code == 0
+        key_id = kvot.bare("keys", "list", "--company", ACME, *where).document["results"][0]["id"]
+        assert kvot.bare("keys", "revoke", key_id, *where).code == 0
+        assert kvot.bare("usage", *own).code == 1
+
+
+def test_a_file_is_imported_over_http_with_its_bad_lines_told_by_number(kvot):
+    key = make_key(kvot, "--company", ACME, "--role", "usage-writer")
+    rows = 20_000
+    lines = [f"{NOW_MS - rows + n},3," for n in range(rows)]
+    lines[7], lines[19_990], lines[19_991] = "nonsense,3,", f"{NOW_MS},0,", f"{NOW_MS},3,{OTHER}"
+    file = kvot.file("great.csv", "at,tokens,company\n" + "\n".join(lines) + "\n")
+    with serving(kvot) as server:
+        where = ("--url", server.url, "--api-key", key, "--json")
+        first = kvot.bare("import", file, *where)
+        told = [json.loads(line) for line in first.out.splitlines()[:-1]]
+        assert [(each["line"], each["errorCode"]) for each in told] == [
+            (9, "InvalidDate"),
+            (19_992, "InclusiveBetween"),
+            (19_993, "Forbidden"),
+        ]
+        assert (first.code, first.last_line["accepted"]) == (1, rows - 3)
+        assert kvot.bare("import", file, *where).last_line["duplicate"] == rows - 3
+        assert kvot.bare("usage", *where).document["tokensUsed"] == 3 * (rows - 3)
+
+
+def test_what_the_server_refuses_is_told_cleanly(kvot, operator):
+    key = make_key(kvot, "--company", ACME)
+    with serving(kvot) as server:
+        for arguments, word in [
+            (("usage", "--company", OTHER, "--api-key", key), "another company"),
+            (("usage",), "Not Authenticated"),
+            (("usage", "--api-key", operator), "speaks for no company"),
+            (("budget", "set", "--token-limit", 5, "--api-key", key), "superadmin"),
+            (("record", "--tokens", 0, "--api-key", key), "greater than"),
+        ]:
+            ran = kvot.bare(*arguments, "--url", server.url)
+            assert (ran.code, ran.out) == (1, ""), arguments
+            assert word in ran.err
+
+
+def test_while_a_server_holds_the_database_commands_say_so_and_point_to_it(kvot, operator):
+    with serving(kvot) as server:
+        ran = kvot("usage", "--company", ACME)
+        assert (ran.code, ran.out) == (1, "")
+        assert f"--url {server.url}" in ran.err
+
+
+def test_with_json_the_start_is_one_document(kvot):
+    process = start("serve", "--port", 0, "--database", kvot.database, "--demo", "--json")
+    assert process.stdout is not None
+    started = json.loads(process.stdout.readline())
+    where = ("--url", started["url"], "--api-key", started["apiKey"], "--json")
+    assert kvot.bare("usage", *where).document["companyId"] == started["companyId"] == demo.COMPANY_ID
+    process.terminate()
+    assert process.communicate(timeout=30) == ("", "")
+
+
+def test_a_server_that_is_told_to_stop_ends_with_0(kvot):
+    with serving(kvot) as server:
+        code, _, err = server.stop()
+    assert (code, err) == (0, "")
+
+
+def test_the_demo_says_that_it_is_generated_and_its_curl_line_works(kvot):
+    with serving(kvot, "--demo") as server:
+        lines = [server.process.stdout.readline() for _ in range(6)]
+        _, _, header, url = shlex.split(lines[5].removeprefix("Try it"))
+        request = urllib.request.Request(url, headers=dict([header.split(": ")]))
+        with urllib.request.urlopen(request) as reply:
+            assert json.load(reply)["companyId"] == demo.COMPANY_ID
+    assert "generated" in lines[2]
+    usage = kvot("usage", "--company", demo.COMPANY_ID, "--json").document
+    assert 0.6 < usage["tokensUsed"] / usage["tokenLimit"] < 0.8
+    assert kvot("verify").code == 0
+
+
+def test_each_start_of_the_demo_makes_a_new_key_and_revokes_the_old_one(kvot):
+    used = set()
+    for _ in range(2):
+        with serving(kvot, "--demo") as server:
+            lines = [server.process.stdout.readline() for _ in range(4)]
+            key = lines[3].split()[2]
+            where = ("--url", server.url, "--api-key", key, "--json")
+            used.add(kvot.bare("usage", *where).document["tokensUsed"])
+            server.stop()
+    assert len(used) == 1, "filled once"
+    keys = kvot("keys", "list", "--json").document["results"]
+    assert ["revokedAt" in each for each in keys] == [True, False]
+
+
+def test_the_demo_is_the_same_whenever_it_is_made_at_the_same_hour_of_the_week():
+    week_ms = 7 * 86_400_000
+    one, other = list(demo.history(NOW_MS)), list(demo.history(NOW_MS + week_ms))
+    assert [each.input_tokens for each in one] == [each.input_tokens for each in other]
+    times = [[each.at.ms for each in made if each.at] for made in (one, other)]
+    assert [at_ms + week_ms for at_ms in times[0]] == times[1]
+    assert all(NOW_MS - 30 * 86_400_000 < at_ms <= NOW_MS for at_ms in times[0])
+
+
+class Client:
+    """Records over one kept connection, one call after the other, and remembers what was acknowledged."""
+
+    def __init__(self, address, key, name, tokens):
+        self.connection = http.client.HTTPConnection(address, timeout=30)
+        self.key, self.name, self.tokens = key, name, tokens
+        self.acknowledged = 0
+
+    def record(self, number):
+        """True when it was acknowledged, False when the server is gone."""
+        headers = {"x-api-key": self.key, "idempotency-key": f"{self.name}-{number}"}
+        body = json.dumps({"tokensUsed": self.tokens})
+        try:
+            self.connection.request("POST", "/assistant/ai-chat/usage", body, headers)
+            reply = self.connection.getresponse()
+            reply.read()
+        except (OSError, http.client.HTTPException):
+            return False
+        assert reply.status == 200
+        return True
+
+    def record_until_gone(self):
+        while self.record(self.acknowledged):
+            self.acknowledged += 1
+        self.connection.close()
+
+
+def test_what_was_acknowledged_survives_kill_9_and_counts_once_when_it_is_sent_again(kvot):
+    """Three clients record as fast as they can; each has at most one call in flight when the server dies."""
+    key, digits = make_key(kvot, "--company", ACME), 100_000
+    with serving(kvot) as server:
+        clients = [Client(server.address, key, f"client{n}", digits**n) for n in range(3)]
+        threads = [threading.Thread(target=client.record_until_gone) for client in clients]
+        for thread in threads:
+            thread.start()
+        while min(client.acknowledged for client in clients) < 100:
+            assert server.process.poll() is None
+        server.kill()
+        for thread in threads:
+            thread.join()
+    used = kvot("usage", "--company", ACME, "--json").document["tokensUsed"]
+    for n, client in enumerate(clients):
+        counted = used // digits**n % digits
+        assert counted in (client.acknowledged, client.acknowledged + 1), "acknowledged, or in flight"
+    with serving(kvot) as server:
+        for client in clients:
+            again = Client(server.address, key, client.name, client.tokens)
+            assert all(again.record(number) for number in range(client.acknowledged + 1))
+            again.connection.close()
+        server.stop()
+    used = kvot("usage", "--company", ACME, "--json").document["tokensUsed"]
+    assert used == sum((client.acknowledged + 1) * client.tokens for client in clients)
+    assert kvot("verify").code == 0

@@ -1,0 +1,64 @@
+import pytest
+
+from tests.cli.support import ACME, NOW_MS, OTHER
+
+HOUR_MS = 3_600_000
+
+
+def test_what_is_recorded_is_used(kvot):
+    reply = kvot("record", "--company", ACME.upper(), "--tokens", 120, "--json").document
+    assert (reply["companyId"], reply["tokensUsed"], reply["isWithinBudget"]) == (ACME, 120, True)
+    report = kvot("usage", "--company", ACME, "--json").document
+    assert (report["tokensUsed"], report["tokenLimit"], report["tokensRemaining"]) == (120, 1_000_000, 999_880)
+
+
+def test_people_read_separators_shares_and_a_verdict(kvot):
+    kvot("record", "--company", ACME, "--tokens", 1_234_567)
+    lines = kvot("usage", "--company", ACME).out.splitlines()
+    assert "used           1,234,567  (123.5 %)" in lines
+    assert "within budget  no" in lines
+    assert "remaining      0" in lines
+
+
+def test_an_id_counts_once(kvot):
+    said = ("record", "--company", ACME, "--tokens", 7, "--id", "chat-1", "--json")
+    kvot(*said)
+    ran = kvot(*said)
+    assert ran.document["tokensUsed"] == 7
+    ran = kvot("record", "--company", ACME, "--tokens", 8, "--id", "chat-1")
+    assert (ran.code, "chat-1" in ran.err) == (1, True)
+
+
+def test_with_a_time_it_counts_then_and_with_a_window_for_so_long(kvot):
+    at_ms = NOW_MS - 50 * HOUR_MS
+    for _ in range(2):
+        kvot("record", "--company", ACME, "--tokens", 7, "--id", "late", "--at", at_ms)
+    assert kvot("usage", "--company", ACME, "--json").document["tokensUsed"] == 7
+    assert kvot("usage", "--company", ACME, "--window-days", 2, "--json").document["tokensUsed"] == 0
+    assert kvot("usage", "--company", ACME, "--at", at_ms - 1, "--json").document["tokensUsed"] == 0
+    assert kvot("usage", "--company", ACME, "--at", at_ms, "--json").document["tokensUsed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--tokens", 0), "greater than"),
+        (("--tokens", -5), "greater than"),
+        (("--tokens", 2**63), "between"),
+        (("--tokens", 5, "--id", "with blank"), "ASCII"),
+        (("--tokens", 5, "--at", "2999-01-01"), "future"),
+        (("--tokens", 5, "--at", "1999-01-01"), "before what the ledger keeps"),
+    ],
+)
+def test_a_bad_event_is_refused_and_nothing_counted(kvot, arguments, word):
+    kvot("record", "--company", ACME, "--tokens", 1)
+    ran = kvot("record", "--company", ACME, *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert word in ran.err
+    assert kvot("usage", "--company", ACME, "--json").document["tokensUsed"] == 1
+
+
+def test_the_operator_has_to_name_a_company(kvot):
+    kvot("record", "--company", OTHER, "--tokens", 1)
+    ran = kvot("usage")
+    assert (ran.code, ran.err) == (1, "kvot: Name a company with --company.\n")

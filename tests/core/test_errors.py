@@ -1,0 +1,37 @@
+"""Errors say whose fault it is and carry what their answer needs."""
+
+import pytest
+
+from kvot.core import errors
+from kvot.core.errors import FieldError, InvalidRequest, KvotError
+
+
+def test_the_first_field_error_speaks_for_the_whole():
+    faults = [FieldError("Tokens", "GreaterThan", "too few"), FieldError("Id", "NotEmpty", "empty")]
+    error = InvalidRequest.of_fields(faults)
+    assert (error.code, error.message, error.fields) == ("GreaterThan", "too few", tuple(faults))
+
+
+def test_a_code_may_be_given_and_else_is_that_of_the_class():
+    assert InvalidRequest("below", code="BeyondRetention").code == "BeyondRetention"
+    assert InvalidRequest("bad").code == "InvalidRequest"
+    assert InvalidRequest.code == "InvalidRequest"
+
+
+def test_errors_that_can_be_waited_for_say_how_long():
+    assert errors.StoreUnavailable("locked").retry_after_ms == 1_000
+    assert errors.TooManyRequests("slow down", retry_after_ms=5).retry_after_ms == 5
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        (errors.RequestTooLarge, errors.InvalidRequest),
+        (errors.TokenRejected, errors.NotAuthenticated),
+        (errors.InvalidRequest, KvotError),
+        (errors.StoreUnavailable, KvotError),
+        (errors.ProviderFailed, KvotError),
+    ],
+)
+def test_the_tree_of_errors(narrow: type[KvotError], wide: type[KvotError]):
+    assert issubclass(narrow, wide)

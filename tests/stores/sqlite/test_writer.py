@@ -1,0 +1,142 @@
+"""Group commit: many operations to a commit, each on its own, none acknowledged before it."""
+
+import asyncio
+
+import apsw
+import pytest
+
+from kvot.core.errors import StoreUnavailable
+from kvot.core.model import NewEvent, Status
+from kvot.stores.sqlite import writer
+from kvot.stores.sqlite.connection import Tx
+
+from .conftest import COMPANY, T0
+
+EVENTS = "SELECT count(*) FROM event"
+
+
+def kept(path):
+    connection = apsw.Connection(str(path))
+    try:
+        return connection.execute(EVENTS).fetchall()[0][0]
+    finally:
+        connection.close()
+
+
+async def test_what_is_acknowledged_is_committed(store, path):
+    for number in range(1, 6):
+        await store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0)
+        assert kept(path) == number
+
+
+async def test_operations_that_wait_together_share_a_commit(store):
+    commits = 0
+
+    def count() -> bool:
+        nonlocal commits
+        commits += 1
+        return False
+
+    store._write_connection.set_commit_hook(count)
+    operations = [store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0) for number in range(200)]
+    answers = await asyncio.gather(*operations)
+    assert all(answer.status is Status.DONE for answer in answers)
+    assert 1 <= commits < 100
+
+
+async def test_no_answer_is_given_when_the_commit_fails(store, path):
+    """The commit hook turns the commit of a whole batch into a rollback."""
+    store._write_connection.set_commit_hook(lambda: True)
+    operations = [store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0) for number in range(5)]
+    answers = await asyncio.gather(*operations, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 5
+    assert kept(path) == 0
+
+
+async def test_a_failed_commit_leaves_nothing_remembered(store):
+    """Numbers that the writer remembers must not outlive the rows that gave them."""
+    event = NewEvent("e1", 1)._replace(detail=NewEvent("e1", 1).detail._replace(model="m"))
+    store._write_connection.set_commit_hook(lambda: True)
+    with pytest.raises(StoreUnavailable):
+        await store.record(COMPANY, event, now_ms=T0)
+    store._write_connection.set_commit_hook(None)
+    await store.record(COMPANY, event, now_ms=T0)
+    hour = T0 // 3_600_000
+    shares = await store.breakdown(COMPANY, "model", first_hour=hour, end_hour=hour + 1, now_ms=T0)
+    assert [share.label for share in shares] == ["m"]
+
+
+def fail_after_writing(tx: Tx) -> None:
+    tx.execute("INSERT INTO budget VALUES (1, 1, 1, 1, 1, 'nobody', NULL)")
+    raise ZeroDivisionError
+
+
+async def test_an_operation_that_fails_undoes_itself_alone(store, path):
+    before = store.record(COMPANY, NewEvent("before", 1), now_ms=T0)
+    fault = store._write(fail_after_writing)
+    after = store.record(COMPANY, NewEvent("after", 1), now_ms=T0)
+    answers = await asyncio.gather(before, fault, after, return_exceptions=True)
+    assert isinstance(answers[1], ZeroDivisionError)
+    assert kept(path) == 2
+    assert (await store.budget(COMPANY, now_ms=T0)).changes == ()
+
+
+def violate_a_constraint(tx: Tx) -> None:
+    tx.execute("INSERT INTO budget VALUES (NULL, 1, 1, 1, 1, 'nobody', NULL)")
+
+
+async def test_no_error_of_sqlite_leaves_the_store(store):
+    with pytest.raises(StoreUnavailable, match=r"kvot\.db could not be used"):
+        await store._write(violate_a_constraint)
+
+
+async def test_more_than_the_bound_may_not_wait(store, path, monkeypatch):
+    monkeypatch.setattr(writer, "WAITING_MAX", 3)
+    blocker = apsw.Connection(str(path))
+    blocker.execute("BEGIN IMMEDIATE")  # the writer waits for its end, and all others for the writer
+    operations = [
+        asyncio.ensure_future(store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0)) for number in range(20)
+    ]
+    await asyncio.sleep(0)
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    answers = await asyncio.gather(*operations, return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, StoreUnavailable)]
+    assert len(refused) >= 10
+    assert all("is busy" in answer.message for answer in refused)
+    assert kept(path) == 20 - len(refused)
+
+
+async def test_a_fault_of_the_writer_itself_ends_in_refusal_not_in_silence(store):
+    reasons: list[str] = []
+    store.on_fatal(reasons.append)
+
+    def fail() -> bool:
+        raise ZeroDivisionError
+
+    store._write_connection.set_commit_hook(fail)
+    with pytest.raises(StoreUnavailable):
+        await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    with pytest.raises(StoreUnavailable):
+        await store.ready()
+    assert len(reasons) == 1
+
+
+async def test_an_answer_that_nobody_awaits_any_more_is_dropped(store, path):
+    task = asyncio.ensure_future(store.record(COMPANY, NewEvent("e1", 1), now_ms=T0))
+    await asyncio.sleep(0)
+    task.cancel()
+    await store.record(COMPANY, NewEvent("e2", 1), now_ms=T0)
+    assert kept(path) == 2
+
+
+async def test_closing_finishes_what_was_taken(store, path):
+    operations = [
+        asyncio.ensure_future(store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0)) for number in range(50)
+    ]
+    await asyncio.sleep(0)
+    await store.close()
+    assert all(answer.status is Status.DONE for answer in await asyncio.gather(*operations))
+    assert kept(path) == 50
+    with pytest.raises(StoreUnavailable, match="is closed"):
+        await store.usage(COMPANY, now_ms=T0)
