@@ -89,7 +89,11 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
         services,
         authenticator,
         health,
-        settings=HttpSettings(style=Style(JsonCase(settings.json_case))),
+        settings=HttpSettings(
+            style=Style(JsonCase(settings.json_case)),
+            allows_jsonp=settings.jsonp == "on",
+            cors_origins=frozenset((settings.cors_origins or "").split(",")) - {""},
+        ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
         clock=services.ledger.now_ms,
     )

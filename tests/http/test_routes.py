@@ -21,6 +21,13 @@ def test_head_says_what_get_would_without_its_body(asgi, company):
     assert asgi.send("HEAD", USAGE).status == 401
 
 
+def test_head_has_no_body_on_the_wire_either(server, company):
+    ask = b"HEAD /api/GetAiChatUsage HTTP/1.1\r\nhost: h\r\nconnection: close\r\nx-api-key: " + company.encode()
+    reply = server.send_raw(ask + b"\r\n\r\n")
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert reply.endswith(b"\r\n\r\n")
+
+
 def test_one_way_is_carried_out_and_says_nothing(asgi, company):
     reply = asgi.send("POST", "/JSV/oneway/RecordAiChatUsage", "{TokensUsed:3}", x_api_key=company)
     assert (reply.status, reply.body, reply.headers["content-length"]) == (204, b"", "0")

@@ -56,7 +56,7 @@ def with_status():
         (
             ErrorResponse(response_status=ResponseStatus(error_code="E", message="m", errors=[])),
             f'<ErrorResponse {INSTANCE} xmlns="{SERVICESTACK}"><ResponseStatus><ErrorCode>E</ErrorCode>'
-            '<Message>m</Message><StackTrace i:nil="true" /><Errors></Errors><Meta i:nil="true" />'
+            '<Message>m</Message><StackTrace i:nil="true" /><Errors /><Meta i:nil="true" />'
             "</ResponseStatus></ErrorResponse>",
         ),
         (
@@ -65,7 +65,7 @@ def with_status():
             ),
             f'<ApiKeyQueryResponse {DTOS}><ResponseStatus i:nil="true" /><Results><ApiKeyInfo>'
             '<CompanyId i:nil="true" /><CreatedAt>2001-01-01T00:00:00.1Z</CreatedAt><ExpiresAt i:nil="true" />'
-            f'<Id>k</Id><Name i:nil="true" /><Networks xmlns:d4p1="{ARRAYS}"></Networks>'
+            f'<Id>k</Id><Name i:nil="true" /><Networks xmlns:d4p1="{ARRAYS}" />'
             f'<RevokedAt i:nil="true" /><Roles xmlns:d4p1="{ARRAYS}"><d4p1:string>a</d4p1:string></Roles>'
             "</ApiKeyInfo></Results></ApiKeyQueryResponse>",
         ),

@@ -80,7 +80,11 @@ def _part(member: MemberType, prefix: str, depth: int, is_in_servicestack: bool)
     tag = prefix + member.wire_name
     inner, declaration = _inner_prefix(member, prefix, depth, is_in_servicestack)
     writer = _writer(member, inner, depth, is_in_servicestack)
-    return Part(member, f"<{tag}{declaration}>", writer, f"</{tag}>", f'<{tag} i:nil="true" />')
+    opening, closing, nil = f"<{tag}{declaration}>", f"</{tag}>", f'<{tag} i:nil="true" />'
+    if not (member.is_list or member.clr == "dict"):
+        return Part(member, opening, writer, closing, nil)
+    empty = f"<{tag}{declaration} />"
+    return Part(member, "", lambda items: f"{opening}{writer(items)}{closing}" if items else empty, "", nil)
 
 
 def _inner_prefix(member: MemberType, prefix: str, depth: int, is_in_servicestack: bool) -> tuple[str, str]:
