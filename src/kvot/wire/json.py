@@ -17,6 +17,7 @@ import msgspec
 from kvot.contract.describe import Instant, members_of
 from kvot.core.window import MS_PER_SECOND
 from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, TooMany, check_bounds, text_of
+from kvot.wire.renamed import renamed
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date, utc
 from kvot.wire.style import JsonCase, JsonDates, Style
@@ -25,6 +26,8 @@ from kvot.wire.style import JsonCase, JsonDates, Style
 def write(reply: Reply, style: Style) -> bytes:
     if style.is_plain_json:
         return _encode(reply)
+    if style.is_renamed_json:
+        return _encode(renamed(reply, style.json_case))
     written = _encode(document_of(reply, style))
     return msgspec.json.format(written, indent=_INDENT) if style.is_indented else written
 

@@ -39,7 +39,11 @@ class Style:
     is_plain_json: bool = field(init=False)
     """JSON as the contract's types write themselves. Known beforehand, since every reply asks."""
 
+    is_renamed_json: bool = field(init=False)
+    """The same but for the names."""
+
     def __post_init__(self) -> None:
-        is_other = self.exclude_defaults or self.include_nulls or self.is_indented
-        is_plain = self.json_case is JsonCase.CAMEL and self.json_dates is JsonDates.TIMESTAMP and not is_other
-        object.__setattr__(self, "is_plain_json", is_plain)
+        has_other_values = self.exclude_defaults or self.include_nulls or self.json_dates is not JsonDates.TIMESTAMP
+        is_common = not (has_other_values or self.is_indented)
+        object.__setattr__(self, "is_plain_json", is_common and self.json_case is JsonCase.CAMEL)
+        object.__setattr__(self, "is_renamed_json", is_common and self.json_case is not JsonCase.CAMEL)
