@@ -2,13 +2,14 @@
 
 import sys
 
-from benches import http_usage, import_rows, usage_scaling
+from benches import formats, http_usage, import_rows, usage_scaling
 from benches.report import print_machine
 
 QUESTIONS = {
     "usage": usage_scaling.measure,
     "import": import_rows.measure,
     "http": http_usage.measure,
+    "formats": formats.measure,
 }
 
 

@@ -76,6 +76,8 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
     from kvot.http.health import Health
     from kvot.http.server import Stopper
     from kvot.http.server import serve as serve_app
+    from kvot.http.sessions import PURPOSE, Sessions
+    from kvot.http.signin import SignIn
     from kvot.stores.sqlite import SqliteStore
     from kvot.wire.style import JsonCase, Style
 
@@ -83,7 +85,18 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
     services, store, stopper = house.services, house.store, Stopper()
     authenticator = make_authenticator(settings, store, services.pepper, services.ledger.now_ms)
     health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
-    app = App(services, authenticator, health, settings=HttpSettings(style=Style(JsonCase(settings.json_case))))
+    app = App(
+        services,
+        authenticator,
+        health,
+        settings=HttpSettings(
+            style=Style(JsonCase(settings.json_case)),
+            allows_jsonp=settings.jsonp == "on",
+            cors_origins=frozenset((settings.cors_origins or "").split(",")) - {""},
+        ),
+        sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
+        clock=services.ledger.now_ms,
+    )
     if isinstance(store, SqliteStore):
         store.on_fatal(lambda reason: stopper.fail())
 

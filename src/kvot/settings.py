@@ -100,11 +100,22 @@ def _is_url(text: str, schemes: set[str]) -> bool:
     return url.scheme in schemes and bool(url.hostname) and "@" not in url.netloc and not url.fragment
 
 
+def _read_origins(value: object) -> str | None:
+    origins = [each.strip() for each in (_read_text(value) or "").split(",")]
+    return ",".join(origins) if all(_is_origin(each) for each in origins) else None
+
+
+def _is_origin(text: str) -> bool:
+    """As browsers send it: scheme and host, a port where it is not the usual one, and nothing after."""
+    return text.isascii() and _is_url(text, {"http", "https"}) and text.count("/") == 2 and "?" not in text  # noqa: PLR2004
+
+
 _TEXT = Accepted("text", _read_text)
 _PATH = Accepted("the path of a file", _read_path)
 _SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text", _read_secret_text)
 _DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", _read_database)
 _JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
+_ORIGINS = Accepted("origins like https://app.example.com, with commas between them", _read_origins)
 _SERVER = Accepted("an http:// or https:// address", _read_server_url)
 
 
@@ -164,6 +175,12 @@ class Settings:
 
     json_case: str = _setting(_one_of("camel", "pascal"), "camel")
     """How names are written in JSON. `pascal` for clients generated from a host that writes PascalCase."""
+
+    jsonp: str = _setting(_one_of("off", "on"), "off")
+    """Whether `?callback=` wraps JSON in a call, for pages that cannot ask in any other way."""
+
+    cors_origins: str | None = _setting(_ORIGINS)
+    """Origins whose pages may call with a credential of their own, with commas between them. None when left out."""
 
     host: str = _setting(_TEXT, "127.0.0.1")
     """The address to listen on. The default answers this machine alone."""

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -24,6 +24,9 @@ from kvot.http.requestlog import RequestLog
 from kvot.http.server import Stopper, serve
 from kvot.operations import Services
 from kvot.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from tests.http.asgi import Asgi
 
 NOW_MS = 1_800_000_000_000
 
@@ -206,3 +209,12 @@ def server() -> Iterator[Server]:
 def company() -> str:
     """A company that no other test has touched."""
     return str(uuid4())
+
+
+@pytest.fixture(scope="session")
+def asgi() -> Iterator["Asgi"]:
+    from tests.http.asgi import Asgi
+
+    asgi = Asgi(make_app())
+    yield asgi
+    asgi.close()

@@ -295,7 +295,7 @@ def test_a_compressed_body_is_refused(server, company):
     assert (reply.status, "Content-Encoding" in reply.error[1]) == (400, True)
 
 
-@pytest.mark.parametrize("format_", ["zzz", "yaml", "jsonl"])
+@pytest.mark.parametrize("format_", ["zzz", "yaml", "proto"])
 def test_an_unknown_format_is_refused(server, company, format_):
     reply = server.send("GET", f"{USAGE}?format={format_}", x_api_key=company)
     assert (reply.status, f"'{format_}' is not known" in reply.error[1]) == (400, True)

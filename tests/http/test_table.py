@@ -4,8 +4,9 @@ import pytest
 
 from kvot.contract import ROUTES
 from kvot.contract.describe import Operation, Request, Route
-from kvot.core.errors import InvalidRequest, MethodNotAllowed
+from kvot.core.errors import InvalidRequest
 from kvot.http.table import Table
+from kvot.wire.formats import FORMATS, JSON
 
 
 class Deep(Request):
@@ -65,6 +66,35 @@ def test_a_path_that_is_not_utf_8_is_refused():
         TABLE.find("/deep/x/of/?", b"/deep/x/of/%ff")
 
 
-def test_what_is_not_under_api_says_so():
-    with pytest.raises(MethodNotAllowed, match="The operation does not exist for this service"):
-        find("/api/deeper")
+@pytest.mark.parametrize(
+    ("path", "format_"),
+    [
+        ("/api/deeper", None),
+        ("/api/deeper[]", None),
+        ("/api/deeper.xml", "xml"),
+        ("/xml/reply/deeper", "xml"),
+        ("/JSV/OneWay/deeper", "jsv"),
+    ],
+)
+def test_an_operation_that_does_not_exist_is_no_unknown_path(path, format_):
+    match = find(path)
+    assert match is not None
+    assert not match.endpoint.operations
+    assert (match.endpoint.format and match.endpoint.format.key) == format_
+
+
+@pytest.mark.parametrize("path", ["/zzz/reply/deep", "/json/replies/deep", "/json/reply", "/api", "/apis/deep"])
+def test_what_only_looks_like_a_predefined_path_is_unknown(path):
+    assert find(path) is None
+
+
+@pytest.mark.parametrize("name", ["Deep", "deep", "Deep[]"])
+@pytest.mark.parametrize("key", ["json", "xml", "jsv", "csv", "jsonl", "msgpack", "html"])
+def test_every_format_has_its_reply_and_oneway(key, name):
+    for kind in ("reply", "oneway"):
+        match = find(f"/{key}/{kind}/{name}")
+        assert match is not None
+        assert match.endpoint.operation("GET") is DEEP
+        assert match.endpoint.format is FORMATS[key]
+        assert match.endpoint.body_format is (JSON if key == "html" else FORMATS[key])
+        assert (match.endpoint.is_oneway, match.endpoint.is_batch) == (kind == "oneway", name.endswith("[]"))

@@ -1,8 +1,33 @@
-"""JSON Lines as bodies."""
+"""JSON Lines, written and read."""
 
 import pytest
+from hypothesis import given
 
-from kvot.wire import jsonl
+from kvot.contract.keys import ApiKeyQueryResponse
+from kvot.wire import json, jsonl
+from kvot.wire.binding import struct_from
+from kvot.wire.document import MEMBERS_MAX
+from kvot.wire.rows import rows_of
+from kvot.wire.style import JsonCase, Style
+from tests.wire.samples import RESPONSES, USAGE
+
+
+@pytest.mark.parametrize("case", JsonCase)
+def test_a_line_is_the_json_of_a_row(case):
+    line = json.write(USAGE, Style(case)) + b"\n"
+    assert jsonl.write(USAGE, Style(case)) == line
+    assert jsonl.write([USAGE, USAGE], Style(case)) == line + line
+
+
+def test_no_rows_are_no_lines():
+    assert jsonl.write(ApiKeyQueryResponse(results=[]), Style()) == jsonl.write([], Style()) == b""
+
+
+@given(RESPONSES)
+def test_what_is_written_reads_as_itself(value):
+    row_type, rows = rows_of(value)
+    documents = jsonl.read(jsonl.write(value, Style()), MEMBERS_MAX)
+    assert [struct_from(row_type, document) for document in documents] == rows
 
 
 @pytest.mark.parametrize(

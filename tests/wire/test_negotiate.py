@@ -25,14 +25,14 @@ from kvot.wire.negotiate import accepted, named
         ("text/jsv;q=0.5, application/json", "json"),
         ("application/json;q=0.5,text/jsv;q=0.9", "jsv"),
         ("application/json;q=0.5,text/jsv;q=0.900;level=1", "jsv"),
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"),
         ("application/json;q=0, */*", "jsv"),
         ("application/json;q=0, text/jsv;q=0", "json"),
         ("*/*, text/jsv", "jsv"),
         ("text/*", "json"),
         ("text/*;q=0.5, text/jsv;q=0.4", "json"),
         ("image/png", "json"),
-        ("text/jsonl", "json"),
+        ("text/jsonl", "jsonl"),
         ("application/json;charset=utf-8", "json"),
         ("text/jsv;q=nonsense, application/json;q=0.1", "json"),
         ("text/jsv;q=9", "json"),
@@ -51,13 +51,23 @@ def test_what_was_parsed_is_remembered_within_bounds():
     assert max(map(len, negotiate._cached)) <= 512
 
 
-@pytest.mark.parametrize(("key", "found"), [("json", "json"), ("JSON", "json"), ("jsv", "jsv")])
-def test_a_format_is_found_by_its_key(key, found):
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("json", "json"),
+        ("JSON", "json"),
+        ("jsv", "jsv"),
+        ("jsonl", "jsonl"),
+        ("x-msgpack", "msgpack"),
+        ("x-jsv", "jsv"),
+    ],
+)
+def test_a_format_is_found_by_its_key_or_its_tail(key, found):
     assert named(key).key == found
 
 
-@pytest.mark.parametrize("key", ["zzz", "jsonl", "x" * 10_000, "application/json"])
+@pytest.mark.parametrize("key", ["zzz", "x" * 10_000, "application/json"])
 def test_an_unknown_format_is_the_callers_fault(key):
-    with pytest.raises(InvalidRequest, match=r"is not known\. Known are: json, jsv\.") as refused:
+    with pytest.raises(InvalidRequest, match=r"is not known\. Known are: json, jsv, xml, ") as refused:
         named(key)
     assert len(refused.value.message) < 200

@@ -6,27 +6,33 @@ Nothing here decides: rights and rules are those of `operations`, words and numb
 """
 
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from functools import partial
+from time import perf_counter, time_ns
 from typing import Any
 
 from kvot.contract import HOST, ROUTES, Host
-from kvot.contract.describe import Operation
+from kvot.contract.describe import Operation, Request, Response
 from kvot.core.errors import KvotError, NotAuthenticated, StoreUnavailable
 from kvot.core.principal import Principal
-from kvot.http import replies
+from kvot.http import batch, choice, errors, replies, signin
 from kvot.http.authenticator import Authenticator
+from kvot.http.cors import Cors
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
+from kvot.http.index import ApiIndex
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, idempotency_key, read_body
+from kvot.http.overrides import with_overrides
+from kvot.http.reasons import REASON
 from kvot.http.replies import Reply
 from kvot.http.requestlog import RequestLog
-from kvot.http.table import Match, Table, no_such_verb
+from kvot.http.signin import SignIn
+from kvot.http.surface import Asked, Surface
+from kvot.http.table import Endpoint, Match, Table, no_such_operation, no_such_verb
 from kvot.operations import Caller, Services, perform
-from kvot.wire.binding import NO_FIELDS, Fields, Sent, bind_api, bind_route, read_fields
-from kvot.wire.formats import JSON, Format
-from kvot.wire.negotiate import accepted, named
+from kvot.wire.binding import NO_FIELDS, Fields, Sent, bind_api, bind_item, bind_route, read_batch, read_fields
+from kvot.wire.formats import CSV, HTML, JSON, JSONP, Format
 from kvot.wire.style import Style
 
 Scope = Any
@@ -39,27 +45,59 @@ _NO_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class Call:
-    """One request as far as it is known by now; what the log says of it when it is over."""
+    """One request as far as it is known by now: for the reply, also when something fails, and for the log."""
 
-    __slots__ = ("format", "operation", "principal")
+    __slots__ = (
+        "extra_headers",
+        "format",
+        "headers",
+        "may_sign_in",
+        "operation",
+        "principal",
+        "query",
+        "reason",
+        "receive",
+        "scope",
+        "style",
+        "verb",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, scope: Scope, receive: Receive, style: Style) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.headers: Headers = {}
+        self.verb: str = scope["method"]
+        self.query: Fields = NO_FIELDS
         self.format: Format = JSON
+        self.style = style
         self.operation: Operation | None = None
         self.principal: Principal | None = None
+        self.extra_headers: replies.Pairs = ()
+        self.may_sign_in = False
+        self.reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """What a host decides about its edge."""
+    """What a host decides about its edge. `cors_origins` as browsers send them, `https://app.example.com`."""
 
     style: Style = Style()  # noqa: RUF009 (immutable)
     limits: Limits = Limits()  # noqa: RUF009 (immutable)
     host: Host = HOST
+    allows_jsonp: bool = False
+    cors_origins: frozenset[str] = frozenset()
+
+
+def _wall_ms() -> int:
+    return time_ns() // 1_000_000
 
 
 class App:
-    """The ASGI application. `log` hears of every request that it wants to hear of."""
+    """The ASGI application. `log` hears of every request that it wants to hear of.
+
+    sign_in: without it no cookie counts and no browser is sent anywhere. clock: milliseconds since the epoch.
+    surfaces: what is answered beside the operations; asked in order.
+    """
 
     def __init__(
         self,
@@ -70,7 +108,11 @@ class App:
         settings: HttpSettings = HttpSettings(),
         log: RequestLog | None = None,
         routes: Iterable[Operation] = ROUTES,
+        sign_in: SignIn | None = None,
+        surfaces: Sequence[Surface] = (),
+        clock: Callable[[], int] = _wall_ms,
     ) -> None:
+        routes = tuple(routes)
         self._services = services
         self._authenticator = authenticator
         self._settings = settings
@@ -79,67 +121,141 @@ class App:
         self.log = log or RequestLog()
         self._table = Table(routes)
         self._pages = {"/livez": health.live, "/readyz": health.ready}
+        self._cors = Cors(settings.cors_origins)
+        self._sign_in = sign_in
+        self._surfaces: list[Surface] = [ApiIndex(routes), *([sign_in] if sign_in else []), *surfaces]
+        self._clock = clock
         self.health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         started_s = perf_counter()
-        call = Call()
+        call = Call(scope, receive, self._style)
         try:
-            reply = await self._reply(scope, receive, call)
+            reply = await self._reply(call)
         except (ClientGone, CancelledError):  # cancelled: the server was told to stop at once
             return
         status, headers, body = reply
         length = (b"content-length", b"%d" % len(body))
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-        await send({"type": "http.response.body", "body": body})
+        if call.reason is not None and (state := scope.get("extensions", {}).get(REASON)):
+            state(call.reason)
+        start = {"type": "http.response.start", "status": status, "headers": [*headers, *call.extra_headers, length]}
+        await send(start)
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         if status >= self.log.least_status:
             self.log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
 
-    async def _reply(self, scope: Scope, receive: Receive, call: Call) -> Reply:
+    async def _reply(self, call: Call) -> Reply:
         try:
-            if page := self._pages.get(scope["path"]):
+            if page := self._pages.get(call.scope["path"]):
                 return await page()
             if self.health.is_draining:
                 return self._draining()
-            return await self._answer(scope, receive, call)
-        except StoreUnavailable as error:  # why is for whoever runs the store, and may name its file
-            self.log.unavailable(call.operation, error)
-            told = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
-            return replies.of_error(told, call.format, self._style)
+            return await self._answer(call)
         except KvotError as error:
-            return replies.of_error(error, call.format, self._style)
+            if call.may_sign_in and isinstance(error, NotAuthenticated):
+                return signin.to_login(call.scope)
+            return self._failed(call, error)
+        except batch.BatchFailed as failed:
+            reply = self._failed(call, failed.error, {"AutoBatchIndex": str(failed.index)})
+            return replies.with_headers(reply, (batch.COMPLETED, b"%d" % failed.index))
         except ClientGone:
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
-            request_id = self.log.unforeseen(scope, call.operation, error)
-            return replies.of_unforeseen(request_id, call.format, self._style)
+            request_id = self.log.unforeseen(call.scope, call.operation, error)
+            return replies.of_unforeseen(request_id, call.format, call.style)
 
-    async def _answer(self, scope: Scope, receive: Receive, call: Call) -> Reply:
-        headers = read_headers(scope["headers"])
+    def _failed(self, call: Call, error: KvotError, meta: dict[str, str] | None = None) -> Reply:
+        if isinstance(error, StoreUnavailable):  # why is for whoever runs the store, and may name its file
+            self.log.unavailable(call.operation, error)
+            error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
+        call.reason = errors.reason(error)
+        reply = self._finished(call, replies.of_error(error, call.format, call.style, meta))
+        # A script that failed to load tells the page nothing, so JSONP says it in a script that loads.
+        return reply._replace(status=200) if call.format.key == JSONP.key else reply
+
+    @staticmethod
+    def _finished(call: Call, reply: Reply) -> Reply:
+        if call.format is CSV and call.operation is not None:
+            return replies.with_headers(reply, replies.named_file(call.operation.name))
+        return reply
+
+    async def _answer(self, call: Call) -> Reply:
+        scope = call.scope
+        headers = call.headers = read_headers(scope["headers"])
+        if self._cors.is_open:
+            call.extra_headers = self._cors.headers(headers)
+            if scope["method"] == "OPTIONS":
+                return self._cors.preflight(headers)
+        if b"x-http-method-override" in headers:
+            call.verb = headers[b"x-http-method-override"].decode("latin-1").strip().upper()
         match = self._table.find(scope["path"], scope["raw_path"])
-        if match is None:
-            return replies.NOT_FOUND
-        query = read_fields(scope["query_string"]) if scope["query_string"] else NO_FIELDS
-        call.format = format_ = _format(match, query, headers)
-        verb = _verb(scope["method"], headers)
-        operation = call.operation = self._operation(match, verb)
+        if scope["query_string"]:
+            call.query = read_fields(scope["query_string"])
+        if match is None or not match.endpoint.operations:
+            return await self._beside(call, match)
+        self._choose(call, match.endpoint)
+        operation = call.operation = self._operation(match, call.verb)
         if operation is None:
             return replies.NOT_FOUND
-        call.principal = principal = await self._authenticate(scope, headers)
-        caller = Caller(principal, idempotency_key(headers))
+        return await self._perform(call, match, operation)
+
+    async def _perform(self, call: Call, match: Match, operation: Operation) -> Reply:
+        headers, endpoint = call.headers, match.endpoint
+        if call.format is HTML:
+            call.format = choice.page_of(operation.name, call.query, call.verb, self._clock)
+        call.principal = await self._authenticate(call)
+        caller = Caller(call.principal, idempotency_key(headers))
         body = None
-        if verb not in _NO_BODY and has_body(headers):
-            body = await read_body(receive, headers, self._limits)
-        if body or query or match.path_values:
-            sent = Sent(match.path_values, query, body, headers.get(b"content-type", b"").decode("latin-1"))
-            bind = bind_api if match.endpoint.is_api else bind_route
-            request = bind(operation, sent)
-        else:
-            request = operation.request()
-        response = await perform(self._services, caller, operation, request)
-        return replies.of_response(response, format_, self._style)
+        if call.verb not in _NO_BODY and has_body(headers):
+            body = await read_body(call.receive, headers, self._limits)
+        query = with_overrides(operation.request, call.query, headers)
+        sent = Sent(match.path_values, query, body, headers.get(b"content-type", b"").decode("latin-1"))
+        if endpoint.is_batch:
+            return await self._batch(call, caller, operation, endpoint, sent)
+        response = await perform(self._services, caller, operation, _bound(operation, endpoint, sent))
+        if endpoint.is_oneway or operation.response is None:
+            return replies.NO_CONTENT
+        return self._finished(call, replies.of_response(response, call.format, call.style))
+
+    async def _batch(self, call: Call, caller: Caller, operation: Operation, endpoint: Endpoint, sent: Sent) -> Reply:
+        format_ = endpoint.body_format
+        documents = read_batch(operation, sent, format_, batch.ITEMS_MAX)
+        bind = partial(bind_item, operation, query=sent.query, format_=format_)
+
+        async def perform_one(index: int, request: Request) -> Response:
+            return await perform(self._services, batch.caller_of_item(caller, index), operation, request)
+
+        responses = await batch.perform_all(documents, bind, perform_one)
+        completed = (batch.COMPLETED, b"%d" % len(responses))
+        if endpoint.is_oneway or operation.response is None:
+            return replies.with_headers(replies.NO_CONTENT, completed)
+        reply = replies.of_response([*responses], call.format, call.style)
+        return replies.with_headers(self._finished(call, reply), completed)
+
+    async def _beside(self, call: Call, match: Match | None) -> Reply:
+        """What leads to no operation: a surface, or nothing."""
+        answer = next((found for each in self._surfaces if (found := each.find(call.scope["path"]))), None)
+        if answer is None and match is None:
+            return replies.NOT_FOUND
+        self._choose(call, match.endpoint if match else _NEGOTIATED)
+        if answer is None:
+            raise no_such_operation()
+        principal = partial(self._authenticate, call)
+        body = partial(read_body, call.receive, call.headers, self._limits)
+        return await answer(Asked(call.scope, call.headers, call.query, call.format, call.style, principal, body))
+
+    def _choose(self, call: Call, endpoint: Endpoint) -> None:
+        """How the reply will be written. A wish that cannot be met is refused in what is written without it."""
+        call.format = choice.format_of(endpoint, NO_FIELDS, call.headers)
+        if call.query:
+            call.style = choice.restyled(call.query, self._style)
+            call.format = choice.format_of(endpoint, call.query, call.headers)
+            if self._settings.allows_jsonp:
+                call.format = choice.jsonp_of(call.query, call.format)
+        if call.format is HTML and self._sign_in is not None and not endpoint.is_api:
+            call.may_sign_in = choice.is_browser(call.headers) and not _CREDENTIALS & call.headers.keys()
 
     def _operation(self, match: Match, verb: str) -> Operation | None:
         """None: a path of ours, but no route of it takes the verb, which the contract answers like an unknown path."""
@@ -148,30 +264,30 @@ class App:
             raise no_such_verb(name, verb, self._settings.host.service_name)
         return operation
 
-    async def _authenticate(self, scope: Scope, headers: Headers) -> Principal:
-        peer = scope["client"]
-        principal = await self._authenticator.principal(
-            headers.get(b"authorization"), headers.get(b"x-api-key"), peer[0] if peer else None
-        )
+    async def _authenticate(self, call: Call) -> Principal:
+        headers, client = call.headers, call.scope["client"]
+        authorization, api_key = headers.get(b"authorization"), headers.get(b"x-api-key")
+        peer = client[0] if client else None
+        if authorization is None and api_key is None and self._sign_in is not None and call.format.key != JSONP.key:
+            principal = await self._sign_in.principal(call.scope["method"], call.verb, headers, peer)
+        else:
+            principal = await self._authenticator.principal(authorization, api_key, peer)
         if principal is None:
             raise NotAuthenticated
         return principal
 
     def _draining(self) -> Reply:
-        reply = replies.of_error(StoreUnavailable("The server is stopping."), JSON, self._style)
-        return reply._replace(headers=(*reply.headers, replies.CLOSE))
+        error = StoreUnavailable("The server is stopping.")
+        return replies.with_headers(replies.of_error(error, JSON, self._style), replies.CLOSE)
 
 
-def _format(match: Match, query: Fields, headers: Headers) -> Format:
-    """Extension, then `?format=`, then `Accept`, which `/api` ignores."""
-    endpoint = match.endpoint
-    if endpoint.format is not None:
-        return endpoint.format
-    if key := query.get("format"):
-        return named(key)
-    return JSON if endpoint.is_api else accepted(headers.get(b"accept"))
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+_NEGOTIATED = Endpoint({}, None)
 
 
-def _verb(method: str, headers: Headers) -> str:
-    override = headers.get(b"x-http-method-override")
-    return override.decode("latin-1").strip().upper() if override else method
+def _bound(operation: Operation, endpoint: Endpoint, sent: Sent) -> Request:
+    if not (sent.body or sent.query or sent.path):
+        return operation.request()
+    if endpoint.is_api:
+        return bind_api(operation, sent, endpoint.body_format)
+    return bind_route(operation, sent)

@@ -1,7 +1,7 @@
 """The one table from what can go wrong to what HTTP says of it. Never a stack trace, never a foreign detail."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
 from kvot.core.errors import (
@@ -38,10 +38,19 @@ STATUSES: dict[type[KvotError], int] = {
 """Every class has a row of its own, so that a new one is decided and not inherited."""
 
 
-def to_wire(error: KvotError) -> ErrorResponse:
+def to_wire(error: KvotError, meta: Mapping[str, str] | None = None) -> ErrorResponse:
     """The body of a reply for an error that Kvot foresaw."""
     fields = error.fields if isinstance(error, InvalidRequest) else ()
-    return _response(error.code, error.message, fields)
+    response = _response(error.code, error.message, fields)
+    if meta is not None:
+        response.response_status.meta = dict(meta)
+    return response
+
+
+def reason(error: KvotError) -> str:
+    """What stands beside the status. The contract takes the message of what a service says by itself, else the code."""
+    speaks = isinstance(error, NotAuthenticated | Forbidden | NotFound | Conflict)
+    return error.message if speaks else error.code
 
 
 def unforeseen(request_id: str) -> ErrorResponse:

@@ -1,14 +1,17 @@
-"""uvicorn's HTTP/1.1 protocol with two bounds that it does not have by itself: the size of a head, and the time that a
-request may take to arrive.
+"""uvicorn's HTTP/1.1 protocol with what it does not have by itself: bounds on the size of a head and on the time that a
+request may take to arrive, and a reason beside the status of a reply.
 
-Without them one client could make us keep headers, and many clients connections, without end.
+Without the bounds one client could make us keep headers, and many clients connections, without end.
 """
 
 from asyncio import BaseTransport, TimerHandle
+from functools import partial
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kvot.http.limits import HEAD_BYTES_MAX
+from kvot.http.reasons import REASON, state_reason
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -91,6 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_too_large = True
             raise HeadTooLarge
         super().on_headers_complete()
+        extensions: dict[str, Any] = {REASON: partial(state_reason, self.cycle)}
+        self.scope["extensions"] = extensions
 
     def on_message_complete(self) -> None:
         self._has_ended = True

@@ -1,22 +1,37 @@
 """What goes back to a client: status, headers, body."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
-
-import msgspec
+from urllib.parse import quote
 
 from kvot.core.errors import KvotError
 from kvot.http import errors
-from kvot.wire.formats import FORMATS, Format
+from kvot.wire import html
+from kvot.wire.formats import FORMATS, HTML, JSONP, Format
+from kvot.wire.rows import Reply as Response
 from kvot.wire.style import Style
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
 _VARY = (b"vary", b"Accept")
+_NO_STORE = (b"cache-control", b"no-store")
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
 CLOSE = (b"connection", b"close")
+PAGE: Pairs = (
+    (b"content-type", HTML.content_type.encode()),
+    _VARY,
+    _NO_STORE,
+    _NO_SNIFF,
+    (b"content-security-policy", html.POLICY.encode()),
+    (b"referrer-policy", b"same-origin"),
+)
+"""The headers of every page. What a page shows is for who signed in, so nobody keeps it."""
 
 _FORMAT_HEADERS: dict[str, Pairs] = {
-    key: ((b"content-type", format_.content_type.encode()), _VARY) for key, format_ in FORMATS.items()
+    **{key: ((b"content-type", format_.content_type.encode()), _VARY) for key, format_ in FORMATS.items()},
+    HTML.key: PAGE,
+    JSONP.key: ((b"content-type", JSONP.content_type.encode()), _VARY, _NO_SNIFF),
 }
 
 
@@ -28,13 +43,12 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def of_response(response: msgspec.Struct, format_: Format, style: Style, status: int = 200) -> Reply:
-    assert format_.write is not None
+def of_response(response: Response, format_: Format, style: Style, status: int = 200) -> Reply:
     return Reply(status, _FORMAT_HEADERS[format_.key], format_.write(response, style))
 
 
-def of_error(error: KvotError, format_: Format, style: Style) -> Reply:
-    reply = of_response(errors.to_wire(error), format_, style, errors.STATUSES[type(error)])
+def of_error(error: KvotError, format_: Format, style: Style, meta: Mapping[str, str] | None = None) -> Reply:
+    reply = of_response(errors.to_wire(error, meta), format_, style, errors.STATUSES[type(error)])
     seconds = errors.retry_after_s(error)
     if seconds is None:
         return reply
@@ -51,3 +65,29 @@ NOT_FOUND = of_text("404", 404)
 
 def of_unforeseen(request_id: str, format_: Format, style: Style) -> Reply:
     return of_response(errors.unforeseen(request_id), format_, style, 500)
+
+
+NO_CONTENT = Reply(204, (), b"")
+
+
+def of_page(page: str, status: int = 200) -> Reply:
+    return Reply(status, PAGE, page.encode())
+
+
+def quoted(text: bytes) -> str:
+    """Bytes as they may stand in a query."""
+    return quote(text, safe="")
+
+
+def redirect(address: str, status: int) -> Reply:
+    """`address` is a path of this server."""
+    return Reply(status, ((b"location", quote(address, safe="/?&=%:+,;@!$'()*~").encode()), _NO_STORE, _VARY), b"")
+
+
+def with_headers(reply: Reply, *headers: tuple[bytes, bytes]) -> Reply:
+    return reply._replace(headers=(*reply.headers, *headers))
+
+
+def named_file(operation: str) -> tuple[bytes, bytes]:
+    """The header that CSV has, so that browsers keep it under a name."""
+    return b"content-disposition", f'attachment;filename="{operation}.csv"'.encode()

@@ -1,9 +1,11 @@
 """Which operation a path means: every literal path, with and without its extension, is one dictionary look-up.
 
 Paths match in any case, a trailing slash is ignored, and an extension that is a format's key fixes the format of the
-reply. A path that is neither literal nor under `/api` is compared with those that have variables.
+reply. A path that is neither literal nor predefined (`/api/{Op}`, `/{format}/reply/{Op}`, `/{format}/oneway/{Op}`) is
+compared with those that have variables. `[]` after the operation's name makes a batch of a predefined path.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -11,10 +13,11 @@ from urllib.parse import unquote_to_bytes
 from kvot.contract.describe import Operation
 from kvot.core.errors import InvalidRequest, MethodNotAllowed
 from kvot.wire.binding import NO_FIELDS, Fields
-from kvot.wire.formats import FORMATS, Format
+from kvot.wire.formats import FORMATS, HTML, JSON, Format
 
 API = "/api/"
-UNKNOWN_OPERATION = "The operation does not exist for this service"
+BATCH = "[]"
+_PREDEFINED = re.compile(rf"/(?:api|(?P<format>{'|'.join(FORMATS)})/(?:reply|oneway))/")
 
 _ANY = "*"
 
@@ -22,12 +25,16 @@ _ANY = "*"
 class Endpoint(NamedTuple):
     """What a path leads to. `operations` is by verb; the verb `*` stands for any that is not listed.
 
-    `format` None: to be negotiated. `api_operation`: the operation's name where the path is `/api/{Op}`.
+    `format` None: to be negotiated. `api_operation`: the operation's name where the path is a predefined one; None for
+    an operation's own path. `body_format`: how a predefined path reads bodies, whatever their content type says.
     """
 
     operations: Mapping[str, Operation]
     format: Format | None
     api_operation: str | None = None
+    body_format: Format = JSON
+    is_batch: bool = False
+    is_oneway: bool = False
 
     @property
     def is_api(self) -> bool:
@@ -42,6 +49,10 @@ class Endpoint(NamedTuple):
 class Match(NamedTuple):
     endpoint: Endpoint
     path_values: Fields = NO_FIELDS
+
+
+def no_such_operation() -> MethodNotAllowed:
+    return MethodNotAllowed("The operation does not exist for this service")
 
 
 def no_such_verb(name: str, verb: str, service_name: str) -> MethodNotAllowed:
@@ -63,36 +74,43 @@ class Table:
             self._add_path(path, operations)
 
     def find(self, path: str, raw_path: bytes) -> Match | None:
-        """What a path leads to. Raises MethodNotAllowed for an operation under `/api` that does not exist."""
+        """What a path leads to; a predefined path of an operation that does not exist leads to no operations."""
         found = self._literal.get(path)
         if found is not None:
             return found
         lowered = path.lower().rstrip("/")
         found = self._literal.get(lowered) or self._match(raw_path)
-        if found is None and lowered.startswith(API):
-            raise MethodNotAllowed(UNKNOWN_OPERATION)
+        if found is None and (predefined := _PREDEFINED.match(lowered)):
+            return _nowhere(lowered, predefined["format"])
         return found
 
     def _add_api(self, operation: Operation) -> None:
         verbs = (_ANY,) if operation.api_verbs is None else operation.api_verbs
-        operations = dict.fromkeys(verbs, operation)
-        self._add_literal(API + operation.name, operations, operation.name)
+        endpoint = Endpoint(dict.fromkeys(verbs, operation), None, operation.name)
+        for is_batch in (False, True):
+            name = operation.name + (BATCH if is_batch else "")
+            self._add_with_extensions(API + name, endpoint._replace(is_batch=is_batch))
+            for key, format_ in FORMATS.items():
+                # A page is no way to say anything, so what asks for pages speaks JSON.
+                body_format = JSON if format_ is HTML else format_
+                reply = endpoint._replace(format=format_, body_format=body_format, is_batch=is_batch)
+                self._add_literal(f"/{key}/reply/{name}", reply)
+                self._add_literal(f"/{key}/oneway/{name}", reply._replace(is_oneway=True))
 
     def _add_path(self, path: str, operations: dict[str, Operation]) -> None:
-        if "{" not in path:
-            self._add_literal(path, operations, None)
-            return
-        segments = path.lower().strip("/").split("/")
-        self._patterns.append((segments, Endpoint(operations, None)))
+        endpoint = Endpoint(operations, None)
+        if "{" in path:
+            self._patterns.append((path.lower().strip("/").split("/"), endpoint))
+        else:
+            self._add_with_extensions(path, endpoint)
 
-    def _add_literal(self, path: str, operations: dict[str, Operation], api_operation: str | None) -> None:
-        endpoints = {"": Endpoint(operations, None, api_operation)}
+    def _add_with_extensions(self, path: str, endpoint: Endpoint) -> None:
+        self._add_literal(path, endpoint)
         for key, format_ in FORMATS.items():
-            if format_.write is not None:
-                endpoints[f".{key}"] = Endpoint(operations, format_, api_operation)
-        for extension, endpoint in endpoints.items():
-            match = Match(endpoint)
-            self._literal[path + extension] = self._literal[path.lower() + extension] = match
+            self._add_literal(f"{path}.{key}", endpoint._replace(format=format_))
+
+    def _add_literal(self, path: str, endpoint: Endpoint) -> None:
+        self._literal[path] = self._literal[path.lower()] = Match(endpoint)
 
     def _match(self, raw_path: bytes) -> Match | None:
         """Compared segment by segment as sent, so that an encoded slash stays inside its value."""
@@ -101,6 +119,12 @@ class Table:
             if len(pattern) == len(segments) and (values := _values(pattern, segments)) is not None:
                 return _with_extension(endpoint, values)
         return None
+
+
+def _nowhere(lowered_path: str, key: str | None) -> Match:
+    """It still has a format, for the words that say so."""
+    extension = lowered_path.rpartition(".")[2]
+    return Match(Endpoint({}, FORMATS.get(key or extension), api_operation=""))
 
 
 def _values(pattern: list[str], segments: list[bytes]) -> dict[str, str] | None:
@@ -119,7 +143,7 @@ def _with_extension(endpoint: Endpoint, values: dict[str, str]) -> Match:
     name = next(reversed(values))
     value, dot, extension = values[name].rpartition(".")
     format_ = FORMATS.get(extension.lower()) if dot else None
-    if format_ is None or format_.write is None:
+    if format_ is None:
         return Match(endpoint, values)
     return Match(endpoint._replace(format=format_), {**values, name: value})
 

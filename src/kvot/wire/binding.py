@@ -5,7 +5,8 @@ of its member's type: every field that is not is named, all of them at once. Wha
 contract skips it, unless the member says `refuse_malformed`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
@@ -14,13 +15,16 @@ import msgspec
 
 from kvot.contract.describe import MemberType, Operation, Request, Unreadable, members_of
 from kvot.core.errors import FieldError, InvalidRequest
-from kvot.wire import jsv
-from kvot.wire.document import MEMBERS_MAX, Malformed
+from kvot.wire import jsv, multipart
+from kvot.wire.document import EMPTY_ELEMENT, LIST_ITEMS_MAX, LIST_MEMBERS_MAX, MEMBERS_MAX, Element, Malformed
 from kvot.wire.formats import BY_MEDIA_TYPE, JSON, Format
 from kvot.wire.scalars import SCALARS, without_thousands
 
 FIELDS_MAX = 1_000
 """Fields of one query or form. Our widest request has a dozen members."""
+
+FIELDS_BYTES_MAX = 262_144
+"""Bytes of one query or form. Decoding takes many times their memory; what is long comes in a body of another type."""
 
 SHOWN_MAX = 100
 """Characters of a bad value that an error repeats."""
@@ -47,16 +51,23 @@ class Sent(NamedTuple):
 
 def read_fields(encoded: bytes) -> Fields:
     """A query or an URL-encoded form. The values of a repeated name are joined with a comma."""
+    if len(encoded) > FIELDS_BYTES_MAX:
+        raise InvalidRequest(f"The query or form has more than {FIELDS_BYTES_MAX} bytes.", code=_MALFORMED)
     if encoded.count(b"&") >= FIELDS_MAX:
         raise InvalidRequest(f"The query or form has more than {FIELDS_MAX} fields.", code=_MALFORMED)
-    fields: dict[str, str] = {}
     try:
-        for pair in encoded.decode().split("&"):
-            name, _, value = map(_decoded, pair.partition("="))
-            key = name.lower()
-            fields[key] = f"{fields[key]},{value}" if key in fields else value
+        parted = [pair.partition("=") for pair in encoded.decode().split("&")]
+        pairs = [(_decoded(name), _decoded(value)) for name, _, value in parted]
     except UnicodeDecodeError:
         raise InvalidRequest("The query or form is not UTF-8.", code=_MALFORMED) from None
+    return _joined(pairs)
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        fields[key] = f"{fields[key]},{value}" if key in fields else value
     return fields
 
 
@@ -70,7 +81,7 @@ def bind_route(operation: Operation, sent: Sent) -> Request:
     filling = _Filling(operation.request)
     if sent.body and media_type not in _FORMS:
         filling.put_document(_document(operation, sent.body, _format_of_body(media_type)), operation)
-    for fields in (sent.path, sent.query, _form(sent.body, media_type)):
+    for fields in (sent.path, sent.query, _form(sent, media_type)):
         filling.put_fields(fields)
     return filling.request(operation)
 
@@ -85,7 +96,7 @@ def bind_api(operation: Operation, sent: Sent, format_: Format = JSON) -> Reques
     filling = _Filling(operation.request)
     if not sent.body or media_type in _FORMS:
         filling.put_fields(sent.query)
-        filling.put_fields(_form(sent.body, media_type))
+        filling.put_fields(_form(sent, media_type))
         return filling.request(operation)
     if operation.list_member and media_type in BY_MEDIA_TYPE:
         format_ = BY_MEDIA_TYPE[media_type]
@@ -98,12 +109,15 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _form(body: bytes | None, media_type: str) -> Fields:
-    if not body or media_type not in _FORMS:
+def _form(sent: Sent, media_type: str) -> Fields:
+    if not sent.body or media_type not in _FORMS:
         return NO_FIELDS
-    if media_type == _MULTIPART:
-        raise InvalidRequest(f"Bodies of type '{_MULTIPART}' cannot be read.", code=_MALFORMED)
-    return read_fields(body)
+    if media_type == _FORM:
+        return read_fields(sent.body)
+    try:
+        return _joined(multipart.read(sent.body, sent.content_type, FIELDS_MAX))
+    except Malformed as error:
+        raise InvalidRequest(f"The form cannot be read.\nError: {error}", code=_MALFORMED) from None
 
 
 def _format_of_body(media_type: str) -> Format | None:
@@ -114,17 +128,67 @@ def _format_of_body(media_type: str) -> Format | None:
 def _document(operation: Operation, body: bytes, format_: Format | None) -> Any:
     if format_ is None:
         return None
-    members_max = len(body) if operation.list_member else MEMBERS_MAX
-    try:
+    members_max = LIST_MEMBERS_MAX if operation.list_member else MEMBERS_MAX
+    with _told_by(operation, format_):
         document = format_.read(body, members_max)
+        if operation.list_member and (items := _listed(document, operation)) is not None:
+            if len(items) > LIST_ITEMS_MAX:
+                raise Malformed(f"It has more than {LIST_ITEMS_MAX} items.")
+            return {operation.list_member.replace("_", ""): items}
+        if format_.is_rows:
+            document = _only_row(document)
         if document is None or isinstance(document, dict):
             return document
-        if isinstance(document, list) and operation.list_member:
-            return {operation.list_member.replace("_", ""): document}
         raise Malformed("Expected '{'.")
+
+
+@contextmanager
+def _told_by(operation: Operation, format_: Format) -> Iterator[None]:
+    """Say what is wrong with a body in the contract's words."""
+    try:
+        yield
     except Malformed as error:
         what = f"Could not deserialize '{format_.media_types[0]}' request using {operation.name}"
         raise InvalidRequest(f"{what}\nError: {error}", code=_MALFORMED) from None
+
+
+def _listed(document: Any, operation: Operation) -> list[Any] | None:
+    """The items of a document that is a list. An element is one unless it holds a member of the request."""
+    if isinstance(document, Element) and not _by_name(operation.request).keys() & {name.lower() for name in document}:
+        return document.items_in_order
+    return document if isinstance(document, list) else None
+
+
+def _only_row(rows: list[Any]) -> Any:
+    if len(rows) > 1:
+        raise Malformed(f"Expected one row, not {len(rows)}.")
+    return rows[0] if rows else None
+
+
+def read_batch(operation: Operation, sent: Sent, format_: Format, items_max: int) -> list[Any]:
+    """The documents of a batch, each to be bound by `bind_item`. No body is a batch of none."""
+    if not sent.body:
+        return []
+    with _told_by(operation, format_):
+        documents = format_.read(sent.body, LIST_MEMBERS_MAX)
+        if isinstance(documents, Element):
+            documents = documents.items_in_order
+        if not isinstance(documents, list):
+            raise Malformed("Expected '['.")
+        if len(documents) > items_max:
+            raise Malformed(f"A batch has at most {items_max} items.")
+        return documents
+
+
+def bind_item(operation: Operation, document: Any, query: Fields, format_: Format) -> Request:
+    """One request of a batch: what its document says, then the query where that says nothing."""
+    with _told_by(operation, format_):
+        if document is not None and not isinstance(document, dict):
+            raise Malformed("An item of the batch is no object.")
+    filling = _Filling(operation.request)
+    filling.put_document(document, operation)
+    filling.put_missing_fields(query)
+    return filling.request(operation)
 
 
 class _Filling:
@@ -157,7 +221,7 @@ class _Filling:
     def put_document(self, document: Any, operation: Operation) -> None:
         for name, value in (document or {}).items():
             bound = self._members.get(name) or self._members.get(name.lower())
-            if bound and value is not None and not (value == "" and bound.is_blank_when_empty):
+            if bound and not _is_unsaid(bound, value):
                 self._put_value(bound, value, keep_unreadable=bound.name == operation.list_member)
 
     def _put_text(self, bound: "_Bound", text: str) -> None:
@@ -174,6 +238,12 @@ class _Filling:
                 self._faults[bound.name] = _fault(bound, value)
 
 
+def _is_unsaid(bound: "_Bound", value: Any) -> bool:
+    if value is None:
+        return True
+    return value == "" and bound.is_blank_when_empty and not (value is EMPTY_ELEMENT and bound.is_container)
+
+
 def _fault(bound: "_Bound", value: object) -> FieldError:
     return FieldError(bound.wire_name, _MALFORMED, f"'{_shown(value)}' is an Invalid value for '{bound.wire_name}'")
 
@@ -188,12 +258,14 @@ def _shown(value: object) -> str:
 
 
 class _Bound(NamedTuple):
-    """How one member is filled. `is_blank_when_empty`: for it, empty text in a body means that nothing was said."""
+    """How one member is filled. `is_blank_when_empty`: for it, empty text in a body means that nothing was said;
+    `is_container`: a list or map, for which an empty element says that it is empty."""
 
     name: str
     wire_name: str
     default: Any
     is_blank_when_empty: bool
+    is_container: bool
     refuse_malformed: bool
     from_text: Callable[[str], Any]
     from_value: Callable[[Any, bool], Any]
@@ -220,6 +292,7 @@ def _bound(member: MemberType, default: Any) -> _Bound:
         member.wire_name,
         default,
         member.is_list or member.clr != "String",
+        member.is_list or member.clr == "dict",
         member.member is not None and member.member.refuse_malformed,
         _list_from_text(member) if member.is_list else _one_from_text(member),
         _list_from_value(member) if member.is_list else _one_from_value(member),
@@ -251,6 +324,8 @@ def _list_from_value(member: MemberType) -> Callable[[Any, bool], list[Any]]:
 
     def list_from_value(value: Any, keep_unreadable: bool) -> list[Any]:
         items = from_text(value) if isinstance(value, str) else value
+        if isinstance(value, Element):
+            items = value.items_in_order
         if not isinstance(items, list):
             raise ValueError(value)
         return [one_from_value(item, keep_unreadable) for item in items]
@@ -277,9 +352,21 @@ def _scalar_from_value(clr: str) -> Callable[[Any, bool], Any]:
 
 
 def _map_from_value(value: Any) -> dict[str, str]:
+    if isinstance(value, Element):
+        value = _map_from_entries(value.items_in_order)
+    if isinstance(value, str):
+        value = jsv.read_object(value) if value else {}
     if not isinstance(value, dict):
         raise ValueError(value)
     return {str(key): str(each) for key, each in value.items()}
+
+
+def _map_from_entries(entries: list[Any]) -> dict[Any, Any]:
+    """Elements have no map either: it comes as a list of keys and values."""
+    try:
+        return {entry["Key"]: entry["Value"] for entry in entries}
+    except (KeyError, TypeError):
+        raise ValueError("no map") from None
 
 
 def struct_from(struct: type[msgspec.Struct], value: Any, *, keep_unreadable: bool = False) -> Any:
@@ -298,7 +385,7 @@ def struct_from(struct: type[msgspec.Struct], value: Any, *, keep_unreadable: bo
         return struct(**{struct.__struct_fields__[0]: Unreadable(_shown(value))})
     for name, each in value.items():
         bound = members.get(name) or members.get(name.lower())
-        if bound is None or each is None or (each == "" and bound.is_blank_when_empty):
+        if bound is None or _is_unsaid(bound, each):
             continue
         try:
             values[bound.name] = bound.from_value(each, False)

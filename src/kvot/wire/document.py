@@ -9,16 +9,46 @@ DEPTH_MAX = 64
 """Our deepest type nests four levels; more levels only serve to exhaust a stack."""
 
 MEMBERS_MAX = 10_000
-"""Members and items of one document. Where a list of events is expected, the bound on the body takes its place."""
+"""Members and items of one document. Where a list of events is expected, `LIST_ITEMS_MAX` takes its place."""
+
+LIST_ITEMS_MAX = 20_000
+"""Events of one import. In the megabyte that a body may have by default, an event takes some two hundred bytes."""
+
+LIST_MEMBERS_MAX = 130_000
+"""Their members: a megabyte of names and values of eight bytes. The slowest reader takes half a second for them."""
 
 
 class Malformed(ValueError):
     """A body that is not a document of its format. The text says what is wrong, for people."""
 
 
+class Element(dict[str, Any]):
+    """Elements in an element, where a format has nothing else: members of an object, entries of a map or items of a
+    list, as the type that is filled will have it. `items_in_order` has every one, also those of one name."""
+
+    def __init__(self, children: list[tuple[str, Any]]) -> None:
+        super().__init__(children)
+        self.items_in_order = [child for _, child in children]
+
+
+class _EmptyElement(str):
+    """Text of its own, so that it can be told from text that somebody wrote."""
+
+    __slots__ = ()
+
+
+EMPTY_ELEMENT = _EmptyElement()
+"""An element with nothing in it: empty text, or an empty list or map where the type has one."""
+
+
 class TooDeep(Malformed):
     def __init__(self) -> None:
         super().__init__(f"It nests more than {DEPTH_MAX} levels.")
+
+
+class TooMany(Malformed):
+    def __init__(self, members_max: int) -> None:
+        super().__init__(f"It has more than {members_max} members.")
 
 
 def check_bounds(document: Any, members_max: int) -> None:
@@ -28,7 +58,7 @@ def check_bounds(document: Any, members_max: int) -> None:
     for _ in range(DEPTH_MAX):
         members += sum(map(len, level))
         if members > members_max:
-            raise Malformed(f"It has more than {members_max} members.")
+            raise TooMany(members_max)
         level = [child for container in level for child in _children(container) if isinstance(child, dict | list)]
         if not level:
             return

@@ -6,20 +6,33 @@ numbers with leading zeros.
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import msgspec
 
-from kvot.contract.describe import Instant, MemberType, members_of
-from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, check_bounds, text_of
-from kvot.wire.style import JsonCase, Style
+from kvot.contract.describe import Instant, members_of
+from kvot.core.window import MS_PER_SECOND
+from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, TooMany, check_bounds, text_of
+from kvot.wire.renamed import renamed
+from kvot.wire.rows import Reply
+from kvot.wire.scalars import shortest_date, utc
+from kvot.wire.style import JsonCase, JsonDates, Style
 
 
-def write(response: msgspec.Struct, style: Style) -> bytes:
-    if style.json_case is JsonCase.CAMEL:
-        return _encode(response)
-    return _encode(msgspec.convert(response, _pascal_type(type(response)), from_attributes=True))
+def write(reply: Reply, style: Style) -> bytes:
+    if style.is_plain_json:
+        return _encode(reply)
+    if style.is_renamed_json:
+        return _encode(renamed(reply, style.json_case))
+    written = _encode(document_of(reply, style))
+    return msgspec.json.format(written, indent=_INDENT) if style.is_indented else written
+
+
+_INDENT = 4
 
 
 def _raw(value: object) -> msgspec.Raw:
@@ -32,49 +45,75 @@ def _raw(value: object) -> msgspec.Raw:
 _encode = msgspec.json.Encoder(enc_hook=_raw).encode
 
 
+def document_of(value: Any, style: Style) -> Any:
+    """A reply as dictionaries and lists, named and trimmed as a style wants it."""
+    if isinstance(value, msgspec.Struct):
+        members = ((each, each.get(value)) for each in _named_members(type(value), style.json_case))
+        return {each.name: document_of(member, style) for each, member in members if _is_written(each, member, style)}
+    if isinstance(value, list | tuple):
+        return [document_of(each, style) for each in value]
+    if isinstance(value, Instant) and style.json_dates is not JsonDates.TIMESTAMP:
+        return _DATES[style.json_dates](value.ms)
+    return value
+
+
+class _NamedMember(NamedTuple):
+    name: str
+    get: Callable[[Any], Any]
+    default: object
+
+
+_NO_DEFAULT = object()
+_DEFAULTS: dict[str, object] = {"Int32": 0, "Int64": 0, "Boolean": False, "Guid": str(UUID(int=0))}
+"""What the members of value types hold when nothing was said: what `edv` drops."""
+
+
+def _is_written(member: _NamedMember, value: object, style: Style) -> bool:
+    if value is None:
+        return style.include_nulls
+    return not (style.exclude_defaults and value == member.default)
+
+
 @cache
-def _pascal_type(struct: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """The same members under PascalCase names; nested types of the contract likewise."""
-    fields = [
-        (member.name, _pascal_hint(member, hint), *default)
-        for member, hint, default in zip(members_of(struct), _hints(struct), _defaults(struct), strict=True)
+def _named_members(struct: type[msgspec.Struct], case: JsonCase) -> list[_NamedMember]:
+    members = zip(members_of(struct), msgspec.structs.fields(struct), strict=True)
+    return [
+        _NamedMember(
+            {JsonCase.CAMEL: field.encode_name, JsonCase.PASCAL: member.wire_name, JsonCase.SNAKE: member.name}[case],
+            attrgetter(member.name),
+            _NO_DEFAULT if member.is_list or member.is_nullable else _DEFAULTS.get(member.clr, _NO_DEFAULT),
+        )
+        for member, field in members
     ]
-    return msgspec.defstruct(struct.__name__, fields, rename="pascal", kw_only=True, omit_defaults=True)
 
 
-def _hints(struct: type[msgspec.Struct]) -> list[Any]:
-    return [field.type for field in msgspec.structs.fields(struct)]
-
-
-def _defaults(struct: type[msgspec.Struct]) -> list[tuple[Any, ...]]:
-    return [() if field.default is msgspec.NODEFAULT else (field.default,) for field in msgspec.structs.fields(struct)]
-
-
-def _pascal_hint(member: MemberType, hint: Any) -> Any:
-    if not issubclass(member.scalar, msgspec.Struct):
-        return hint
-    nested: Any = _pascal_type(member.scalar)
-    nested = list[nested] if member.is_list else nested
-    return nested | None if member.is_nullable else nested
+_DATES: dict[JsonDates, Callable[[int], str | int]] = {
+    JsonDates.ISO: shortest_date,
+    JsonDates.ISO_DATE: lambda ms: shortest_date(ms)[:10],
+    JsonDates.ISO_DATE_TIME: lambda ms: utc(ms).strftime("%Y-%m-%d %H:%M:%S"),
+    JsonDates.RFC_1123: lambda ms: utc(ms).strftime("%a, %d %b %Y %H:%M:%S GMT"),
+    JsonDates.UNIX_S: lambda ms: ms // MS_PER_SECOND,
+    JsonDates.UNIX_MS: lambda ms: ms,
+}
 
 
 def read(body: bytes, members_max: int) -> Any:
     """The document in a body. An empty body is None, as is one of blanks."""
     openings = body.count(b"{") + body.count(b"[")
     if openings > DEPTH_MAX and _may_be_too_deep(body):
-        document = _LenientReader(text_of(body)).document()
+        document = _LenientReader(text_of(body), members_max).document()
     else:
-        document = _decode(body)
+        document = _decode(body, members_max)
     if openings + body.count(b",") > members_max:
         check_bounds(document, members_max)
     return document
 
 
-def _decode(body: bytes) -> Any:
+def _decode(body: bytes, members_max: int) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _LenientReader(text_of(body)).document()
+        return _LenientReader(text_of(body), members_max).document()
 
 
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
@@ -110,9 +149,10 @@ _WORDS: dict[str, Any] = {"null": None, "true": True, "false": False}
 class _LenientReader:
     """Reads one document. Every character is looked at a bounded number of times."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, members_max: int) -> None:
         self._text = text
         self._at = 0
+        self._members_max = self._members_left = members_max
 
     def document(self) -> Any:
         if self._next() == "":
@@ -156,6 +196,9 @@ class _LenientReader:
         while (first := self._next()) != "}":
             key = self._string() if first == '"' else self._match(_KEY_WORD).strip()
             self._expect(":")
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             members[key] = self._value(_OBJECT_WORD, depth + 1)
             if self._next() == "}":
                 break
@@ -167,6 +210,9 @@ class _LenientReader:
         items: list[Any] = []
         self._at += 1
         while self._next() != "]":
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             items.append(self._value(_LIST_WORD, depth + 1))
             if self._next() == "]":
                 break

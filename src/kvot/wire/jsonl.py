@@ -1,13 +1,25 @@
-"""JSON Lines, as bodies that fill a list. A line that cannot be read does not spoil the others."""
+"""JSON Lines: one JSON document per line. Read, a line that is none does not spoil the others."""
 
+from dataclasses import replace
 from typing import Any
 
 from kvot.wire import json
-from kvot.wire.document import Malformed
+from kvot.wire.document import Malformed, TooMany
+from kvot.wire.rows import Reply, rows_of
+from kvot.wire.style import Style
+
+
+def write(reply: Reply, style: Style) -> bytes:
+    """One line per row. Indented it would be no JSON Lines any more, so that wish is not met."""
+    if style.is_indented:
+        style = replace(style, is_indented=False)
+    return b"".join([json.write(row, style) + b"\n" for row in rows_of(reply)[1]])
 
 
 def read(body: bytes, members_max: int) -> list[Any]:
     """One document per line that is not blank. A line that is none stands for itself, as text."""
+    if body.count(b"\n") > members_max:
+        raise TooMany(members_max)
     return [_line(line, members_max) for line in body.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
 
 

@@ -10,43 +10,35 @@ Every value is text until it is bound: JSV does not tell a number from a string.
 """
 
 import re
-from collections.abc import Callable
 from functools import cache
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from kvot.contract.describe import MemberType, members_of
-from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, check_bounds, text_of
+from kvot.wire.document import DEPTH_MAX, MEMBERS_MAX, Malformed, TooDeep, TooMany, text_of
+from kvot.wire.plan import Part, Plan, Writer
+from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
 from kvot.wire.style import Style
 
 _MUST_QUOTE = re.compile(r'[",:{}\[\]\r\n]|^\s|\s\Z')
 
 
-def write(response: msgspec.Struct, style: Style) -> bytes:
-    return _write_struct(response).encode()
-
-
-def _write_struct(value: msgspec.Struct) -> str:
-    written = [
-        f"{name}:{write_member(member)}"
-        for name, get, write_member in _plan(type(value))
-        if (member := get(value)) is not None
-    ]
-    return "{" + ",".join(written) + "}"
-
-
-Writer = Callable[[Any], str]
+def write(reply: Reply, style: Style) -> bytes:
+    if isinstance(reply, list):
+        return f"[{','.join([_write_any(each) for each in reply])}]".encode()
+    return _plan(type(reply)).write(reply).encode()
 
 
 @cache
-def _plan(struct: type[msgspec.Struct]) -> list[tuple[str, Callable[[Any], Any], Writer]]:
-    return [(member.wire_name, attrgetter(member.name), _writer(member)) for member in members_of(struct)]
+def _plan(struct: type[msgspec.Struct]) -> Plan:
+    parts = [Part(member, f"{member.wire_name}:", writer_of(member), "", None) for member in members_of(struct)]
+    return Plan("{", parts, ",", "}")
 
 
-def _writer(member: MemberType) -> Writer:
+def writer_of(member: MemberType) -> Writer:
+    """How the value of a member is written, also in the cells of CSV."""
     write_one = _WRITERS.get(member.clr, _write_any)
     if member.is_list:
         return lambda items: "[" + ",".join(map(write_one, items)) + "]"
@@ -59,9 +51,14 @@ def write_string(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+def write_text(text: str) -> str:
+    """A text that stands alone and so needs no quotes."""
+    return text
+
+
 def _write_any(value: Any) -> str:
     if isinstance(value, msgspec.Struct):
-        return _write_struct(value)
+        return _plan(type(value)).write(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{write_string(key)}:{_write_any(each)}" for key, each in value.items()) + "}"
     return write_string(str(value))
@@ -84,24 +81,21 @@ def read(body: bytes, members_max: int) -> Any:
         return None
     if text[0] not in "{[":
         raise Malformed("Expected '{'.")
-    document = _Reader(text).document()
-    if text.count(",") + text.count("{") + text.count("[") > members_max:
-        check_bounds(document, members_max)
-    return document
+    return _Reader(text, members_max).document()
 
 
 def read_object(text: str) -> dict[str, Any]:
     """An object in the value of a query or form field."""
     if not text.startswith("{"):
         raise Malformed("Expected '{'.")
-    document = _Reader(text).document()
+    document = _Reader(text, MEMBERS_MAX).document()
     assert isinstance(document, dict)
     return document
 
 
 def read_list(text: str) -> list[Any]:
     """A list in the value of a query or form field. Its brackets are optional: `a,b`, `[a,b]`."""
-    reader = _Reader(text if text.startswith("[") else f"[{text}]")
+    reader = _Reader(text if text.startswith("[") else f"[{text}]", MEMBERS_MAX)
     document = reader.document()
     assert isinstance(document, list)
     return document
@@ -117,9 +111,10 @@ _KEY = re.compile(r"[^:,{}\[\]]*")
 class _Reader:
     """Reads one document, left to right, without going back."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, members_max: int) -> None:
         self._text = text
         self._at = 0
+        self._members_max = self._members_left = members_max
 
     def document(self) -> Any:
         document = self._value(_OBJECT_BARE, 1)
@@ -156,6 +151,9 @@ class _Reader:
         while (first := self._next()) != "}":
             key = self._quoted() if first == '"' else self._take(_KEY).strip()
             self._expect(":", "}")
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             members[key] = self._value(_OBJECT_BARE, depth + 1)
             if self._next() == "}":
                 break
@@ -167,6 +165,9 @@ class _Reader:
         items: list[Any] = []
         self._at += 1
         while self._next() != "]":
+            self._members_left -= 1
+            if self._members_left < 0:
+                raise TooMany(self._members_max)
             items.append(self._value(_LIST_BARE, depth + 1))
             if self._next() == "]":
                 break

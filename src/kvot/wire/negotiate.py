@@ -5,7 +5,7 @@ default format too, and a client that cannot read the reply can still read its s
 """
 
 from kvot.core.errors import InvalidRequest
-from kvot.wire.formats import FORMATS, JSON, Format
+from kvot.wire.formats import BY_MEDIA_TYPE, FORMATS, JSON, Format
 
 _CACHED_MAX = 256
 """Real clients send a handful of values; whoever invents more pays for their parsing."""
@@ -30,10 +30,11 @@ def accepted(accept: bytes | None) -> Format:
 
 
 def named(key: str) -> Format:
-    """The format of `?format=`."""
-    found = FORMATS.get(key.lower())
-    if found is None or found.write is None:
-        known = ", ".join(name for name, each in FORMATS.items() if each.write)
+    """The format of `?format=`: its key, or what follows `application/` or `text/` in a name of it."""
+    name = key.lower()
+    found = FORMATS.get(name) or BY_MEDIA_TYPE.get(f"application/{name}") or BY_MEDIA_TYPE.get(f"text/{name}")
+    if found is None:
+        known = ", ".join(FORMATS)
         raise InvalidRequest(f"The format '{key[:64]}' is not known. Known are: {known}.", code="NotSupportedException")
     return found
 
@@ -43,7 +44,7 @@ def _negotiate(accept: str) -> Format:
     ranges = [_media_range(each) for each in accept.split(",")[:_RANGES_MAX]]
     best, best_rank = JSON, _NOT_WANTED
     for each in FORMATS.values():
-        if each.write and (rank := _rank(each, ranges))[0] > 0 and rank > best_rank:
+        if (rank := _rank(each, ranges))[0] > 0 and rank > best_rank:
             best, best_rank = each, rank
     return best
 

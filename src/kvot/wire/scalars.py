@@ -127,6 +127,11 @@ def shortest_date(ms: int) -> str:
     return f"{clock}.{fraction:03}0000Z" if fraction else f"{clock}Z"
 
 
+def utc(ms: int) -> datetime:
+    """A moment as a calendar has it, in UTC. `%a` and `%b` of it are English: nobody sets a locale here."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
 SCALARS: dict[str, Callable[[str], object]] = {
     "Guid": guid,
     "Int32": lambda text: integer(text, INT_MAX),

@@ -1,0 +1,148 @@
+"""Signing in: who am I (`/auth`), a page for browsers (`/login`), and out again (`/auth/logout`).
+
+There are no users of our own: what signs in is an API key or a token, and it is proven by whoever proves all others.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from kvot.contract.signin import AuthenticateResponse
+from kvot.core.errors import Forbidden, MethodNotAllowed, NotAuthenticated, TokenRejected
+from kvot.core.principal import Principal
+from kvot.http import replies
+from kvot.http.authenticator import Authenticator
+from kvot.http.limits import Headers
+from kvot.http.replies import Reply
+from kvot.http.sessions import (
+    CREDENTIAL_LENGTH_MAX,
+    LIFETIME_MS,
+    Sessions,
+    cookie_of,
+    is_same_origin,
+    may_use_cookie,
+    set_cookie,
+)
+from kvot.http.surface import Answer, Asked
+from kvot.wire import html
+from kvot.wire.binding import read_fields
+
+PATH = "/login"
+HOME = "/auth"
+"""Where a browser goes that was not on its way anywhere: it sees as whom it signed in."""
+
+_REDIRECT_LENGTH_MAX = 2_048
+
+_PAGE = html.template(
+    """{% if message %}
+<p role="alert">{{ message }}</p>
+{% endif %}
+<form method="post" action="/login">
+<label for="credential">API key or token</label>
+<input id="credential" name="credential" type="password" autocomplete="off" required>
+<input name="redirect" type="hidden" value="{{ redirect }}">
+<button>Sign in</button>
+</form>
+"""
+)
+
+
+class SignIn:
+    def __init__(self, authenticator: Authenticator, sessions: Sessions, clock: Callable[[], int]) -> None:
+        self._authenticator = authenticator
+        self._sessions = sessions
+        self._clock = clock
+        self._answers: dict[str, Answer] = {
+            PATH: self._login,
+            HOME: self._who_am_i,
+            "/api/authenticate": self._who_am_i,
+            "/auth/logout": self._logout,
+        }
+
+    def find(self, path: str) -> Answer | None:
+        return self._answers.get(path.lower().rstrip("/"))
+
+    async def principal(self, method: str, verb: str, headers: Headers, peer: str | None) -> Principal | None:
+        """Who a session's cookie stands for; None where there is none, or it does not count here, or not any more."""
+        if b"cookie" not in headers or not may_use_cookie(method, verb, headers):
+            return None
+        sealed = cookie_of(headers)
+        credential = self._sessions.open(sealed, self._clock()) if sealed else None
+        if credential is None:
+            return None
+        try:
+            return await self._authenticator.principal(_bearer(credential), None, peer)
+        except TokenRejected:  # it was good when it was sealed: sign in again
+            return None
+
+    async def _who_am_i(self, asked: Asked) -> Reply:
+        return replies.of_response(to_wire(await asked.principal()), asked.format, asked.style)
+
+    async def _logout(self, asked: Asked) -> Reply:
+        reply = replies.of_response(AuthenticateResponse(), asked.format, asked.style)
+        return replies.with_headers(reply, set_cookie("", is_secure=_is_secure(asked), max_age_s=0))
+
+    async def _login(self, asked: Asked) -> Reply:
+        method = asked.scope["method"]
+        if method in ("GET", "HEAD"):
+            return _page(safe_redirect(asked.query.get("redirect", "")))
+        if method != "POST":
+            raise MethodNotAllowed("The sign-in page takes GET and POST.")
+        if is_same_origin(asked.headers) is False:
+            raise Forbidden("The sign-in form of another site is not taken.")
+        form = read_fields(await asked.body())
+        return await self._sign_in(asked, form.get("credential", "").strip(), safe_redirect(form.get("redirect", "")))
+
+    async def _sign_in(self, asked: Asked, credential: str, redirect: str) -> Reply:
+        if len(credential) > CREDENTIAL_LENGTH_MAX:
+            return _page(redirect, "The token is too long to be kept by a browser.", 400)
+        refused = partial(_page, redirect, status=401)
+        if not credential or not credential.isascii() or not credential.isprintable() or " " in credential:
+            return refused("This is no API key and no token.")
+        peer = asked.scope["client"]
+        try:
+            principal = await self._authenticator.principal(_bearer(credential), None, peer[0] if peer else None)
+        except NotAuthenticated as error:
+            return refused(f"{error.message}.")
+        if principal is None:
+            return refused("This API key or token is not valid.")
+        sealed = self._sessions.seal(credential, self._clock())
+        cookie = set_cookie(sealed, is_secure=_is_secure(asked), max_age_s=LIFETIME_MS // 1000)
+        return replies.with_headers(replies.redirect(redirect, 303), cookie)
+
+
+def to_wire(principal: Principal) -> AuthenticateResponse:
+    """What a credential says of who shows it, and nothing that was not in it."""
+    meta = {"CompanyId": principal.company_id, "CredentialId": principal.credential_id}
+    return AuthenticateResponse(
+        user_id=principal.user_id,
+        user_name=principal.user_id,
+        roles=sorted(principal.roles),
+        permissions=[],
+        meta={name: value for name, value in meta.items() if value is not None},
+    )
+
+
+def safe_redirect(text: str) -> str:
+    """A path of this server as it came, or home: never another host, however it is spelled."""
+    is_path = text.startswith("/") and not text.startswith("//") and "\\" not in text
+    return text if is_path and text.isprintable() and len(text) <= _REDIRECT_LENGTH_MAX else HOME
+
+
+def to_login(scope: Any) -> Reply:
+    """Send an anonymous browser to the sign-in page, and from there back to what it asked for."""
+    asked = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+    return replies.redirect(f"{PATH}?redirect={replies.quoted(asked)}", 302)
+
+
+def _bearer(credential: str) -> bytes:
+    return b"Bearer " + credential.encode("ascii")
+
+
+def _page(redirect: str, message: str = "", status: int = 200) -> Reply:
+    return replies.of_page(_PAGE.render(title="Sign in", redirect=redirect, message=message), status)
+
+
+def _is_secure(asked: Asked) -> bool:
+    """Whether the browser speaks https, maybe with a proxy before us. It states its origin itself when it posts."""
+    return asked.scope.get("scheme") == "https" or asked.headers.get(b"origin", b"").startswith(b"https:")

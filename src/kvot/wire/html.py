@@ -1,0 +1,103 @@
+"""HTML: a reply as a page for people, with links to the same reply in formats for programs. It is never read.
+
+The page is whole in itself: no script, no image, and one style sheet that never changes, so that the policy sent with
+it can name that sheet by its hash and forbid everything else.
+"""
+
+import hashlib
+from base64 import b64encode
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from jinja2 import Environment, Template
+
+from kvot.contract.describe import MemberType, members_of
+from kvot.wire import json, jsv
+from kvot.wire.document import Malformed
+from kvot.wire.rows import Reply
+from kvot.wire.scalars import utc
+from kvot.wire.style import Style
+
+STYLE_SHEET = """
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1c2024; }
+h1 { font-size: 1.25rem; } nav a { margin-right: 1rem; } a { color: #0b5cad; }
+table { border-collapse: collapse; margin: 1rem 0; } caption { text-align: left; font-weight: 600; }
+th, td { border-bottom: 1px solid #d5d9dd; padding: .35rem 1rem .35rem 0; text-align: left; vertical-align: top; }
+td, pre { overflow-wrap: anywhere; white-space: pre-wrap; } pre { background: #f4f5f6; padding: 1rem; }
+label, input, button { display: block; font: inherit; margin: .5rem 0; } input { width: 100%; padding: .4rem; }
+"""
+
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(hashlib.sha256(STYLE_SHEET.encode()).digest()).decode()}'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of every page made here."""
+
+_TEMPLATES = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+def template(body: str) -> Template:
+    """A whole page around `body`, which is given `title`."""
+    opening = '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{{ title }}</title>\n'
+    head = f'<meta name="viewport" content="width=device-width">\n<style>{STYLE_SHEET}</style>\n</head>\n<body>\n'
+    return _TEMPLATES.from_string(f"{opening}{head}<h1>{{{{ title }}}}</h1>\n{body}</body>\n</html>\n")
+
+
+_PAGE = template(
+    """{% if links %}
+<nav>{% for name, address in links %}<a href="{{ address }}">{{ name }}</a>{% endfor %}</nav>
+{% endif %}
+{% for caption, rows in tables %}
+<table>
+<caption>{{ caption }}</caption>
+{% for name, text in rows %}
+<tr><th scope="row">{{ name }}</th><td>{{ text }}</td></tr>
+{% endfor %}
+</table>
+{% endfor %}
+<pre>{{ json }}</pre>
+"""
+)
+
+
+class Page(NamedTuple):
+    """What a page says beside the reply. `at_ms` None: the moment is left out."""
+
+    operation: str = "Reply"
+    at_ms: int | None = None
+    links: tuple[tuple[str, str], ...] = ()
+
+
+NO_PAGE = Page()
+
+
+def write(reply: Reply, style: Style, page: Page = NO_PAGE) -> bytes:
+    responses = reply if isinstance(reply, list) else [reply]
+    return _PAGE.render(
+        title=page.operation if page.at_ms is None else f"{page.operation} Snapshot of {_moment(utc(page.at_ms))}",
+        links=page.links,
+        tables=[(type(each).__name__, _rows(each)) for each in responses],
+        json=json.write(reply, replace(style, is_indented=True)).decode(),
+    ).encode()
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _rows(response: msgspec.Struct) -> list[tuple[str, str]]:
+    values = ((member, getattr(response, member.name)) for member in members_of(type(response)))
+    return [(member.wire_name, _writer(member)(value)) for member, value in values if value is not None]
+
+
+@cache
+def _writer(member: MemberType) -> Any:
+    return str if member.clr == "String" and not member.is_list else jsv.writer_of(member)
+
+
+def read(body: bytes, members_max: int) -> Any:
+    if body:
+        raise Malformed("HTML cannot be read.")

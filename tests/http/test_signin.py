@@ -1,0 +1,264 @@
+"""Signing in, out, and who am I: with real keys, over the real authenticator."""
+
+import asyncio
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+import pytest
+
+from kvot.core.budget import Rules
+from kvot.core.keys import ApiKey, derive_key, format_key, hash_secret
+from kvot.core.ledger import Ledger
+from kvot.http.app import App, HttpSettings
+from kvot.http.auth import Authenticator
+from kvot.http.health import Health
+from kvot.http.sessions import LIFETIME_MS, PURPOSE, Sessions
+from kvot.http.signin import SignIn, safe_redirect
+from kvot.operations import Services
+from kvot.stores.memory import MemoryStore
+from tests.http.asgi import Asgi
+from tests.http.conftest import NOW_MS
+
+USAGE = "/assistant/ai-chat/usage"
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+PEPPER = b"p" * 32
+SECRET = "s" * 43
+KEY = format_key("a" * 12, SECRET)
+COMPANY = str(uuid4())
+
+
+class Host:
+    """A house with one key, and a clock to turn."""
+
+    def __init__(self, scheme="http"):
+        self.now_ms = NOW_MS
+        self.store = MemoryStore(Rules())
+        key = ApiKey("a" * 12, hash_secret(PEPPER, SECRET), COMPANY, frozenset({"superadmin"}), None, NOW_MS, "tests")
+        asyncio.run(self.store.add_key(key, actor="tests", now_ms=NOW_MS))
+        ledger = Ledger(self.store, self.clock)
+        authenticator = Authenticator(self.store, PEPPER, self.clock)
+        sessions = Sessions(derive_key(b"secret", PURPOSE))
+        services = Services(ledger, self.store, PEPPER, lambda: uuid4().hex)
+        settings = HttpSettings(allows_jsonp=True)
+        sign_in = SignIn(authenticator, sessions, self.clock)
+        self.asgi = Asgi(App(services, authenticator, Health(ledger), settings=settings, sign_in=sign_in), scheme)
+        self.send = self.asgi.send
+
+    def clock(self):
+        return self.now_ms
+
+    def login(self, credential=KEY, redirect=USAGE, **headers):
+        form = urlencode({"credential": credential, "redirect": redirect})
+        return self.send("POST", "/login", form, content_type="application/x-www-form-urlencoded", **headers)
+
+    def cookie(self):
+        return self.login().headers["set-cookie"].partition(";")[0]
+
+
+@pytest.fixture
+def host():
+    host = Host()
+    yield host
+    host.asgi.close()
+
+
+@pytest.mark.parametrize("target", [USAGE, f"{USAGE}?CompanyId={COMPANY}&x=å%20b", f"{USAGE}.html", "/auth"])
+def test_an_anonymous_browser_is_sent_to_sign_in_and_back(host, target):
+    target = target.replace("å", "%C3%A5")
+    reply = host.send("GET", target, accept=BROWSER)
+    assert (reply.status, reply.body) == (302, b"")
+    assert reply.headers["location"] == f"/login?redirect={quote(target, safe='')}"
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        (USAGE, {}),
+        (USAGE, {"accept": "*/*"}),
+        (USAGE, {"accept": "application/json"}),
+        (USAGE, {"accept": "*/*", "content_type": "application/json"}),
+        (f"{USAGE}.html", {"accept": "*/*"}),
+        (f"{USAGE}.json", {"accept": BROWSER}),
+        (f"{USAGE}?format=html", {}),
+        ("/api/GetAiChatUsage", {"accept": BROWSER}),
+        ("/api/GetAiChatUsage.html", {"accept": BROWSER}),
+        ("/html/reply/GetAiChatUsage", {"accept": BROWSER}),
+        (USAGE, {"accept": BROWSER, "x_api_key": "wrong"}),
+        (USAGE, {"accept": BROWSER, "authorization": "Bearer wrong"}),
+        ("/auth", {"accept": "application/json"}),
+    ],
+)
+def test_nobody_else_is_ever_redirected(host, target, headers):
+    reply = host.send("GET", target, **headers)
+    assert (reply.status, "location" in reply.headers) == (401, False)
+    assert b"Not Authenticated" in reply.body
+
+
+def test_the_page_asks_for_a_credential_and_knows_the_way_back(host):
+    reply = host.send("GET", "/login?redirect=%2Fx%3Fa%3D%22%3E%3Cscript%3E", accept=BROWSER)
+    page = reply.body.decode()
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert '<form method="post" action="/login">' in page
+    assert 'value="/x?a=&#34;&gt;&lt;script&gt;"' in page
+    assert "form-action 'self'" in reply.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "",
+        "x",
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "javascript:alert(1)",
+        "/a\r\nb",
+        "/" * 5_000,
+    ],
+)
+def test_the_way_back_never_leads_elsewhere(host, elsewhere):
+    assert safe_redirect(elsewhere) == "/auth"
+    assert host.login(redirect=elsewhere).headers["location"] == "/auth"
+
+
+def test_a_key_signs_in_and_the_cookie_is_kept_from_scripts_and_other_sites(host):
+    reply = host.login()
+    assert (reply.status, reply.headers["location"]) == (303, USAGE)
+    cookie, *attributes = reply.headers["set-cookie"].split("; ")
+    assert attributes == ["Path=/", "Max-Age=28800", "HttpOnly", "SameSite=Lax"]
+    assert SECRET not in cookie
+    page = host.send("GET", USAGE, accept=BROWSER, cookie=cookie)
+    assert (page.status, COMPANY.encode() in page.body) == (200, True)
+
+
+def test_on_https_the_cookie_stays_there(host):
+    assert host.login(origin="https://h", host="h").headers["set-cookie"].endswith("; Secure")
+    secure = Host("https")
+    assert secure.login().headers["set-cookie"].endswith("; Secure")
+    secure.asgi.close()
+
+
+@pytest.mark.parametrize("credential", ["", "wrong", "å", "a b", "a\x00", "x" * 2_600])
+def test_what_proves_nothing_does_not_sign_in(host, credential):
+    reply = host.login(credential)
+    assert (reply.status, "set-cookie" in reply.headers) == (401, False)
+    assert b'<form method="post"' in reply.body
+
+
+def test_a_credential_that_no_cookie_can_hold_is_refused(host):
+    assert host.login("x" * 2_601).status == 400
+
+
+def test_trying_without_end_is_refused(host):
+    assert {host.login(f"wrong-key-number-{n}").status for n in range(30)} == {401, 429}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"origin": "https://evil.example", "host": "h"},
+        {"origin": "null", "host": "h"},
+    ],
+)
+def test_the_form_of_another_site_is_not_taken(host, headers):
+    reply = host.login(**headers)
+    assert (reply.status, "set-cookie" in reply.headers) == (403, False)
+
+
+RECORD = ("POST", USAGE, "tokensUsed=5")
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("request_", "headers", "status"),
+    [
+        (("GET", USAGE), {}, 200),
+        (("HEAD", USAGE), {"sec_fetch_site": "cross-site"}, 200),
+        (RECORD, {"sec_fetch_site": "same-origin"}, 200),
+        (RECORD, {"origin": "http://h", "host": "h"}, 200),
+        (RECORD, {}, 401),
+        (RECORD, {"sec_fetch_site": "cross-site"}, 401),
+        (RECORD, {"sec_fetch_site": "none"}, 401),
+        (RECORD, {"sec_fetch_site": "cross-site", "origin": "http://h", "host": "h"}, 401),
+        (RECORD, {"origin": "http://evil.example", "host": "h"}, 401),
+        (RECORD, {"origin": "null", "host": "h"}, 401),
+        (RECORD, {"origin": "", "host": ""}, 401),
+        (("PUT", "/api/RecordAiChatUsage?tokensUsed=5"), {"sec_fetch_site": "same-origin"}, 401),
+        (("GET", USAGE), {"x_http_method_override": "POST"}, 401),
+        (("GET", f"{USAGE}?callback=cb"), {"accept": "application/json"}, 200),
+    ],
+)
+def test_a_cookie_counts_for_questions_and_for_our_own_pages(host, request_, headers, status):
+    reply = host.send(*request_, cookie=host.cookie(), **{"content_type": FORM, **headers})
+    assert reply.status == status
+    assert b"TokenLimit" not in reply.body
+
+
+def test_no_cookie_counts_for_a_script(host):
+    reply = host.send("GET", f"{USAGE}?callback=cb", cookie=host.cookie())
+    assert reply.body.startswith(b'cb({"responseStatus":{"errorCode":"Unauthorized"')
+
+
+def test_a_header_goes_before_a_cookie(host):
+    assert host.send("GET", USAGE, cookie=host.cookie(), x_api_key="wrong").status == 401
+
+
+def test_a_session_ends(host):
+    cookie = host.cookie()
+    host.now_ms += LIFETIME_MS - 1
+    assert host.send("GET", USAGE, cookie=cookie).status == 200
+    host.now_ms += 1
+    assert host.send("GET", USAGE, cookie=cookie).status == 401
+
+
+def test_a_session_ends_with_its_key(host):
+    cookie = host.cookie()
+    asyncio.run(host.store.revoke_key("a" * 12, company_id=None, actor="tests", now_ms=NOW_MS))
+    assert host.send("GET", USAGE, cookie=cookie).status == 401
+    assert host.send("GET", USAGE, cookie=cookie, accept=BROWSER).status == 302
+
+
+@pytest.mark.parametrize("spoil", [lambda c: c[:-2] + "AA", lambda c: c[:30], lambda c: "kvot-session=" + "x" * 9_000])
+def test_a_cookie_that_we_did_not_make_is_nothing(host, spoil):
+    assert host.send("GET", USAGE, cookie=spoil(host.cookie())).status == 401
+
+
+def test_a_session_of_another_secret_is_nothing(host):
+    sealed = Sessions(derive_key(b"another", PURPOSE)).seal(KEY, NOW_MS)
+    assert host.send("GET", USAGE, cookie=f"kvot-session={sealed}").status == 401
+
+
+def test_other_cookies_and_junk_are_skipped(host):
+    junk = f"ss-pid=BBB; 01 Jan 2100 00:00:00 GMT=null; =; {host.cookie()}; kvot-session="
+    assert host.send("GET", USAGE, cookie=junk).status == 200
+
+
+@pytest.mark.parametrize("target", ["/auth", "/AUTH/", "/api/Authenticate"])
+def test_who_am_i(host, target):
+    reply = host.send("GET", target, x_api_key=KEY)
+    assert reply.status == 200
+    assert reply.json == {
+        "roles": ["superadmin"],
+        "permissions": [],
+        "meta": {"CompanyId": COMPANY, "CredentialId": "a" * 12},
+    }
+    assert SECRET.encode() not in reply.body
+    assert host.send("GET", target).error == ("Unauthorized", "Not Authenticated")
+
+
+def test_who_am_i_speaks_every_format(host):
+    reply = host.send("GET", "/auth?format=xml", cookie=host.cookie())
+    assert b'<AuthenticateResponse xmlns:i="' in reply.body
+    assert b"<d2p1:string>superadmin</d2p1:string>" in reply.body
+
+
+def test_out_again(host):
+    reply = host.send("GET", "/auth/logout", cookie=host.cookie())
+    assert (reply.status, reply.json) == (200, {})
+    assert reply.headers["set-cookie"] == "kvot-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+
+
+def test_the_page_takes_no_other_verb(host):
+    assert host.send("DELETE", "/login").status == 405

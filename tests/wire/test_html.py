@@ -1,0 +1,44 @@
+"""The page that a person gets."""
+
+import hashlib
+import re
+from base64 import b64encode
+
+from kvot.contract.describe import Instant
+from kvot.contract.keys import ApiKeyInfo
+from kvot.wire import html
+from kvot.wire.html import Page
+from kvot.wire.style import Style
+from tests.wire.samples import USAGE
+
+PAGE = Page("GetAiChatUsage", 978_307_200_000, (("json", "/api/GetAiChatUsage.json?a=1&b=2"),))
+
+
+def test_it_shows_the_values_and_the_json():
+    page = html.write(USAGE, Style(), PAGE).decode()
+    assert page.startswith("<!doctype html>\n")
+    assert "<title>GetAiChatUsage Snapshot of 2001-01-01 00:00:00 UTC</title>" in page
+    assert '<tr><th scope="row">TokensUsed</th><td>120</td></tr>' in page
+    assert "&#34;tokensUsed&#34;: 120," in page
+    assert '<a href="/api/GetAiChatUsage.json?a=1&amp;b=2">json</a>' in page
+
+
+def test_nothing_of_a_value_is_taken_for_markup():
+    key = ApiKeyInfo(id="<script>", name="</pre>&", roles=["<b>"], networks=[], created_at=Instant(0))
+    page = html.write(key, Style(), Page('"><script>', 0, (("x", '"onclick="'),))).decode()
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert page.count("</pre>") == 1
+    assert '"onclick' not in page
+
+
+def test_a_batch_is_one_table_each():
+    assert html.write([USAGE, USAGE], Style(), PAGE).count(b"<table>") == 2
+
+
+def test_the_policy_allows_the_style_sheet_and_nothing_else():
+    page = html.write(USAGE, Style(), PAGE).decode()
+    (sheet,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
+    assert f"'sha256-{b64encode(hashlib.sha256(sheet.encode()).digest()).decode()}'" in html.POLICY
+    assert "default-src 'none'" in html.POLICY
+    assert not re.search(r"<script|style=|src=|\son\w+=|https?://", page)
