@@ -211,7 +211,8 @@ class App:
         if call.verb not in _NO_BODY and has_body(headers):
             body = await read_body(call.receive, headers, self._limits)
         query = with_overrides(operation.request, call.query, headers)
-        sent = Sent(match.path_values, query, body, headers.get(b"content-type", b"").decode("latin-1"))
+        content_type = headers.get(b"content-type", b"").decode("latin-1") if body else ""
+        sent = Sent(match.path_values, query, body, content_type)
         if endpoint.is_batch:
             return await self._batch(call, caller, operation, endpoint, sent)
         response = await perform(self._services, caller, operation, _bound(operation, endpoint, sent))

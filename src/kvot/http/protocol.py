@@ -7,6 +7,7 @@ Without the bounds one client could make us keep headers, and many clients conne
 from asyncio import BaseTransport, TimerHandle
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -58,9 +59,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._piece_bytes = len(data)
         self._has_ended = False
         super().data_received(data)
-        if self._arrival_timer is not None or self._is_arriving:
+        if self._is_arriving or self._arrival_timer is not None:
             self._time_arrival()
-        self._bound_head(data)
+        if self._is_in_head:
+            self._bound_head(data)
 
     def _time_arrival(self) -> None:
         """The time runs from the first piece of a request that did not come in one."""
@@ -75,7 +77,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._arrival_timer = None
 
     def _bound_head(self, data: bytes) -> None:
-        if not self._is_in_head or self._has_ended:
+        if self._has_ended:
             # Behind the end of another request we cannot tell where this head began: count from the next piece on.
             self._earlier_bytes = 0
             return
@@ -93,8 +95,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._piece_bytes + self._earlier_bytes > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX:
             self._is_too_large = True
             raise HeadTooLarge
+        self._earlier_bytes = 0
         super().on_headers_complete()
-        extensions: dict[str, Any] = {REASON: partial(state_reason, self.cycle)}
+        # Weakly: its cycle holds the scope, and what holds itself only the garbage collector can free.
+        extensions: dict[str, Any] = {REASON: partial(state_reason, ref(self.cycle))}
         self.scope["extensions"] = extensions
 
     def on_message_complete(self) -> None:

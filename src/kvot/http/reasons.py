@@ -4,6 +4,7 @@ The protocol offers `REASON` among the extensions of a request; whoever answers 
 """
 
 from typing import Any
+from weakref import ref
 
 REASON = "kvot.reason"
 LENGTH_MAX = 128
@@ -12,8 +13,10 @@ LENGTH_MAX = 128
 _CODE_END = len(b"HTTP/1.1 401 ")
 
 
-def state_reason(cycle: Any, reason: str) -> None:
+def state_reason(cycle_of_request: ref[Any], reason: str) -> None:
     """`cycle` is uvicorn's own for one request and its response: the head it writes next gets the reason."""
+    cycle = cycle_of_request()
+    assert cycle is not None  # it is waiting for the reply that has this reason
     cycle.transport = _HeadTransport(cycle, harmless(reason))
 
 

@@ -6,6 +6,7 @@ with 503, finishes what it has, lets the store go, and ends with 0. A second sig
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -112,12 +113,23 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        _rest_collector()
         self._on_started()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Not uvicorn's: it raises the signal again after a clean stop, and the exit code would not be 0."""
         yield
+
+
+def _rest_collector() -> None:
+    """Modules, routes and caches live as long as the process: look at them no more, and less often at the rest.
+
+    A request leaves no cycles behind, so what the collector finds is little; at its defaults it took a tenth of a GET.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ The numbers are part of the file format: add to the end, never reorder.
 """
 
 from binascii import unhexlify
+from functools import lru_cache
 
 from kvot.core.model import HoldState, Kind, Source
 
@@ -40,7 +41,9 @@ def from_key(key: Key) -> str:
     return from_guid(key) if isinstance(key, bytes) else key
 
 
+@lru_cache(maxsize=4_096)
 def to_guid(company_id: str) -> bytes:
+    """Remembered, since every operation names its company and few are busy at a time."""
     return bytes.fromhex(company_id.replace("-", ""))
 
 
