@@ -214,7 +214,7 @@ class SqliteStore:
         if self._is_closed:
             return
         self._is_closed = True
-        await asyncio.to_thread(self._writer.close)
+        await self._writer.close()
         self._reader.connection.close()
         self._write_connection.close()
         self._lock.release()

@@ -1,9 +1,10 @@
 """The one writer: takes all waiting operations into one transaction and answers only after its commit.
 
 An operation is a plain function of a transaction. It runs inside a savepoint of its own: one that fails undoes itself
-alone. InvalidRequest is an answer, not a failure: what was written before it stays. While a commit waits for the disk
-the next operations gather, so the more there is to do the more one commit carries; a lone operation never waits for
-company. Nothing is ever acknowledged that a commit did not return for.
+alone. InvalidRequest is an answer, not a failure: what was written before it stays. Operations that begin in one turn
+of the event loop are handed over together when it ends, and while a commit waits for the disk the next ones gather, so
+the more there is to do the more one commit carries; a lone operation never waits for company. Nothing is ever
+acknowledged that a commit did not return for.
 """
 
 import asyncio
@@ -39,6 +40,8 @@ class Writer:
     def __init__(self, tx: Tx, path: Path) -> None:
         self._tx = tx
         self._path = path
+        self._gathered: list[_Job] = []
+        self._waiting = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self.refusal: str | None = None
@@ -51,12 +54,20 @@ class Writer:
     def submit(self, operation: Callable[..., Any], *values: Any, weight: int = 1) -> asyncio.Future[Any]:
         """Have the operation done. The future resolves when it is durable, or raises StoreUnavailable."""
         self.check()
-        if self._jobs.qsize() >= WAITING_MAX:
+        if self._waiting >= WAITING_MAX:
             raise StoreUnavailable(f"{self._path} is busy: {WAITING_MAX} operations are waiting. Try again.")
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._jobs.put(_Job(operation, values, weight, future, loop))
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(_Job(operation, values, weight, future, loop))
+        self._waiting += 1
         return future
+
+    def _hand_over(self) -> None:
+        jobs, self._gathered = self._gathered, []
+        for job in jobs:
+            self._jobs.put(job)
 
     def check(self) -> None:
         if self.refusal is not None:
@@ -64,12 +75,13 @@ class Writer:
         if self._closed:
             raise StoreUnavailable(f"{self._path} is closed.")
 
-    def close(self) -> None:
-        """Finish what waits, then end the thread. Blocks; call it from a thread of its own."""
+    async def close(self) -> None:
+        """Finish what waits, then end the thread."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._jobs.put(None)
-        self._thread.join()
+        await asyncio.to_thread(self._thread.join)
 
     # -- on the writer's thread ----------------------------------------------------------------------------------
 
@@ -154,6 +166,7 @@ class Writer:
     # -- on the event loop ---------------------------------------------------------------------------------------
 
     def _resolve(self, pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        self._waiting -= len(pairs)
         for future, answer in pairs:
             if future.done():  # its caller was cancelled
                 continue
