@@ -4,13 +4,13 @@ Whatever is wrong here is told to the caller (TokenRejected, 401), since the tok
 Texts are those of the contract: docs/reference/errors.md.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import TokenRejected
 from kvot.core.principal import ROLES, Principal
+from kvot.wire.scalars import guid
 
 LEEWAY_MS = 30_000
 """How far the signer's clock and ours may differ. The rule allows a minute; machines with NTP need a second."""
@@ -25,8 +25,6 @@ _SHOWN_LENGTH_MAX = 100
 
 _KEYCLOAK_ROLES = "realm_access.roles"
 
-_GUID = re.compile(r"([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})")
-_GUID_BARE = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
 _GUID_EMPTY = "00000000-0000-0000-0000-000000000000"
 
 Claims = Mapping[str, Any]
@@ -81,19 +79,13 @@ def _company(claims: Claims, rules: ClaimRules) -> str | None:
     value = _look_up(claims, rules.company_claim)
     if value is None:
         return None
-    company_id = _canonical_guid(value) if isinstance(value, str) else None
-    if company_id in (None, _GUID_EMPTY):
+    try:
+        company_id = guid(value) if isinstance(value, str) and value == value.strip() else _GUID_EMPTY
+    except ValueError:
+        company_id = _GUID_EMPTY
+    if company_id == _GUID_EMPTY:
         raise TokenRejected("Invalid Company")
     return company_id
-
-
-def _canonical_guid(text: str) -> str | None:
-    text = text.lower()
-    if text[:1] + text[-1:] in ("{}", "()"):
-        found = _GUID.fullmatch(text[1:-1])
-    else:
-        found = _GUID.fullmatch(text) or _GUID_BARE.fullmatch(text)
-    return "-".join(found.groups()) if found else None
 
 
 def _roles(claims: Claims, rules: ClaimRules) -> frozenset[str]:
