@@ -124,6 +124,26 @@ def test_a_foreign_company_is_refused_in_every_carrier(server, company, carrier)
         assert server.send("GET", USAGE, x_api_key=each).json["tokensUsed"] == 0
 
 
+TWICE = [
+    ("/api/RecordAiChatUsage?companyId={other}", '{{"companyId":"{own}","tokensUsed":7}}', JSON),
+    ("/api/RecordAiChatUsage?companyId={own}", '{{"companyId":"{other}","tokensUsed":7}}', JSON),
+    ("/api/RecordAiChatUsage?companyId={other}", "companyId={own}&tokensUsed=7", FORM),
+    ("/api/RecordAiChatUsage", '{{"CompanyId":"{other}","companyId":"{own}","tokensUsed":7}}', JSON),
+    (USAGE + "?companyId={own}", '{{"companyId":"{other}","tokensUsed":7}}', JSON),
+    (USAGE + "?companyId={own}", "companyId={other}&tokensUsed=7", FORM),
+]
+
+
+@pytest.mark.parametrize(("target", "body", "content_type"), TWICE)
+def test_a_request_that_names_two_companies_is_refused_whichever_would_win(server, company, target, body, content_type):
+    names = {"own": company, "other": str(uuid4())}
+    reply = server.send(
+        "POST", target.format(**names), body.format(**names), content_type=content_type, x_api_key=company
+    )
+    assert (reply.status, reply.error[0]) == (403, "Forbidden")
+    assert server.send("GET", USAGE, x_api_key=company).json["tokensUsed"] == 0
+
+
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_the_own_company_may_be_named_in_every_carrier(server, company, carrier):
     verb, target, body, content_type = carrier

@@ -96,7 +96,9 @@ class Member:
 
     `data_type` and `parameter_type` None: not stated, so pages show the CLR type and the place that follows from the
     route. `refuse_malformed`: a value of the wrong type in a body is an error for this member, where the contract would
-    skip it, because skipping would act on something that the caller did not mean.
+    skip it, because skipping would act on something that the caller did not mean. `says_whose`: the member decides
+    whose ledger a call is about, so a request that says it twice, in query and body say, must say it alike, whichever
+    would win.
     """
 
     description: str
@@ -105,6 +107,7 @@ class Member:
     is_required: bool = False
     rules: tuple[Rule, ...] = ()
     refuse_malformed: bool = False
+    says_whose: bool = False
 
 
 class Request(msgspec.Struct, kw_only=True):

@@ -21,6 +21,7 @@ COMPANY = Member(
     data_type="string",
     parameter_type="query",
     refuse_malformed=True,
+    says_whose=True,
 )
 _COMPANY_REPLIED = Member("The company the usage applies to.")
 _LIMIT = Member("The company's token limit for the window.")

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from kvot.contract.describe import MemberType, Operation, Request, Unreadable, members_of
-from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.errors import FieldError, Forbidden, InvalidRequest
 from kvot.wire import jsv, multipart
 from kvot.wire.document import EMPTY_ELEMENT, LIST_ITEMS_MAX, LIST_MEMBERS_MAX, MEMBERS_MAX, Element, Malformed
 from kvot.wire.formats import BY_MEDIA_TYPE, JSON, Format
@@ -215,7 +215,8 @@ class _Filling:
         """Only where the body left a member at its default."""
         for name, text in fields.items():
             bound = self._members.get(name)
-            if text and bound and self._values.get(bound.name, bound.default) == bound.default:
+            is_missing = bound and self._values.get(bound.name, bound.default) == bound.default
+            if text and bound and (is_missing or bound.says_whose):
                 self._put_text(bound, text)
 
     def put_document(self, document: Any, operation: Operation) -> None:
@@ -226,13 +227,18 @@ class _Filling:
 
     def _put_text(self, bound: "_Bound", text: str) -> None:
         try:
-            self._values[bound.name] = bound.from_text(text)
+            self._put(bound, bound.from_text(text))
         except ValueError:
             self._faults[bound.name] = _fault(bound, text)
 
+    def _put(self, bound: "_Bound", value: Any) -> None:
+        if bound.says_whose and self._values.get(bound.name, value) != value:
+            raise Forbidden(f"The request names two values for '{bound.wire_name}'.")
+        self._values[bound.name] = value
+
     def _put_value(self, bound: "_Bound", value: Any, *, keep_unreadable: bool) -> None:
         try:
-            self._values[bound.name] = bound.from_value(value, keep_unreadable)
+            self._put(bound, bound.from_value(value, keep_unreadable))
         except ValueError:
             if bound.refuse_malformed:
                 self._faults[bound.name] = _fault(bound, value)
@@ -267,6 +273,7 @@ class _Bound(NamedTuple):
     is_blank_when_empty: bool
     is_container: bool
     refuse_malformed: bool
+    says_whose: bool
     from_text: Callable[[str], Any]
     from_value: Callable[[Any, bool], Any]
 
@@ -294,6 +301,7 @@ def _bound(member: MemberType, default: Any) -> _Bound:
         member.is_list or member.clr != "String",
         member.is_list or member.clr == "dict",
         member.member is not None and member.member.refuse_malformed,
+        member.member is not None and member.member.says_whose,
         _list_from_text(member) if member.is_list else _one_from_text(member),
         _list_from_value(member) if member.is_list else _one_from_value(member),
     )
