@@ -164,7 +164,7 @@ def _look_up(tx: Tx, company: Company, rows: list[EventRow]) -> dict[Key, EventR
 
 def _add_to_rollup(tx: Tx, rows: list[EventRow]) -> None:
     lines: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for no, _, at_ms, tokens, _, _, source, number, input_tokens, output_tokens, *_ in rows:
+    for no, _, at_ms, tokens, _, _, source, number, input_tokens, output_tokens, _, _, _, _ in rows:
         line = lines[no, at_ms // MS_PER_HOUR, number, source]
         line[0] += 1
         line[1] += tokens
