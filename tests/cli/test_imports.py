@@ -221,7 +221,7 @@ def test_an_import_that_was_killed_is_finished_by_running_it_again(kvot):
     rows = 200_000
     file = great_file(kvot, rows)
     process = start("import", file, "--company", ACME, "--database", kvot.database)
-    wait_until_growing(kvot.database, 1_000_000, process)
+    wait_until_growing(kvot.database, 2_500_000, process)  # more than the first batch writes before it is safe
     process.send_signal(signal.SIGKILL)
     process.communicate()
     partly = used(kvot)
