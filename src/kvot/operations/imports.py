@@ -200,19 +200,22 @@ def _whole_companies(rows: Rows, company_of: Callable[[str | None], str]) -> Ite
 
 
 def _whole_tokens(rows: Rows) -> Sequence[int] | None:
+    """What the rows say, or input and output together; those two are checked with the other counts."""
     tokens: Numbers = rows.tokens
     if tokens is None:
-        if not (_within(rows.input_tokens, 0, TOKENS_MAX) and _within(rows.output_tokens, 0, TOKENS_MAX)):
+        try:
+            tokens = list(map(add, rows.input_tokens, rows.output_tokens))  # type: ignore[arg-type]
+        except TypeError:
             return None
-        tokens = list(map(add, rows.input_tokens, rows.output_tokens))  # type: ignore[arg-type]
     return tokens if _within(tokens, 1, TOKENS_MAX) else None  # type: ignore[return-value]
 
 
-def _within(column: Numbers, least: int, most: int) -> bool:
+def _within(column: Sequence[int | None], least: int, most: int) -> bool:
     """True when every row has a number and all are within bounds."""
-    if column is None or None in column:
+    try:
+        return min(column) >= least and max(column) <= most  # type: ignore[type-var, operator]
+    except TypeError:  # a row has none: numbers are not compared with it
         return False
-    return min(column) >= least and max(column) <= most  # type: ignore[type-var, operator]
 
 
 def _are_ids(column: Sequence[str]) -> bool:

@@ -16,6 +16,8 @@ _EPOCH = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,30}))?")
 _CLR_DATE = re.compile(r"\\?/Date\((-?[0-9]{1,15})(?:[+-][0-9]{4})?\)\\?/")
 _EPOCH_MS_MIN = 100_000_000_000
 """As seconds this lies in the year 5138, as milliseconds in 1973: numbers from here on are milliseconds."""
+_EPOCH_END = 10**15
+"""What has more digits is no instant in either."""
 
 _START, _START_UTC = datetime(1970, 1, 1), datetime(1970, 1, 1, tzinfo=UTC)  # what names no zone is UTC
 _MS = timedelta(milliseconds=1)
@@ -102,15 +104,18 @@ def numbers(name: str, column: Sequence[Any]) -> Sequence[int | None]:
     kinds = set(map(type, column))
     if kinds == {int}:
         return column
-    if kinds == {str}:
-        digits = "".join(column)
-        if digits.isdigit() and digits.isascii() and "" not in column and max(map(len, column)) <= 30:  # noqa: PLR2004
-            return list(map(int, column))
+    if kinds == {str} and _are_digits(column, 30):
+        return list(map(int, column))
     return [to_number(name, value) for value in column]
 
 
 def instants_ms(name: str, column: Sequence[Any]) -> Sequence[int | None]:
-    if set(map(type, column)) == {str} and {value[4:5] for value in column} == {"-"}:
+    kinds = set(map(type, column))
+    if kinds == {int} or (kinds == {str} and _are_digits(column, 15)):
+        epochs = list(map(int, column))
+        if min(epochs) >= _EPOCH_MS_MIN and max(epochs) < _EPOCH_END:
+            return epochs
+    elif kinds == {str} and {value[4:5] for value in column} == {"-"}:
         try:
             moments = list(map(datetime.fromisoformat, column))
             start = _START if moments[0].tzinfo is None else _START_UTC
@@ -132,6 +137,14 @@ def guids(name: str, column: Sequence[Any]) -> Sequence[str | None]:
         return [to_guid(name, value) for value in column]
     known = {value: to_guid(name, value) for value in set(column)}
     return [known[value] for value in column]
+
+
+def _are_digits(column: Sequence[str], length_max: int) -> bool:
+    """Whether every text is one to so many of the digits 0 to 9."""
+    digits = "".join(column)
+    if not (digits.isdigit() and digits.isascii()):
+        return False
+    return "" not in column and max(map(len, column)) <= length_max
 
 
 One = Callable[[str, Any], Any]

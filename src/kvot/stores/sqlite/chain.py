@@ -9,7 +9,7 @@ Source: docs/internals/ledger.md.
 """
 
 from bisect import bisect_left
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 from kvot.core.errors import InvalidRequest
 from kvot.core.model import TOTAL_MAX
@@ -17,7 +17,8 @@ from kvot.core.window import INSTANT_MAX, SHIFTS, slot_ranges
 from kvot.stores.sqlite.company import Company
 from kvot.stores.sqlite.connection import Tx
 
-_PUT_POINT = "INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cum = excluded.cum"
+_ADD_POINT = "INSERT INTO point VALUES (?, ?, ?)"
+_DROP_POINT = "DELETE FROM point WHERE company_no = ? AND at = ?"
 _PUT_LATE = "INSERT INTO late VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens"
 
 _CUM = "SELECT cum FROM point WHERE company_no = ? AND at <= ? ORDER BY at DESC LIMIT 1"
@@ -46,18 +47,24 @@ def post_all(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
 def _extend(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
     if not counts:
         return
-    cums = list(accumulate([tokens for _, tokens in counts], initial=company.head_cum))[1:]
-    tx.executemany(_PUT_POINT, [(company.no, at_ms, cum) for (at_ms, _), cum in zip(counts, cums, strict=True)])
-    company.head_at, company.head_cum = counts[-1][0], cums[-1]
+    instants, tokens = zip(*counts, strict=True)
+    if instants[0] == company.head_at:
+        tx.execute(_DROP_POINT, (company.no, company.head_at))
+    _, *cums = accumulate(tokens, initial=company.head_cum)
+    points = dict(zip(instants, cums, strict=True))  # of those of one instant the last counts
+    tx.insert(_ADD_POINT, list(zip(repeat(company.no), points.keys(), points.values(), strict=False)))
+    company.head_at, company.head_cum = instants[-1], cums[-1]
 
 
 def _put_late(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
+    if not counts:
+        return
     slots: dict[tuple[int, int], int] = {}
     for at_ms, tokens in counts:
         for level, shift in enumerate(SHIFTS):
             slot = (level, at_ms >> shift)
             slots[slot] = slots.get(slot, 0) + tokens
-    tx.executemany(_PUT_LATE, [(company.no, *slot, tokens) for slot, tokens in slots.items()])
+    tx.executemany(_PUT_LATE, [(company.no, *slot, tokens) for slot, tokens in sorted(slots.items())])
     company.late_events += len(counts)
     company.late_tokens += sum(tokens for _, tokens in counts)
 

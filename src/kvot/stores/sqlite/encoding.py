@@ -4,6 +4,7 @@ The numbers are part of the file format: add to the end, never reorder.
 """
 
 from binascii import unhexlify
+from collections.abc import Sequence
 from functools import lru_cache
 
 from kvot.core.model import HoldState, Kind, Source
@@ -35,6 +36,11 @@ def to_key(text: str) -> Key:
     except ValueError:
         return text
     return key if key.hex() == digits and len(key) == _UUID_BYTES else text
+
+
+def to_keys(texts: Sequence[str]) -> Sequence[Key]:
+    """What `to_key` makes of each."""
+    return list(map(to_key, texts)) if _UUID_LENGTH in set(map(len, texts)) else texts
 
 
 def from_key(key: Key) -> str:
