@@ -8,7 +8,6 @@ first and written once each. What is done for every row is done by C loops over 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import TypeVar
 
 from kvot.core.model import TOTAL_MAX, Kind, NewEvent, Source, Status
 from kvot.core.window import MS_PER_HOUR
@@ -25,8 +24,6 @@ _INSERT_IF_FREE = f"{INSERT} ON CONFLICT DO NOTHING"
 
 Count = tuple[int, int]
 """An instant and tokens at it."""
-
-Row = TypeVar("Row")
 
 
 def record_many(tx: Tx, events: Sequence[tuple[str, NewEvent]], now_ms: int) -> list[Status]:
@@ -97,15 +94,11 @@ class _LabelSetNumbers(dict[tuple[int, str | None, str | None, str | None, str |
 
 
 def _counts(rows: list[EventRow]) -> dict[int, list[Count]]:
-    return _by_company(rows, [(row[2], row[3]) for row in rows])
-
-
-def _by_company(rows: Iterable[EventRow], values: Iterable[Row]) -> dict[int, list[Row]]:
-    """What belongs to the rows of each company, by its number, in order."""
-    shares: defaultdict[int, list[Row]] = defaultdict(list)
-    for row, value in zip(rows, values, strict=True):
-        shares[row[0]].append(value)
-    return shares
+    """What each company's events count, by its number, in order."""
+    counts: defaultdict[int, list[Count]] = defaultdict(list)
+    for row in rows:
+        counts[row[0]].append(row[2:4])
+    return counts
 
 
 def _none_is_refused(tx: Tx, companies: Iterable[Company], counts: dict[int, list[Count]]) -> bool:
@@ -133,7 +126,9 @@ def _insert_if_free(tx: Tx, rows: list[EventRow]) -> bool:
 
 def _sort_out(tx: Tx, companies: Iterable[Company], rows: list[EventRow]) -> tuple[list[EventRow], list[Status]]:
     """The rows that are new, and the status of every row, with all ids looked up."""
-    shares = _by_company(rows, rows)
+    shares: defaultdict[int, list[EventRow]] = defaultdict(list)
+    for row in rows:
+        shares[row[0]].append(row)
     accepted: list[EventRow] = []
     statuses = {each.no: iter([*_sort_out_share(tx, each, shares[each.no], accepted)]) for each in companies}
     return accepted, [next(statuses[row[0]]) for row in rows]

@@ -25,6 +25,9 @@ READER_PATIENCE_MS = 100
 WAL_BYTES_MAX = 67_108_864
 """What a burst may leave of the write-ahead log on disk once it is checkpointed."""
 
+WAL_PAGES = 4_000
+"""16 MiB, after which the log goes into the database: a page that many batches change is then copied there once."""
+
 _FIRST_WAL, _FIRST_MENDED = (3, 7, 0), (3, 51, 3)
 
 FATAL = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
@@ -122,6 +125,7 @@ def _set_up(connection: apsw.Connection) -> None:
     if connection.pragma("journal_mode", "wal") != "wal":
         raise apsw.CantOpenError("the file system does not support a write-ahead log")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
 
 
