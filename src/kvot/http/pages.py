@@ -23,6 +23,7 @@ from kvot.metadata.app import app_metadata, operations_metadata, types_links, ty
 from kvot.metadata.languages import LANGUAGES
 from kvot.metadata.model import JsonCase, model_of
 from kvot.metadata.openapi import openapi
+from kvot.metadata.openapi_page import openapi_page
 from kvot.metadata.page import index_page, operation_page, unknown_operation_page
 from kvot.metadata.rendering import style_source
 from kvot.metadata.samples import SAMPLE_FORMATS
@@ -89,6 +90,7 @@ class Pages:
             "/types": lambda wanted: _json(types_links(wanted.base_url)),
             "/types/metadata": lambda wanted: _json(types_metadata(self._model, wanted.base_url, self._operations)),
             "/operations/metadata": lambda wanted: _json(operations_metadata(self._operations)),
+            "/openapi": lambda wanted: _page(openapi_page(self._document(wanted))),
             "/openapi.json": lambda wanted: _json(self._document(wanted)),
         }
         self._kept = lru_cache(KEPT_MAX)(self._make)
