@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import uuid4
 
 from kvot.core.budget import Budget, Rules
@@ -74,6 +75,7 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
     from kvot.http.app import App, HttpSettings
     from kvot.http.auth import make_authenticator
     from kvot.http.health import Health
+    from kvot.http.pages import Pages
     from kvot.http.server import Stopper
     from kvot.http.server import serve as serve_app
     from kvot.http.sessions import PURPOSE, Sessions
@@ -81,6 +83,7 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
     from kvot.stores.sqlite import SqliteStore
     from kvot.wire.style import JsonCase, Style
 
+    style = Style(JsonCase(settings.json_case))
     house = open_services(settings)
     services, store, stopper = house.services, house.store, Stopper()
     authenticator = make_authenticator(settings, store, services.pepper, services.ledger.now_ms)
@@ -90,11 +93,12 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
         authenticator,
         health,
         settings=HttpSettings(
-            style=Style(JsonCase(settings.json_case)),
+            style=style,
             allows_jsonp=settings.jsonp == "on",
             cors_origins=frozenset((settings.cors_origins or "").split(",")) - {""},
         ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
+        surfaces=[Pages(style, datetime.now)],
         clock=services.ledger.now_ms,
     )
     if isinstance(store, SqliteStore):

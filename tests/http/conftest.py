@@ -6,7 +6,7 @@ import json
 import queue
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,6 +22,7 @@ from kvot.http.app import App, HttpSettings
 from kvot.http.health import Health
 from kvot.http.requestlog import RequestLog
 from kvot.http.server import Stopper, serve
+from kvot.http.surface import Surface
 from kvot.operations import Services
 from kvot.stores.memory import MemoryStore
 
@@ -92,12 +93,15 @@ class Lines:
             self._lines.get()
 
 
-def make_app(settings: HttpSettings | None = None, store: FailingStore | None = None) -> App:
+def make_app(
+    settings: HttpSettings | None = None, store: FailingStore | None = None, surfaces: Sequence[Surface] = ()
+) -> App:
     store = store or FailingStore(Rules())
     ledger = Ledger(store, lambda: NOW_MS)
     services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
     log = RequestLog(least_status=0, log=Lines())
-    return App(services, TableAuthenticator(), Health(ledger), settings=settings or HttpSettings(), log=log)
+    settings = settings or HttpSettings()
+    return App(services, TableAuthenticator(), Health(ledger), settings=settings, log=log, surfaces=surfaces)
 
 
 @dataclass(frozen=True)

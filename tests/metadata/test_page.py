@@ -2,22 +2,21 @@
 
 import base64
 import hashlib
-import os
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from kvot.contract import OPERATIONS, ROUTES
 from kvot.metadata.languages import PAGE_KEYS
 from kvot.metadata.model import model_of
-from kvot.metadata.page import index_page, operation_page, style_source, unknown_operation_page
+from kvot.metadata.page import index_page, operation_page, unknown_operation_page
+from kvot.metadata.rendering import style_source
 from kvot.metadata.samples import SAMPLE_FORMATS
+from tests.metadata.published import lines_of, published_lines
 from tests.metadata.visible import visible_text
 
 MODEL = model_of()
-SEEDS = tuple(parent / "shared" / "contract" / "seed.txt" for parent in Path(__file__).parents[3:5])
 HOSTILE = "<script>alert('x')</script>\"'&{{7*7}}"
 
 
@@ -27,19 +26,8 @@ def page(name="GetAiChatUsage", key="jsv", lang="", model=MODEL):
     return html
 
 
-def seed():
-    for path in SEEDS:
-        if path.exists():
-            return path.read_text(encoding="utf-8")
-    reason = "the published page lies outside the repository: ../shared/contract/seed.txt"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 def test_the_published_page_line_by_line():
-    ours, published = visible_text(page(lang="python")), seed()
-    assert [line.rstrip() for line in ours.splitlines()] == [line.rstrip() for line in published.splitlines()]
+    assert lines_of(page(lang="python")) == published_lines()
 
 
 def test_the_first_two_lines_of_a_sample_end_with_a_blank():

@@ -34,6 +34,7 @@ class Language:
 
     `source` writes the classes of a model. A model without operations gives the form of the operation page, one with
     them the form of `/types`. `options`: those that this language offers besides the common ones, with their defaults.
+    `content_type`: as the original sends it, which for PHP is odd.
     """
 
     label: str
@@ -51,7 +52,7 @@ LANGUAGES: Final[dict[str, Language]] = {
     "java": Language("Java", java.source, header.BLOCK, java.OPTIONS),
     "kotlin": Language("Kotlin", kotlin.source, header.NESTING_BLOCK, kotlin.OPTIONS),
     "python": Language("Python", python.source, header.PYTHON, python.OPTIONS),
-    "php": Language("PHP", php.source, header.PHP, php.OPTIONS),
+    "php": Language("PHP", php.source, header.PHP, php.OPTIONS, "text/javascript"),
     "swift": Language("Swift", swift.source, header.SWIFT, swift.OPTIONS),
     "vbnet": Language("VB.NET", vbnet.source, header.VBNET, vbnet.OPTIONS),
     "fsharp": Language("F#", fsharp.source, header.FSHARP, fsharp.OPTIONS),

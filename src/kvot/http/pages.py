@@ -1,0 +1,159 @@
+"""What the service says of itself, to people and programs: pages, generated classes, the OpenAPI document.
+
+All of it follows from the contract and is the same for everybody, so it needs no credentials and shows no data. Nothing
+here writes a page: that is the work of `metadata`. A reply depends on path, query and host alone, and is kept.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from kvot import __version__
+from kvot.contract import HOST, ROUTES, Host
+from kvot.contract.describe import Operation
+from kvot.core.errors import InvalidRequest, MethodNotAllowed, NotFound
+from kvot.core.window import MS_PER_SECOND
+from kvot.http.address import base_url_of, host_of
+from kvot.http.replies import Reply
+from kvot.http.surface import Answer, Asked
+from kvot.metadata.app import app_metadata, operations_metadata, types_links, types_metadata
+from kvot.metadata.languages import LANGUAGES
+from kvot.metadata.model import JsonCase, model_of
+from kvot.metadata.openapi import openapi
+from kvot.metadata.openapi_page import openapi_page
+from kvot.metadata.page import index_page, operation_page, unknown_operation_page
+from kvot.metadata.rendering import style_source
+from kvot.metadata.samples import SAMPLE_FORMATS
+from kvot.metadata.types import types_source
+from kvot.wire import html
+from kvot.wire.style import JsonCase as Case
+from kvot.wire.style import Style
+
+QUERY_BYTES_MAX: Final = 8_192
+"""Every option of a language, with a list of every type there is, comes to less than half of it."""
+
+KEPT_MAX: Final = 128
+"""Replies kept. The largest has some 65 kB, so that together they stay below 10 MB whatever is asked."""
+
+_ECHO_MAX: Final = 64
+_TYPES: Final = "/types/"
+_METADATA: Final = "/metadata"
+_NO_SNIFF = (b"x-content-type-options", b"nosniff")
+_KEEP = (b"cache-control", b"public, max-age=60")
+"""A minute: after an upgrade nobody generates classes from the release before for longer."""
+
+_NO_STORE = (b"cache-control", b"no-store")
+_PAGE = (
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", html.policy(style_source()).encode()),
+    (b"referrer-policy", b"same-origin"),
+    _NO_SNIFF,
+)
+_JSON = ((b"content-type", b"application/json; charset=utf-8"), _NO_SNIFF, _KEEP)
+
+
+class Wanted(NamedTuple):
+    """All that a reply depends on. `path` in lower case, `query` in the order in which it came, names in lower case."""
+
+    path: str
+    query: tuple[tuple[str, str], ...]
+    host: str
+    base_url: str
+
+    def asks(self, name: str) -> str:
+        return next((value for each, value in self.query if each == name), "")
+
+
+class Pages:
+    """now: the server's local time, which generated classes and the service's description are dated with."""
+
+    def __init__(
+        self,
+        style: Style,
+        now: Callable[[], datetime],
+        *,
+        operations: Iterable[Operation] = ROUTES,
+        host: Host = HOST,
+    ) -> None:
+        self._operations = tuple(operations)
+        self._by_name = {operation.name.lower(): operation for operation in self._operations}
+        self._json_case: JsonCase = "pascal" if style.json_case is Case.PASCAL else "camel"
+        self._model = model_of(self._operations, host, self._json_case)
+        self._now = now
+        self._literal: dict[str, Callable[[Wanted], Reply]] = {
+            _METADATA: self._index,
+            "/metadata/app": self._app,
+            "/metadata/app.json": self._app,
+            "/types": lambda wanted: _json(types_links(wanted.base_url)),
+            "/types/metadata": lambda wanted: _json(types_metadata(self._model, wanted.base_url, self._operations)),
+            "/operations/metadata": lambda wanted: _json(operations_metadata(self._operations)),
+            "/openapi": lambda wanted: _page(openapi_page(self._document(wanted))),
+            "/openapi.json": lambda wanted: _json(self._document(wanted)),
+        }
+        self._kept = lru_cache(KEPT_MAX)(self._make)
+
+    def find(self, path: str) -> Answer | None:
+        path = path.lower().rstrip("/")
+        return partial(self._answer, path) if self._maker(path) else None
+
+    async def _answer(self, path: str, asked: Asked) -> Reply:
+        if asked.scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed("This address takes GET and HEAD.")
+        if len(asked.scope["query_string"]) > QUERY_BYTES_MAX:
+            raise InvalidRequest(f"The query of this address may have {QUERY_BYTES_MAX} bytes.")
+        host, base_url = host_of(asked.scope, asked.headers), base_url_of(asked.scope, asked.headers)
+        return self._kept(Wanted(path, tuple(asked.query.items()), host, base_url))
+
+    def _make(self, wanted: Wanted) -> Reply:
+        make = self._maker(wanted.path)
+        assert make is not None, "only paths that were found are made"
+        return make(wanted)
+
+    def _maker(self, path: str) -> Callable[[Wanted], Reply] | None:
+        if path in self._literal:
+            return self._literal[path]
+        if path.startswith(_TYPES):
+            return self._types
+        is_operation_page = path.endswith(_METADATA) and path[1 : -len(_METADATA)] in SAMPLE_FORMATS
+        return self._operation if is_operation_page else None
+
+    def _index(self, wanted: Wanted) -> Reply:
+        return _page(index_page(self._model, self._operations))
+
+    def _operation(self, wanted: Wanted) -> Reply:
+        name = wanted.asks("op")
+        if not name:
+            return self._index(wanted)
+        operation = self._by_name.get(name.lower())
+        if operation is None:
+            return _page(unknown_operation_page(name, self._model), 404)
+        key = wanted.path.removeprefix("/").removesuffix(_METADATA)
+        page = operation_page(operation, key, self._model, wanted.host, wanted.asks("lang"))
+        assert page is not None, "only formats that have pages are found"
+        return _page(page)
+
+    def _types(self, wanted: Wanted) -> Reply:
+        key = wanted.path.removeprefix(_TYPES)
+        source = types_source(key, self._model, wanted.query, wanted.base_url, self._now())
+        if source is None:
+            raise NotFound(f"There is no language '{key[:_ECHO_MAX]}'. There are: {', '.join(LANGUAGES)}.")
+        content_type = f"{LANGUAGES[key].content_type}; charset=utf-8".encode()
+        return Reply(200, ((b"content-type", content_type), _NO_SNIFF, _KEEP), source.encode())
+
+    def _app(self, wanted: Wanted) -> Reply:
+        date = f"/Date({int(self._now().timestamp() * MS_PER_SECOND)})/"
+        return _json(app_metadata(self._model, wanted.base_url, date, self._json_case, self._operations))
+
+    def _document(self, wanted: Wanted) -> dict[str, Any]:
+        return openapi(self._model, wanted.base_url, __version__, self._operations)
+
+
+def _json(value: Any) -> Reply:
+    return Reply(200, _JSON, msgspec.json.encode(value))
+
+
+def _page(page: str, status: int = 200) -> Reply:
+    return Reply(status, (*_PAGE, _KEEP if status == 200 else _NO_STORE), page.encode())  # noqa: PLR2004

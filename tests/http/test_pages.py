@@ -1,0 +1,275 @@
+"""What the service says of itself, over a real socket and without credentials."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from kvot.contract import ROUTES
+from kvot.core.budget import Rules
+from kvot.http.app import App, HttpSettings
+from kvot.http.pages import KEPT_MAX, QUERY_BYTES_MAX, Pages
+from kvot.metadata.languages import LANGUAGES, PAGE_KEYS
+from kvot.metadata.samples import SAMPLE_FORMATS
+from kvot.wire.style import JsonCase, Style
+from tests.http.asgi import Asgi
+from tests.http.conftest import NOW_MS, FailingStore, Server, make_app
+from tests.metadata.published import lines_of, published_lines
+from tests.metadata.visible import visible_text
+
+NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
+HOSTILE = "<script>alert('x')</script>\"'&{{7*7}}"
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+FOLDERS = [parent / "shared" / "contract" / "clients" for parent in Path(__file__).parents]
+PROGRAMS = ("/metadata/app.json", "/metadata/app", "/types", "/types/metadata", "/operations/metadata", "/openapi.json")
+
+
+def app_with_pages(style: Style = Style()) -> App:  # noqa: B008 (immutable)
+    settings = HttpSettings(style=style)
+    return make_app(settings, FailingStore(Rules()), surfaces=[Pages(style, lambda: NOW)])
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Server]:
+    site = Server(app_with_pages()).start()
+    yield site
+    assert site.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def asgi() -> Iterator[Asgi]:
+    asgi = Asgi(app_with_pages())
+    yield asgi
+    asgi.close()
+
+
+def text_of(reply):
+    return reply.body.decode()
+
+
+def test_the_published_page_line_by_line(site):
+    reply = site.send("GET", "/jsv/metadata?op=GetAiChatUsage&lang=python", host="api.bookmore.com")
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert lines_of(text_of(reply)) == published_lines()
+
+
+@pytest.mark.parametrize("key", SAMPLE_FORMATS)
+def test_every_operation_has_a_page_in_every_format(site, key):
+    for operation in ROUTES:
+        reply = site.send("GET", f"/{key}/metadata?op={operation.name}")
+        assert reply.status == 200
+        assert f"\n{operation.name}\n" in visible_text(text_of(reply))
+
+
+@pytest.mark.parametrize("lang", PAGE_KEYS)
+def test_every_operation_has_a_page_in_every_language(asgi, lang):
+    for operation in ROUTES:
+        reply = asgi.send("GET", f"/json/metadata?op={operation.name}&lang={lang}")
+        assert reply.status == 200
+        assert f'<code class="language-{lang}"' in text_of(reply)
+
+
+@pytest.mark.parametrize("path", ["/JSV/Metadata?OP=getaichatusage&LANG=Python", "/jsv/metadata/?op=GetAiChatUsage"])
+def test_paths_and_names_are_found_in_any_case(site, path):
+    assert "GetAiChatUsage" in visible_text(text_of(site.send("GET", path)))
+
+
+def test_an_unknown_language_is_said_on_the_page(site):
+    reply = site.send("GET", "/json/metadata?op=GetAiChatUsage&lang=cobol")
+    assert reply.status == 200
+    assert "There is no language 'cobol'." in visible_text(text_of(reply))
+
+
+def test_an_unknown_operation_is_said_with_its_status(site):
+    reply = site.send("GET", "/json/metadata?op=Nothing")
+    assert (reply.status, reply.headers["cache-control"]) == (404, "no-store")
+    assert "Could not find operation: Nothing" in text_of(reply)
+
+
+def test_a_page_without_an_operation_is_the_index(site):
+    assert site.send("GET", "/json/metadata").body == site.send("GET", "/metadata").body
+
+
+def test_a_format_without_pages_has_none(site):
+    assert site.send("GET", "/yaml/metadata?op=GetAiChatUsage").status == 404
+
+
+@pytest.mark.parametrize("key", LANGUAGES)
+def test_classes_bear_the_text_that_tools_look_for(site, key):
+    reply = site.send("GET", f"/types/{key}?IncludeTypes=GetAiChatUsage.*", host="kvot.example:8080")
+    assert reply.status == 200
+    assert "Options:" in text_of(reply)
+    assert "BaseUrl: http://kvot.example:8080\n" in text_of(reply)
+    assert "GetAiChatUsage" in text_of(reply)
+    assert "CreateApiKey" not in text_of(reply)
+
+
+@pytest.mark.parametrize(
+    ("key", "type_"), [("python", "plain"), ("php", "javascript"), ("js", "javascript"), ("mjs", "javascript")]
+)
+def test_classes_bear_the_content_type_of_the_original(site, key, type_):
+    assert site.send("GET", f"/types/{key}").headers["content-type"] == f"text/{type_}; charset=utf-8"
+
+
+def test_an_unknown_language_of_classes_is_refused_with_those_that_are(site):
+    reply = site.send("GET", "/types/cobol")
+    assert reply.status == 404
+    assert reply.error == ("NotFound", f"There is no language 'cobol'. There are: {', '.join(LANGUAGES)}.")
+
+
+def test_names_follow_the_casing_of_the_host():
+    pascal = Asgi(app_with_pages(Style(JsonCase.PASCAL)))
+    assert "public CompanyId?: string;" in text_of(pascal.send("GET", "/types/typescript"))
+    assert pascal.send("GET", "/metadata/app.json").json["app"]["jsTextCase"] == "Default"
+    pascal.close()
+
+
+@pytest.mark.parametrize("path", PROGRAMS)
+def test_what_programs_ask_is_json(site, path):
+    reply = site.send("GET", path, accept=BROWSER)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json; charset=utf-8")
+    assert reply.json
+
+
+def test_the_service_is_dated_now(site):
+    assert site.send("GET", "/metadata/app.json").json["date"] == f"/Date({NOW_MS})/"
+    assert f"\nDate: {NOW:%Y-%m-%d %H:%M:%S}\n" in text_of(site.send("GET", "/types/csharp"))
+
+
+@pytest.mark.parametrize("path", ["/metadata", "/types/python", "/openapi.json"])
+def test_head_says_what_get_would_and_other_verbs_are_refused(site, path):
+    got, head = site.send("GET", path), site.send("HEAD", path)
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-length"] == str(len(got.body))
+    assert site.send("POST", path, "{}").status == 405
+
+
+@pytest.mark.parametrize("path", ["/metadata", "/json/metadata?op=GetAiChatUsage", "/openapi"])
+def test_a_page_may_load_and_run_nothing(site, path):
+    headers = site.send("GET", path).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "same-origin")
+    assert headers["cache-control"] == "public, max-age=60"
+
+
+def test_a_query_has_a_bound(asgi):
+    assert asgi.send("GET", "/types/python?x=" + "y" * (QUERY_BYTES_MAX - 2)).status == 200
+    assert asgi.send("GET", "/types/python?x=" + "y" * (QUERY_BYTES_MAX - 1)).status == 400
+
+
+@pytest.mark.parametrize("host", ["a b", "x/y", "a@b", "<script>", "host:99999999", '"', "*/", "a" * 254, "[::1", ""])
+def test_a_host_that_could_be_none_is_not_believed(site, host):
+    text = text_of(site.send("GET", "/types/typescript?IncludeTypes=None", host=host))
+    assert f"BaseUrl: http://127.0.0.1:{site.port}\n" in text
+
+
+@pytest.mark.parametrize("host", ["api.bookmore.com", "localhost:8080", "[::1]:80", "10.0.0.1"])
+def test_a_host_is_named_as_the_caller_has_it(site, host):
+    reply = site.send("GET", "/types", host=host, x_forwarded_proto="https")
+    assert reply.json["Python"] == f"http://{host}/types/python"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/json/metadata?op={quote(HOSTILE)}",
+        f"/json/metadata?op=GetAiChatUsage&lang={quote(HOSTILE)}",
+        f"/types/{quote(HOSTILE, safe='')}",
+    ],
+)
+def test_nothing_that_was_sent_becomes_part_of_a_page(site, path):
+    for host in ("localhost", HOSTILE):
+        reply = site.send("GET", path, host=host, accept=BROWSER)
+        assert reply.headers["content-type"].startswith("text/html")
+        assert b"<script" not in reply.body
+        assert "49" not in visible_text(text_of(reply))
+
+
+@pytest.mark.parametrize("hostile", [HOSTILE, "*/ alert(1) /*", '"""\nimport os', "=end\nsystem"])
+@pytest.mark.parametrize("option", ["IncludeTypes", "BaseUrl", "GlobalNamespace", "Package"])
+def test_nothing_that_was_sent_leaves_the_comment_of_classes(asgi, option, hostile):
+    for key in LANGUAGES:
+        text = text_of(asgi.send("GET", f"/types/{key}?{option}={quote(hostile)}"))
+        assert hostile not in text
+        assert "<script" not in text
+
+
+def test_what_is_kept_is_kept_per_question_and_host_and_has_a_bound(asgi):
+    first = asgi.send("GET", "/types?x=0", host="a.example").json
+    for number in range(KEPT_MAX + 2):
+        assert asgi.send("GET", f"/types?x={number}", host=f"h{number}.example").status == 200
+    assert asgi.send("GET", "/types?x=0", host="b.example").json != first
+    assert asgi.send("GET", "/types?x=0", host="a.example").json == first
+
+
+def links_in(html):
+    found: list[str] = []
+
+    class Links(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.extend(value for name, value in attrs if name == "href" and value)
+
+    Links().feed(html)
+    return found
+
+
+def test_every_link_leads_somewhere(asgi):
+    seen, waiting = set(), ["/metadata"]
+    while waiting:
+        address = waiting.pop()
+        reply = asgi.send("GET", address)
+        assert reply.status == 200, address
+        seen.add(address)
+        if reply.headers["content-type"].startswith("text/html"):
+            ids = set(_ids_in(text_of(reply)))
+            for each in links_in(text_of(reply)):
+                path, _, fragment = each.partition("#")
+                assert not fragment or path or fragment in ids, each
+                assert path.startswith("/") or not path, each
+                if path and path not in seen and path not in waiting:
+                    waiting.append(path)
+    assert len(seen) > len(ROUTES) * len(SAMPLE_FORMATS) * len(PAGE_KEYS)
+
+
+def _ids_in(html):
+    found: list[str] = []
+
+    class Ids(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.extend(value for name, value in attrs if name == "id" and value)
+
+    Ids().feed(html)
+    return found
+
+
+def recorded():
+    """What the clients' tools sent for classes."""
+    folder = next((each for each in FOLDERS if each.is_dir()), None)
+    if folder is None:
+        return [pytest.param(None, None, id="no recordings")]
+    return [
+        pytest.param(case, request, id=f"{case['name']}-{position}")
+        for name in ("cli", "get_dtos")
+        for case in json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["cases"]
+        for position, request in enumerate(case["requests"])
+        if urlsplit(request["target"]).path.lower().startswith("/types")
+    ]
+
+
+@pytest.mark.parametrize(("case", "request_"), recorded())
+def test_a_recorded_tool_gets_its_classes(asgi, case, request_):
+    if case is None:
+        assert not os.environ.get("CI"), "CI must have the recordings"
+        pytest.skip("shared/contract/clients is not beside the project")
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in request_["headers"]]
+    reply = asgi.send_raw(request_["method"], request_["target"], None, headers)
+    if request_["target"].startswith("/types/zig"):
+        assert (reply.status, b"Options:" in reply.body) == (404, False)  # the tool says so and saves nothing
+    else:
+        assert (reply.status, b"Options:" in reply.body) == (200, True)
