@@ -9,7 +9,6 @@ import pytest
 
 from tests.contract.clients.parts import Host, caller
 from tests.metadata import tools
-from tests.metadata.served import save_types
 
 HERE = Path(__file__).parent
 
@@ -27,30 +26,30 @@ def pascal_host(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def python_process(tmp_path_factory):
+def python_process(tmp_path_factory, host):
     folder = tmp_path_factory.mktemp("python")
-    save_types(folder, "dtos.py", "python")
+    (folder / "dtos.py").write_text(host.classes("python"), encoding="utf-8")
     shutil.copy(HERE / "call_python.py", folder)
     with caller(tools.python(), "call_python.py", cwd=folder) as process:
         yield process
 
 
-def npm(folder, json_case):
-    save_types(folder, "dtos.mjs", "mjs", json_case)
+def npm(folder, host):
+    (folder / "dtos.mjs").write_text(host.classes("mjs"), encoding="utf-8")
     shutil.copy(HERE / "call_npm.mjs", folder)
     (folder / "node_modules").symlink_to(tools.client_modules())
     return caller(tools.program("node"), "call_npm.mjs", cwd=folder)
 
 
 @pytest.fixture(scope="session")
-def npm_process(tmp_path_factory):
-    with npm(tmp_path_factory.mktemp("npm"), "camel") as process:
+def npm_process(tmp_path_factory, host):
+    with npm(tmp_path_factory.mktemp("npm"), host) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
-def pascal_npm_process(tmp_path_factory):
-    with npm(tmp_path_factory.mktemp("pascal_npm"), "pascal") as process:
+def pascal_npm_process(tmp_path_factory, pascal_host):
+    with npm(tmp_path_factory.mktemp("pascal_npm"), pascal_host) as process:
         yield process
 
 

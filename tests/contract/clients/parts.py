@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,12 @@ class Host:
             finally:
                 process.terminate()
                 process.communicate(timeout=30)
+
+    def classes(self, language: str) -> str:
+        """What the tools of that language save."""
+        with urllib.request.urlopen(f"{self.url}/types/{language}", timeout=10) as reply:
+            text: str = reply.read().decode()
+        return text
 
     @staticmethod
     def token(company_id: str, **claims: Any) -> str:
