@@ -7,11 +7,12 @@ import dataclasses
 import json
 import sys
 from datetime import date
+from io import BytesIO
 
 import dtos  # type: ignore[import-not-found]
 import servicestack  # type: ignore[import-not-found]
 
-NAMES = vars(servicestack) | vars(dtos)
+NAMES = vars(servicestack) | vars(dtos) | {"BytesIO": BytesIO}
 
 
 def come_of(given):
@@ -41,5 +42,6 @@ def shown(value):
     return value.isoformat() if isinstance(value, date) else value
 
 
+answers, sys.stdout = sys.stdout, sys.stderr  # the client logs to standard output
 for line in sys.stdin:
-    print(json.dumps(come_of(json.loads(line))), flush=True)
+    print(json.dumps(come_of(json.loads(line))), file=answers, flush=True)

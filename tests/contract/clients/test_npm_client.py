@@ -114,6 +114,29 @@ def test_an_api_key_speaks_for_its_company(anonymous_npm, host, credential):
     assert anonymous_npm(**{"call": GET} | given) == {"returned": usage_of(KEY_COMPANY, 0)}
 
 
+def test_who_is_refused_may_sign_in_and_the_client_asks_again(anonymous_npm, host, company):
+    signs_in = f"async () => {{ client.bearerToken = '{host.token(company)}' }}"
+    answer = anonymous_npm(f"(client.onAuthenticationRequired = {signs_in}, {GET})", bearer="OLD")
+    assert answer == {"returned": usage_of(company, 0)}
+
+
+def test_cookies_that_the_client_mangled_are_no_hindrance(npm_client, company):
+    cookies = "'ss-id=abc; 01 Jan 2100 00:00:00 GMT=null'"
+    answer = npm_client(f"(client.manageCookies = false, client.headers.set('Cookie', {cookies}), {GET})")
+    assert answer == {"returned": usage_of(company, 0)}
+
+
+def test_the_client_can_ask_who_it_is(npm_client, anonymous_npm, company):
+    assert npm_client("client.get('/auth')")["returned"]["meta"]["CompanyId"] == company
+    assert anonymous_npm("client.get('/auth')")["raised"]["responseStatus"]["errorCode"] == "Unauthorized"
+
+
+def test_calls_that_are_under_way_together_count_once_each(npm_client, company):
+    one = "client.post(new RecordAiChatUsage({ tokensUsed: 1 }))"
+    answers = npm_client(f"Promise.all([...Array(40)].map(() => {one}))")["returned"]
+    assert sorted(each["tokensUsed"] for each in answers) == list(range(1, 41))
+
+
 REFUSALS = {
     "401": ("new GetAiChatUsage()", "Unauthorized", "Not Authenticated", []),
     "403": (

@@ -30,6 +30,8 @@ def usage_of(company, tokens_used, token_limit=1_000_000):
         "client.get(GetAiChatUsage(), args={{'jsconfig': 'edv', 'format': 'json'}})",
         "client.post(GetAiChatUsage())",
         "client.put(GetAiChatUsage())",
+        "client.delete(GetAiChatUsage())",
+        "client.options(GetAiChatUsage())",
         "client.send(GetAiChatUsage())",
         "client.set_base_path('').get(GetAiChatUsage())",
         "client.set_base_path('').send(GetAiChatUsage())",
@@ -51,11 +53,20 @@ def test_usage_is_read_in_every_way(python, company, call):
         "client.post(RecordAiChatUsage(), body=RecordAiChatUsage(tokens_used=42))",
         "client.post(RecordAiChatUsage(company_id='{company}'), body='{{\"TokensUsed\":42}}')",
         "client.post_url('/assistant/ai-chat/usage', RecordAiChatUsage(tokens_used=42))",
+        "client.post_file_with_request(RecordAiChatUsage(tokens_used=42), {file})",
         "client.set_base_path('').post(RecordAiChatUsage(tokens_used=42))",
     ],
 )
 def test_usage_is_recorded_in_every_way(python, company, call):
-    assert python(call.format(company=company)) == {"returned": usage_of(company, 42)}
+    file = "UploadFile('chat', 'chat.txt', 'text/plain', BytesIO(b'hello'))"
+    assert python(call.format(company=company, file=file)) == {"returned": usage_of(company, 42)}
+
+
+def test_an_answer_is_also_had_without_a_class_of_its_own(python, company):
+    jsv = python("client.get_url('/assistant/ai-chat/usage.jsv', str)")["returned"]
+    assert jsv.startswith(f"{{CompanyId:{company},TokensUsed:0,")
+    assert python("client.get_url('/assistant/ai-chat/usage', None)")["returned"]["companyId"] == company
+    assert python("client.head(GetAiChatUsage())") == {"returned": None}
 
 
 @pytest.mark.parametrize("base_path", ["api", ""])
@@ -97,6 +108,21 @@ def test_an_api_key_speaks_for_its_company(anonymous_python, host, credential):
     assert answer == {"returned": usage_of(KEY_COMPANY, 0)}
 
 
+@pytest.mark.parametrize("bearer", [None, "OLD"])
+def test_who_is_refused_may_sign_in_and_the_client_asks_again(anonymous_python, host, company, bearer):
+    signs_in = f"lambda: client.set_bearer_token('{host.token(company)}')"
+    call = f"(setattr(client, 'on_authentication_required', {signs_in}), {GET})[1]"
+    assert anonymous_python(call, bearer=bearer) == {"returned": usage_of(company, 0)}
+
+
+def test_what_kvot_does_not_hand_out_is_refused_and_understood(anonymous_python):
+    """Refresh tokens and passwords belong to the platform's own sign-in."""
+    raised = anonymous_python(f"client.set_refresh_token('R') and {GET}", bearer="OLD")
+    assert (raised["status_code"], raised["response_status"]["error_code"]) == (405, "NotImplementedException")
+    raised = anonymous_python("client.post(Authenticate(provider='credentials', user_name='u', password='p'))")
+    assert (raised["status_code"], raised["response_status"]["error_code"]) == (401, "Unauthorized")
+
+
 def test_the_client_can_ask_who_it_is(python, anonymous_python):
     told = python("client.get(Authenticate())")["returned"]
     assert told["class"] == "AuthenticateResponse"
@@ -109,6 +135,11 @@ REFUSALS = {
         f"client.get(GetAiChatUsage(company_id='{OTHER}'))",
         "Forbidden",
         "The credential may not act for another company.",
+    ),
+    "405": (
+        "client.patch(RecordAiChatUsage(tokens_used=1))",
+        "NotImplementedException",
+        "Could not find method named Patch(RecordAiChatUsage) or Any(RecordAiChatUsage) on Service BokaMera.API.Host",
     ),
     "400": ("client.post(RecordAiChatUsage())", "GreaterThan", "'Tokens Used' must be greater than '0'."),
 }
@@ -134,6 +165,11 @@ def test_a_fault_of_a_field_names_the_field(python):
     assert (fault["class"], fault["error_code"], fault["field_name"]) == ("ResponseError", "GreaterThan", "TokensUsed")
     assert fault["message"] == "'Tokens Used' must be greater than '0'."
     assert fault["meta"]["ComparisonValue"] == "0"
+
+
+def test_more_tokens_than_one_event_may_have_are_a_fault_of_the_member_that_was_sent(python):
+    (fault,) = python("client.post(RecordAiChatUsage(tokens_used=9007199254740993))")["response_status"]["errors"]
+    assert (fault["error_code"], fault["field_name"]) == ("InclusiveBetween", "TokensUsed")
 
 
 def test_a_text_that_is_no_company_is_a_fault_of_its_field(python):
