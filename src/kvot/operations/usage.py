@@ -1,5 +1,7 @@
 """How much a company has used: asked, recorded, reported for any instant, corrected."""
 
+from dataclasses import replace
+
 from kvot.contract.describe import Instant
 from kvot.contract.usage import (
     AiChatUsageReportResponse,
@@ -9,6 +11,7 @@ from kvot.contract.usage import (
     GetAiChatUsageReport,
     RecordAiChatUsage,
 )
+from kvot.core.errors import FieldError, InvalidRequest
 from kvot.core.model import Correction, NewEvent, Usage
 from kvot.core.window import MS_PER_DAY
 from kvot.operations.company import company_for
@@ -24,9 +27,22 @@ async def get_usage(services: Services, caller: Caller, request: GetAiChatUsage)
 async def record_usage(services: Services, caller: Caller, request: RecordAiChatUsage) -> AiChatUsageResponse:
     company_id = company_for(caller.principal, request.company_id)
     event_id = caller.idempotency_key or services.new_id()
-    recorded = await services.ledger.record(company_id, NewEvent(event_id, request.tokens_used))
-    raise_refused(recorded.status, event_id)
+    try:
+        recorded = await services.ledger.record(company_id, NewEvent(event_id, request.tokens_used))
+        raise_refused(recorded.status, event_id)
+    except InvalidRequest as error:
+        if not error.fields:
+            raise
+        raise InvalidRequest.of_fields([_as_tokens_used(each) for each in error.fields]) from None
     return to_response(recorded.usage)
+
+
+def _as_tokens_used(fault: FieldError) -> FieldError:
+    """What the ledger calls the tokens of an event is TokensUsed here, and clients find their member by that name."""
+    if fault.field != "Tokens":
+        return fault
+    meta = None if fault.meta is None else {"PropertyName": "Tokens Used", **fault.meta}
+    return replace(fault, field="TokensUsed", message=fault.message.replace("'Tokens'", "'Tokens Used'"), meta=meta)
 
 
 async def report_usage(services: Services, caller: Caller, request: GetAiChatUsageReport) -> AiChatUsageReportResponse:
