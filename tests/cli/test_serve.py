@@ -13,6 +13,7 @@ import pytest
 
 from kvot.cli import demo
 from tests.cli.support import ACME, NOW_MS, OTHER, start
+from tests.metadata.published import lines_of, published_lines
 
 
 class Server:
@@ -124,6 +125,14 @@ def test_with_json_the_start_is_one_document(kvot):
     assert kvot.bare("usage", *where).document["companyId"] == started["companyId"] == demo.COMPANY_ID
     process.terminate()
     assert process.communicate(timeout=30) == ("", "")
+
+
+def test_with_default_settings_the_published_page_comes_line_by_line(kvot):
+    with serving(kvot) as server:
+        address = f"{server.url}/jsv/metadata?op=GetAiChatUsage&lang=python"
+        request = urllib.request.Request(address, headers={"Host": "api.bookmore.com"})
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            assert lines_of(reply.read().decode()) == published_lines()
 
 
 def test_a_server_that_is_told_to_stop_ends_with_0(kvot):
