@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -206,6 +207,17 @@ def test_what_is_kept_is_kept_per_question_and_host_and_has_a_bound(asgi):
         assert asgi.send("GET", f"/types?x={number}", host=f"h{number}.example").status == 200
     assert asgi.send("GET", "/types?x=0", host="b.example").json != first
     assert asgi.send("GET", "/types?x=0", host="a.example").json == first
+
+
+def test_classes_are_dated_anew_every_minute():
+    seconds = iter((0, 59, 61))
+    app = make_app(surfaces=[Pages(Style(), lambda: NOW + timedelta(seconds=next(seconds)))])
+    asgi = Asgi(app)
+    dates = [re.search(r"Date: (.*)", text_of(asgi.send("GET", "/types/csharp"))) for _ in range(3)]
+    assert [date and date[1] for date in dates] == [f"{NOW:%Y-%m-%d %H:%M}:00"] * 2 + [
+        f"{NOW + timedelta(minutes=1):%Y-%m-%d %H:%M}:00"
+    ]
+    asgi.close()
 
 
 def links_in(html):

@@ -1,7 +1,7 @@
 """What the service says of itself, to people and programs: pages, generated classes, the OpenAPI document.
 
 All of it follows from the contract and is the same for everybody, so it needs no credentials and shows no data. Nothing
-here writes a page: that is the work of `metadata`. A reply depends on path, query and host alone, and is kept.
+here writes a page: that is the work of `metadata`. A reply depends on path, query, host and minute alone, and is kept.
 """
 
 from collections.abc import Callable, Iterable
@@ -56,19 +56,23 @@ _JSON = ((b"content-type", b"application/json; charset=utf-8"), _NO_SNIFF, _KEEP
 
 
 class Wanted(NamedTuple):
-    """All that a reply depends on. `path` in lower case, `query` in the order in which it came, names in lower case."""
+    """All that a reply depends on. `path` in lower case, `query` in the order in which it came, names in lower case.
+
+    `minute`: the server's local time without seconds, which classes are dated with. So none is dated long ago.
+    """
 
     path: str
     query: tuple[tuple[str, str], ...]
     host: str
     base_url: str
+    minute: datetime
 
     def asks(self, name: str) -> str:
         return next((value for each, value in self.query if each == name), "")
 
 
 class Pages:
-    """now: the server's local time, which generated classes and the service's description are dated with."""
+    """now: the server's local time."""
 
     def __init__(
         self,
@@ -105,7 +109,8 @@ class Pages:
         if len(asked.scope["query_string"]) > QUERY_BYTES_MAX:
             raise InvalidRequest(f"The query of this address may have {QUERY_BYTES_MAX} bytes.")
         host, base_url = host_of(asked.scope, asked.headers), base_url_of(asked.scope, asked.headers)
-        return self._kept(Wanted(path, tuple(asked.query.items()), host, base_url))
+        minute = self._now().replace(second=0, microsecond=0)
+        return self._kept(Wanted(path, tuple(asked.query.items()), host, base_url, minute))
 
     def _make(self, wanted: Wanted) -> Reply:
         make = self._maker(wanted.path)
@@ -137,14 +142,14 @@ class Pages:
 
     def _types(self, wanted: Wanted) -> Reply:
         key = wanted.path.removeprefix(_TYPES)
-        source = types_source(key, self._model, wanted.query, wanted.base_url, self._now())
+        source = types_source(key, self._model, wanted.query, wanted.base_url, wanted.minute)
         if source is None:
             raise NotFound(f"There is no language '{key[:_ECHO_MAX]}'. There are: {', '.join(LANGUAGES)}.")
         content_type = f"{LANGUAGES[key].content_type}; charset=utf-8".encode()
         return Reply(200, ((b"content-type", content_type), _NO_SNIFF, _KEEP), source.encode())
 
     def _app(self, wanted: Wanted) -> Reply:
-        date = f"/Date({int(self._now().timestamp() * MS_PER_SECOND)})/"
+        date = f"/Date({int(wanted.minute.timestamp() * MS_PER_SECOND)})/"
         return _json(app_metadata(self._model, wanted.base_url, date, self._json_case, self._operations))
 
     def _document(self, wanted: Wanted) -> dict[str, Any]:

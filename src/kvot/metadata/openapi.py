@@ -17,7 +17,7 @@ _SECURITY: Final[Schema] = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
 _REFUSALS: Final = {
-    "400": "The request is wrong. `errors` names each member that is.",
+    "400": "The request is wrong. Its errors name each member that is.",
     "401": "Nobody has signed in, or the credentials are not valid.",
     "403": "The caller may not do this, or not for this company.",
     "default": "Any other failure, in the same shape.",

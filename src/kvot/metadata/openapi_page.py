@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from kvot.metadata.openapi_schemas import Schema
 from kvot.metadata.rendering import render
 
-_UNTAGGED: Final = "Other"
+_UNTAGGED: Final = "Operations"
 _LIMITS: Final = {
     "exclusiveMinimum": "more than {}",
     "minimum": "at least {}",

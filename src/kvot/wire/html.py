@@ -22,12 +22,20 @@ from kvot.wire.scalars import utc
 from kvot.wire.style import Style
 
 STYLE_SHEET = """
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1c2024; }
-h1 { font-size: 1.25rem; } nav a { margin-right: 1rem; } a { color: #0b5cad; }
+:root { color-scheme: light dark; --ink: light-dark(#1b1f24, #e4e7eb); --paper: light-dark(#fff, #15181c);
+  --soft: light-dark(#f3f5f7, #1f242a); --line: light-dark(#d5dae0, #363d46); --link: light-dark(#0b5cad, #7fb6f0); }
+* { box-sizing: border-box; }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; color: var(--ink);
+  background: var(--paper); }
+h1 { font-size: 1.25rem; } nav a { margin-right: 1rem; } a { color: var(--link); }
 table { border-collapse: collapse; margin: 1rem 0; } caption { text-align: left; font-weight: 600; }
-th, td { border-bottom: 1px solid #d5d9dd; padding: .35rem 1rem .35rem 0; text-align: left; vertical-align: top; }
-td, pre { overflow-wrap: anywhere; white-space: pre-wrap; } pre { background: #f4f5f6; padding: 1rem; }
-label, input, button { display: block; font: inherit; margin: .5rem 0; } input { width: 100%; padding: .4rem; }
+th, td { border-bottom: 1px solid var(--line); padding: .35rem 1rem .35rem 0; text-align: left; vertical-align: top; }
+td, pre { overflow-wrap: anywhere; white-space: pre-wrap; }
+pre { background: var(--soft); border: 1px solid var(--line); border-radius: .5rem; padding: 1rem;
+  font: .875rem/1.45 ui-monospace, monospace; }
+form { max-width: 30rem; } label, input, button { display: block; font: inherit; margin: .5rem 0; }
+input { width: 100%; padding: .4rem; } button { padding: .4rem 1rem; }
+[role=alert] { border-left: 4px solid light-dark(#b3261e, #f2b8b5); padding-left: .75rem; }
 """
 
 
