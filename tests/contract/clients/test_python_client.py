@@ -187,3 +187,11 @@ def test_a_retry_under_one_key_counts_once_and_other_content_under_it_conflicts(
     assert (raised["status_code"], raised["response_status"]["error_code"]) == (409, "Conflict")
     assert "turn-1" in raised["response_status"]["message"]
     assert python(GET) == {"returned": usage_of(company, 5)}
+
+
+def test_the_original_s_names_are_not_its_own_unless_a_call_asks_for_them(python_process, pascal_host, company):
+    """Its classes say camelCase, whatever the host writes: against such a host a caller sets jsconfig."""
+    given = {"url": pascal_host.url, "bearer": pascal_host.token(company)}
+    assert python_process(GET, **given)["returned"]["company_id"] is None
+    answer = python_process("client.get(GetAiChatUsage(), args={'jsconfig': 'eccn'})", **given)
+    assert answer == {"returned": usage_of(company, 0)}
