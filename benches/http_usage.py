@@ -23,8 +23,8 @@ from benches.report import Ratio, in_turn, ratio_of
 
 COMPANIES = {"1,000": "9f0c1d2e-0000-4000-8000-000000000001", "1,000,000": "9f0c1d2e-0000-4000-8000-000000000002"}
 CONNECTIONS = 64
-SECONDS = 4
-ROUNDS = 5
+SECONDS = 3
+ROUNDS = 4
 SERVER_CORE, LOAD_CORE = "0", "1"
 PATH = "/assistant/ai-chat/usage"
 NGINX_PORT = 18_099

@@ -14,7 +14,6 @@ class Asgi:
     def __init__(self, app: App, scheme: str = "http") -> None:
         self.app = app
         self.scheme = scheme
-        self.reason: str | None = None
         self._runner = asyncio.Runner()
 
     def close(self) -> None:
@@ -39,13 +38,8 @@ class Asgi:
             "query_string": query.encode(),
             "headers": [*(headers or []), *length],
             "client": ("127.0.0.1", 1),
-            "extensions": {"kvot.reason": self._hear},
         }
-        self.reason = None
         return self._runner.run(self._ask(scope, body or b""))
-
-    def _hear(self, reason: str) -> None:
-        self.reason = reason
 
     async def _ask(self, scope: Any, body: bytes) -> Answer:
         sent: list[Any] = []

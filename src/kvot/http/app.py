@@ -24,8 +24,8 @@ from kvot.http.health import Health
 from kvot.http.index import ApiIndex
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, idempotency_key, read_body
 from kvot.http.overrides import with_overrides
-from kvot.http.reasons import REASON
 from kvot.http.replies import Reply
+from kvot.http.reply_writer import WRITE
 from kvot.http.requestlog import RequestLog
 from kvot.http.signin import SignIn
 from kvot.http.surface import Asked, Surface
@@ -137,12 +137,12 @@ class App:
         except (ClientGone, CancelledError):  # cancelled: the server was told to stop at once
             return
         status, headers, body = reply
-        length = (b"content-length", b"%d" % len(body))
-        if call.reason is not None and (state := scope.get("extensions", {}).get(REASON)):
-            state(call.reason)
-        start = {"type": "http.response.start", "status": status, "headers": [*headers, *call.extra_headers, length]}
-        await send(start)
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        pairs = [*headers, *call.extra_headers, (b"content-length", b"%d" % len(body))]
+        if write := scope.get("extensions", {}).get(WRITE):
+            await write(status, pairs, body, call.reason)
+        else:
+            await send({"type": "http.response.start", "status": status, "headers": pairs})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         if status >= self.log.least_status:
             self.log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
 

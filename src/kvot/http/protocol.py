@@ -1,5 +1,5 @@
 """uvicorn's HTTP/1.1 protocol with what it does not have by itself: bounds on the size of a head and on the time that a
-request may take to arrive, and a reason beside the status of a reply.
+request may take to arrive, and replies in one piece.
 
 Without the bounds one client could make us keep headers, and many clients connections, without end.
 """
@@ -12,7 +12,7 @@ from weakref import ref
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kvot.http.limits import HEAD_BYTES_MAX
-from kvot.http.reasons import REASON, state_reason
+from kvot.http.reply_writer import WRITE, write
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._earlier_bytes = 0
         super().on_headers_complete()
         # Weakly: its cycle holds the scope, and what holds itself only the garbage collector can free.
-        extensions: dict[str, Any] = {REASON: partial(state_reason, ref(self.cycle))}
+        extensions: dict[str, Any] = {WRITE: partial(write, ref(self.cycle))}
         self.scope["extensions"] = extensions
 
     def on_message_complete(self) -> None:
