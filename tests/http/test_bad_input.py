@@ -175,12 +175,24 @@ def test_bad_headers_cost_little(company, headers):
     ("key", "body"),
     [
         ("json", '{"tokensUsed":1,"tokensUsed":2}'),
+        ("json", '{"tokensUsed" : 1, "tokensUsed"\n: 2}'),
+        ("json", '{"tokensUsed":1,"TokensUsed":2}'),
+        ("json", "{tokensUsed:1,tokensUsed:2}"),
         ("jsv", "{TokensUsed:1,TokensUsed:2}"),
+        ("jsv", "{TokensUsed:1,tokensused:2}"),
         ("xml", "<R><TokensUsed>1</TokensUsed><TokensUsed>2</TokensUsed></R>"),
+        ("xml", "<R><TokensUsed>1</TokensUsed><tokensUsed>2</tokensUsed></R>"),
     ],
 )
-def test_of_a_member_that_comes_twice_the_last_counts(asgi, company, key, body):
-    assert asgi.send("POST", USAGE, body, content_type=TYPES[key], x_api_key=company).json["tokensUsed"] == 2
+def test_a_member_that_comes_twice_is_refused(asgi, company, key, body):
+    reply = asgi.send("POST", USAGE, body, content_type=TYPES[key], accept="application/json", x_api_key=company)
+    assert (reply.status, reply.error[0]) == (400, "SerializationException")
+    assert asgi.send("GET", USAGE, x_api_key=company).json["tokensUsed"] == 0
+
+
+def test_a_colon_behind_a_quote_in_a_text_repeats_nothing(asgi, company):
+    body = '{"tokensUsed":2,"note":"say \\":\\" twice \\":"}'
+    assert asgi.send("POST", USAGE, body, content_type=TYPES["json"], x_api_key=company).json["tokensUsed"] == 2
 
 
 def test_in_a_query_or_form_a_number_that_comes_twice_is_no_number(asgi, company):

@@ -220,9 +220,13 @@ class _Filling:
                 self._put_text(bound, text)
 
     def put_document(self, document: Any, operation: Operation) -> None:
+        said: dict[str, str] = {}
+        repeated = document.repeated if isinstance(document, Element) else ()
         for name, value in (document or {}).items():
             bound = self._members.get(name) or self._members.get(name.lower())
             if bound and not _is_unsaid(bound, value):
+                if said.setdefault(bound.name, name) != name or (name in repeated and not bound.is_container):
+                    self._faults[bound.name] = _fault(bound, value)
                 self._put_value(bound, value, keep_unreadable=bound.name == operation.list_member)
 
     def _put_text(self, bound: "_Bound", text: str) -> None:

@@ -3,6 +3,7 @@
 Its bounds are those of every format: how deep it nests and how many members it has.
 """
 
+from collections import Counter
 from typing import Any
 
 DEPTH_MAX = 64
@@ -24,11 +25,14 @@ class Malformed(ValueError):
 
 class Element(dict[str, Any]):
     """Elements in an element, where a format has nothing else: members of an object, entries of a map or items of a
-    list, as the type that is filled will have it. `items_in_order` has every one, also those of one name."""
+    list, as the type that is filled will have it. `items_in_order` has every one, also those of one name; `repeated`
+    are the names that are there more than once, which only a list may have."""
 
     def __init__(self, children: list[tuple[str, Any]]) -> None:
         super().__init__(children)
         self.items_in_order = [child for _, child in children]
+        names = Counter(name for name, _ in children) if len(self) < len(children) else {}
+        self.repeated = frozenset(name for name, times in names.items() if times > 1)
 
 
 class _EmptyElement(str):
@@ -49,6 +53,13 @@ class TooDeep(Malformed):
 class TooMany(Malformed):
     def __init__(self, members_max: int) -> None:
         super().__init__(f"It has more than {members_max} members.")
+
+
+class Twice(Malformed):
+    """A member that a document says twice: which of the two was meant, nobody can tell."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"It has the member '{name[:64]}' twice.")
 
 
 def check_bounds(document: Any, members_max: int) -> None:

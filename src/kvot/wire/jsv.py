@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from kvot.contract.describe import MemberType, members_of
-from kvot.wire.document import DEPTH_MAX, MEMBERS_MAX, Malformed, TooDeep, TooMany, text_of
+from kvot.wire.document import DEPTH_MAX, MEMBERS_MAX, Malformed, TooDeep, TooMany, Twice, text_of
 from kvot.wire.plan import Part, Plan, Writer
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
@@ -154,6 +154,8 @@ class _Reader:
             self._members_left -= 1
             if self._members_left < 0:
                 raise TooMany(self._members_max)
+            if key in members:
+                raise Twice(key)
             members[key] = self._value(_OBJECT_BARE, depth + 1)
             if self._next() == "}":
                 break
