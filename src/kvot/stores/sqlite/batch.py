@@ -5,55 +5,20 @@ refused, is the batch sorted out again with all ids looked up. Chain points, sid
 first and written once each. What is done for every row is done by C loops over columns where one will do it.
 """
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, repeat
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
 
 from kvot.core.model import TOTAL_MAX, EventColumns, Kind, Source, Status
-from kvot.core.window import MS_PER_HOUR
-from kvot.stores.sqlite import chain, labels
+from kvot.stores.sqlite import chain, labels, rollup
 from kvot.stores.sqlite.begin import begin
 from kvot.stores.sqlite.company import Company, save
 from kvot.stores.sqlite.connection import Column, Tx
 from kvot.stores.sqlite.encoding import KIND_NO, SOURCE_NO, Key, to_keys
-from kvot.stores.sqlite.entry import PUT_ROLLUP, EventRow, find, is_same
+from kvot.stores.sqlite.entries import Entries, by_company, every
+from kvot.stores.sqlite.entry import EventRow, find, is_same
 from kvot.stores.sqlite.events import refusal_of_time
 
 _USAGE = KIND_NO[Kind.USAGE]
-
-
-class _Entries(NamedTuple):
-    """Events as the table has them, by column: see `EventRow`. Those of one company stand together."""
-
-    company_nos: Sequence[int]
-    keys: Sequence[Key]
-    at_ms: Sequence[int]
-    tokens: Sequence[int]
-    at_given: Column
-    kind: Column
-    source: Column
-    label_set_nos: Column
-    input_tokens: Column
-    output_tokens: Column
-    cached_tokens: Column
-    reasoning_tokens: Column
-    ref: Column = None
-    reason: Column = None
-
-    def rows(self) -> list[EventRow]:
-        return list(zip(*map(_every, self), strict=False))
-
-    def shares(self) -> Iterator[tuple[int, slice]]:
-        """The companies' numbers, and where their events are."""
-        first = 0
-        while first < len(self.company_nos):
-            no = self.company_nos[first]
-            end = bisect_right(self.company_nos, no, first)
-            yield no, slice(first, end)
-            first = end
 
 
 def record_many(tx: Tx, events: EventColumns, now_ms: int) -> list[Status]:
@@ -61,7 +26,7 @@ def record_many(tx: Tx, events: EventColumns, now_ms: int) -> list[Status]:
         return []
     companies = {company_id: begin(tx, company_id, now_ms) for company_id in dict.fromkeys(events.company_ids)}
     by_no = {company.no: company for company in companies.values()}
-    order, entries = _by_company(_entries(tx, companies, events))
+    order, entries = by_company(_entries(tx, companies, events))
     if _none_is_refused(tx, by_no, entries) and _insert_if_free(tx, entries):
         statuses = [Status.DONE] * len(events)
         _count(tx, by_no, entries)
@@ -69,7 +34,7 @@ def record_many(tx: Tx, events: EventColumns, now_ms: int) -> list[Status]:
         accepted, sorted_out = _sort_out(tx, by_no, entries)
         statuses = [status for _, status in sorted(zip(order, sorted_out, strict=True), key=itemgetter(0))]
         if accepted:
-            entries = _Entries(*map(list, zip(*accepted, strict=True)))
+            entries = Entries(*map(list, zip(*accepted, strict=True)))
             tx.insert("event", entries)
             _count(tx, by_no, entries)
     for company in by_no.values():
@@ -77,12 +42,12 @@ def record_many(tx: Tx, events: EventColumns, now_ms: int) -> list[Status]:
     return statuses
 
 
-def _entries(tx: Tx, companies: dict[str, Company], events: EventColumns) -> _Entries:
+def _entries(tx: Tx, companies: dict[str, Company], events: EventColumns) -> Entries:
     """What `entry.row_of` makes of each event, in a fraction of its time."""
     nos = {company_id: company.no for company_id, company in companies.items()}
     company_nos = list(map(nos.__getitem__, events.company_ids))
     at_ms, at_given = _instants(companies, events)
-    return _Entries(
+    return Entries(
         company_nos,
         to_keys(events.event_ids),
         at_ms,
@@ -114,7 +79,7 @@ def _label_set_nos(tx: Tx, company_nos: Sequence[int], events: EventColumns) -> 
     if all(column is None for column in events.labels):
         return 0
     numbers = _LabelSetNumbers(tx)
-    return list(map(numbers.__getitem__, zip(company_nos, *map(_every, events.labels), strict=False)))
+    return list(map(numbers.__getitem__, zip(company_nos, *map(every, events.labels), strict=False)))
 
 
 class _LabelSetNumbers(dict[tuple[int, str | None, str | None, str | None, str | None], int]):
@@ -129,23 +94,7 @@ class _LabelSetNumbers(dict[tuple[int, str | None, str | None, str | None, str |
         return number
 
 
-def _every(column: Any) -> Iterable[Any]:
-    """The values of a column, without end where it is one for all."""
-    return repeat(column) if column is None or isinstance(column, int) else column
-
-
-def _by_company(entries: _Entries) -> tuple[Sequence[int], _Entries]:
-    """The events of each company together, in order, and where each one stood."""
-    company_nos = entries.company_nos
-    if company_nos.count(company_nos[0]) == len(company_nos):
-        return range(len(company_nos)), entries
-    order = sorted(range(len(company_nos)), key=company_nos.__getitem__)
-    take = itemgetter(*order)
-    columns: list[Any] = [list(take(column)) if isinstance(column, Sequence) else column for column in entries]
-    return order, _Entries(*columns)
-
-
-def _none_is_refused(tx: Tx, companies: dict[int, Company], entries: _Entries) -> bool:
+def _none_is_refused(tx: Tx, companies: dict[int, Company], entries: Entries) -> bool:
     """Whether no event would be refused for its time or its tokens."""
     for no, share in entries.shares():
         company, at_ms = companies[no], entries.at_ms[share]
@@ -156,7 +105,7 @@ def _none_is_refused(tx: Tx, companies: dict[int, Company], entries: _Entries) -
     return True
 
 
-def _insert_if_free(tx: Tx, entries: _Entries) -> bool:
+def _insert_if_free(tx: Tx, entries: Entries) -> bool:
     """Insert all events; False, and none inserted, if any id is taken or comes twice."""
     tx.execute("SAVEPOINT batch")
     before = tx.connection.total_changes()
@@ -168,43 +117,19 @@ def _insert_if_free(tx: Tx, entries: _Entries) -> bool:
     return all_free
 
 
-def _count(tx: Tx, companies: dict[int, Company], entries: _Entries) -> None:
+def _count(tx: Tx, companies: dict[int, Company], entries: Entries) -> None:
     """Count new events: the chains or sidecars, and the rollup."""
-    chain.add_points(
-        tx,
-        {
-            no: chain.post_all(tx, companies[no], entries.at_ms[share], entries.tokens[share])
-            for no, share in entries.shares()
-        },
-    )
-    _add_to_rollup(tx, entries)
-
-
-def _add_to_rollup(tx: Tx, entries: _Entries) -> None:
-    """A line is one company's, hour's, combination's and source's; neighbours mostly belong to the same."""
-    lines: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    hours = [at_ms // MS_PER_HOUR for at_ms in entries.at_ms]
-    keys = zip(entries.company_nos, hours, _every(entries.label_set_nos), _every(entries.source), strict=False)
-    first = 0
-    for key, run in groupby(keys):
-        end = first + len(list(run))
-        line = lines[key]
-        line[0] += end - first
-        line[1] += sum(entries.tokens[first:end])
-        line[2] += _sum(entries.input_tokens, first, end)
-        line[3] += _sum(entries.output_tokens, first, end)
-        first = end
-    tx.executemany(PUT_ROLLUP, sorted([(*key, *line) for key, line in lines.items()]))
-
-
-def _sum(column: Column, first: int, end: int) -> int:
-    return sum(filter(None, column[first:end])) if isinstance(column, Sequence) else 0
+    points = {}
+    for no, share in entries.shares():
+        points[no] = chain.post_all(tx, companies[no], entries.at_ms[share], entries.tokens[share])
+    chain.add_points(tx, points)
+    rollup.add(tx, entries)
 
 
 # -- a batch of which not all can be taken -----------------------------------------------------------------------------
 
 
-def _sort_out(tx: Tx, companies: dict[int, Company], entries: _Entries) -> tuple[list[EventRow], list[Status]]:
+def _sort_out(tx: Tx, companies: dict[int, Company], entries: Entries) -> tuple[list[EventRow], list[Status]]:
     """The events that are new, and the status of every one, with all ids looked up."""
     rows = entries.rows()
     accepted: list[EventRow] = []
