@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benches.report import Ratio, in_turn, ratio_of
 from kvot.core.budget import Rules
-from kvot.core.model import NewEvent
+from kvot.core.model import EventColumns, NewEvent
 from kvot.core.store import Store
 from kvot.stores import open_store
 
@@ -49,7 +49,7 @@ async def filled_store(path: Path, events: int) -> Store:
             (COMPANY, NewEvent(f"event-{each}", 100, NOW_MS - WINDOW_MS + 1 + int(each * step_ms)))
             for each in range(first, min(first + BATCH, events))
         ]
-        await store.record_many(rows, now_ms=NOW_MS)
+        await store.record_many(EventColumns.of(rows), now_ms=NOW_MS)
     return store
 
 

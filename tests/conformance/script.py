@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.errors import InvalidRequest
-from kvot.core.model import CallDetail, Correction, NewEvent, NewHold, Settlement, Source
+from kvot.core.model import CallDetail, Correction, EventColumns, NewEvent, NewHold, Settlement, Source
 from kvot.core.window import SHIFTS
 from tests.conformance.oracle import Beyond, Oracle
 from tests.conformance.scene import COMPANY, DAY, HOUR, MINUTE, OTHER, T0, Engine, FullStore, Scene
@@ -143,7 +143,7 @@ class Script(RuleBasedStateMachine):
     @rule(data=st.data(), companies=st.lists(COMPANIES, max_size=5))
     def record_many(self, data: st.DataObject, companies: list[str]) -> None:
         batch = [(company, self.draw_event(data, company)) for company in companies]
-        answer = self.run(self.store.record_many(batch, now_ms=self.now_ms))
+        answer = self.run(self.store.record_many(EventColumns.of(batch), now_ms=self.now_ms))
         assert answer == [self.oracle.record(company, event, self.now_ms).status for company, event in batch]
 
     @rule(data=st.data(), company=COMPANIES, reason=st.sampled_from([None, "r"]), times=st.integers(1, 3))

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from kvot.core.model import NewEvent, Status
+from kvot.core.model import EventColumns, NewEvent, Status
 from tests.conformance.scene import COMPANY, MINUTE, OTHER, T0, Scene
 
 TASKS = 64
@@ -128,7 +128,7 @@ async def test_companies_race_without_touching_each_other(scene: Scene):
 
 async def test_batches_race_and_every_event_counts_once(scene: Scene):
     batch = [(COMPANY, NewEvent(f"e{number}", 1)) for number in range(50)]
-    answers = await asyncio.gather(*(scene.store.record_many(batch, now_ms=T0) for _ in range(8)))
+    answers = await asyncio.gather(*(scene.store.record_many(EventColumns.of(batch), now_ms=T0) for _ in range(8)))
     assert Counter(status for answer in answers for status in answer) == {
         Status.DONE: 50,
         Status.REPLAYED: 350,
@@ -156,8 +156,8 @@ async def test_a_client_that_dies_while_recording_may_record_again(scene: Scene)
         await cut_off(scene.record(f"e{steps}", 10), steps)
         assert (await scene.record(f"e{steps}", 10)).status in (Status.DONE, Status.REPLAYED)
         batch = [(COMPANY, NewEvent(f"b{steps}-{number}", 1)) for number in range(10)]
-        await cut_off(scene.store.record_many(batch, now_ms=T0), steps)
-        assert set(await scene.store.record_many(batch, now_ms=T0)) <= {Status.DONE, Status.REPLAYED}
+        await cut_off(scene.store.record_many(EventColumns.of(batch), now_ms=T0), steps)
+        assert set(await scene.store.record_many(EventColumns.of(batch), now_ms=T0)) <= {Status.DONE, Status.REPLAYED}
     assert await scene.used() == 100
 
 

@@ -12,6 +12,7 @@ from kvot.core.model import (
     TOKENS_MAX,
     CallDetail,
     Correction,
+    EventColumns,
     NewEvent,
     NewHold,
     Settlement,
@@ -112,7 +113,7 @@ async def test_an_operation_reads_the_clock_once():
     ledger = Ledger(MemoryStore(Rules()), lambda: next(ticks))
     assert (await ledger.record(COMPANY, NewEvent("e", 5))).at_ms == T0
     assert (await ledger.usage(COMPANY)).at_ms == T0 + 1
-    assert await ledger.record_many([(COMPANY, NewEvent("f", 5))]) == [Status.DONE]
+    assert await ledger.record_many(EventColumns.of([(COMPANY, NewEvent("f", 5))])) == [Status.DONE]
     assert await ledger.fits_at(COMPANY, 1) == T0 + 3
     await ledger.prune(COMPANY)
     await ledger.verify(COMPANY)

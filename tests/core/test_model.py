@@ -2,7 +2,7 @@
 
 import pytest
 
-from kvot.core.model import Usage
+from kvot.core.model import CallDetail, EventColumns, NewEvent, Source, Usage
 from kvot.core.store import late_settlement_event_id, settlement_event_id
 
 
@@ -26,3 +26,23 @@ def test_nothing_counts_as_within_budget_in_doubt():
 def test_no_client_can_send_the_ids_of_settlements():
     assert not settlement_event_id("h").isascii()
     assert not late_settlement_event_id("h").isascii()
+
+
+EVENTS = [
+    ("a", NewEvent("e1", 1)),
+    ("b", NewEvent("e2", 2, 7, Source.IMPORTED, CallDetail("p", "m", "u", "f", 1, 2, 3, 4))),
+    ("a", NewEvent("e3", 3, None, Source.ESTIMATED)),
+]
+
+
+def test_columns_of_events_are_those_events():
+    assert list(EventColumns.of(EVENTS).rows()) == EVENTS
+    assert list(EventColumns.of([]).rows()) == []
+
+
+def test_columns_joined_are_all_events_in_order_also_of_those_that_lack_a_column():
+    bare = EventColumns(["a"], ["e4"], [4], source=Source.IMPORTED)
+    batches = [bare, EventColumns.of(EVENTS), EventColumns.of([]), bare]
+    assert list(EventColumns.joined(batches).rows()) == [*bare.rows(), *EVENTS, *bare.rows()]
+    assert EventColumns.joined([bare, bare]).at_ms is None
+    assert EventColumns.joined([bare, bare]).source is Source.IMPORTED

@@ -137,7 +137,7 @@ def test_whole_columns_give_the_events_that_single_rows_give_or_leave_it_to_them
 
     whole, single = imports._whole_columns(rows, company_of), imports._row_by_row(rows, company_of)
     if whole is not None:
-        assert (whole, single.refusals) == (single.events, [])
+        assert (list(whole.rows()), single.refusals) == (list(single.events.rows()), [])
     elif not single.refusals:
         optional = [rows.tokens, rows.at_ms, *rows.counts]
         assert any(column is not None and None in column for column in optional) or rows.tokens is None
@@ -147,6 +147,6 @@ def test_whole_columns_pass_where_nothing_is_wrong():
     rows = Rows(range(2), ["a", "b"], at_ms=[1, 2], model=["m", None], input_tokens=[1, 2], output_tokens=[3, 4])
     events = imports._whole_columns(rows, lambda named: ACME)
     assert events is not None
-    assert [(company, event.tokens) for company, event in events] == [(ACME, 4), (ACME, 6)]
-    assert events[0][1].source is Source.IMPORTED
-    assert events[0][1].detail.model == "m"
+    assert [(company, event.tokens) for company, event in events.rows()] == [(ACME, 4), (ACME, 6)]
+    assert events.source is Source.IMPORTED
+    assert events.model == ["m", None]

@@ -17,6 +17,7 @@ from kvot.core.model import (
     CompanyBudget,
     Correction,
     Decision,
+    EventColumns,
     HoldChange,
     NewEvent,
     NewHold,
@@ -58,7 +59,7 @@ class Ledger:
         check_event(event)
         return await self._store.record(company_id, event, now_ms=self._clock())
 
-    async def record_many(self, events: Sequence[tuple[str, NewEvent]]) -> list[Status]:
+    async def record_many(self, events: EventColumns) -> list[Status]:
         """Record a batch; every event must have passed `check_event` (a batch reports its own bad lines)."""
         return await self._store.record_many(events, now_ms=self._clock())
 

@@ -1,12 +1,15 @@
 """The values of the ledger: what goes into an operation and what comes back.
 
 Tokens are integers, instants are milliseconds since the epoch. A company is its GUID as 36 lower-case characters.
-Values that come in thousands (events, holds) are named tuples: quick to make, and bound to SQL as they are.
+Values that come in thousands (events, holds) are named tuples: quick to make, and bound to SQL as they are. Those that
+come by the million are not made at all: they stay the columns that they came in.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import chain, islice, repeat
+from typing import Any, NamedTuple, Self
 
 from kvot.core.budget import Budget, BudgetChange
 from kvot.core.window import MS_PER_DAY
@@ -91,6 +94,72 @@ class NewEvent(NamedTuple):
     at_ms: int | None = None
     source: Source = Source.REPORTED
     detail: CallDetail = CallDetail()
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumns:
+    """Events to record, by column: what `NewEvent` says of one, for all, in the order in which they are recorded.
+
+    All columns are of one length, but for `source`, which may be one for all. None is a value that an event lacks, and
+    in the place of a column one that all lack.
+    """
+
+    company_ids: Sequence[str]
+    event_ids: Sequence[str]
+    tokens: Sequence[int]
+    at_ms: Sequence[int | None] | None = None
+    source: Sequence[Source] | Source = Source.REPORTED
+    provider: Sequence[str | None] | None = None
+    model: Sequence[str | None] | None = None
+    user: Sequence[str | None] | None = None
+    feature: Sequence[str | None] | None = None
+    input_tokens: Sequence[int | None] | None = None
+    output_tokens: Sequence[int | None] | None = None
+    cached_tokens: Sequence[int | None] | None = None
+    reasoning_tokens: Sequence[int | None] | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[tuple[str, NewEvent]]) -> Self:
+        """Of companies and their events."""
+        rows = [(company_id, *event[:4], *event.detail) for company_id, event in events]
+        return cls(*map(list, zip(*rows, strict=True))) if rows else cls((), (), ())
+
+    @classmethod
+    def joined(cls, batches: "Sequence[EventColumns]") -> Self:
+        """The events of several, in their order."""
+        lengths = [len(batch) for batch in batches]
+        return cls(*(_joined([getattr(each, field.name) for each in batches], lengths) for field in fields(cls)))
+
+    def __len__(self) -> int:
+        return len(self.event_ids)
+
+    @property
+    def labels(self) -> tuple[Sequence[str | None] | None, ...]:
+        return (self.provider, self.model, self.user, self.feature)
+
+    @property
+    def parts(self) -> tuple[Sequence[int | None] | None, ...]:
+        return (self.input_tokens, self.output_tokens, self.cached_tokens, self.reasoning_tokens)
+
+    def rows(self) -> Iterator[tuple[str, NewEvent]]:
+        """The companies and their events."""
+        what = (self.at_ms, self.source, *self.labels, *self.parts)
+        columns = map(_every, (self.company_ids, self.event_ids, self.tokens, *what))
+        for company_id, event_id, tokens, at_ms, source, *detail in zip(*columns, strict=False):
+            yield company_id, NewEvent(event_id, tokens, at_ms, source, CallDetail(*detail))
+
+
+def _every(column: Any) -> Iterable[Any]:
+    """What a column says of each event, without end where it says one thing of all."""
+    return repeat(column) if column is None or isinstance(column, Source) else column
+
+
+def _joined(columns: Sequence[Any], lengths: Sequence[int]) -> Any:
+    first = columns[0] if columns else ()
+    if (first is None or isinstance(first, Source)) and all(column is first for column in columns):
+        return first
+    parts = zip(map(_every, columns), lengths, strict=True)
+    return list(chain.from_iterable(islice(values, length) for values, length in parts))
 
 
 class Event(NamedTuple):

@@ -18,6 +18,7 @@ from kvot.core.model import (
     CompanyBudget,
     Correction,
     Decision,
+    EventColumns,
     HoldChange,
     NewEvent,
     NewHold,
@@ -45,8 +46,8 @@ class Store(Protocol):
         """
         ...
 
-    async def record_many(self, events: Sequence[tuple[str, NewEvent]], *, now_ms: int) -> list[Status]:
-        """Record a batch of (company_id, event) as if one by one, in order, durable together; one status each."""
+    async def record_many(self, events: EventColumns, *, now_ms: int) -> list[Status]:
+        """Record a batch as if its events one by one, in order, durable together; one status each."""
         ...
 
     async def correct(self, company_id: str, correction: Correction, *, now_ms: int) -> Recorded:

@@ -1,8 +1,8 @@
 """Usage that happened elsewhere or earlier, taken into the ledger: by the thousand, each row answered for.
 
-Rows come as columns, since whole columns can be checked and turned into events by a handful of C loops: that is what
-lets a million rows through in seconds. A batch whose columns do not all pass is gone through row by row, and only
-then is it known which rows are bad and why. Both roads give the same events; a test holds them to that.
+Rows come as columns, since whole columns can be checked by a handful of C loops and go on to the ledger as they are:
+that is what lets a million rows through in seconds. A batch whose columns do not all pass is gone through row by row,
+and only then is it known which rows are bad and why. Both roads give the same events; a test holds them to that.
 
 A bad row never stops a good one.
 """
@@ -23,7 +23,16 @@ from kvot.contract.keeping import (
 )
 from kvot.core.errors import FieldError, Forbidden, InvalidRequest, KvotError
 from kvot.core.ledger import Ledger, check_event
-from kvot.core.model import ID_LENGTH_MAX, TEXT_LENGTH_MAX, TOKENS_MAX, CallDetail, NewEvent, Source, Status
+from kvot.core.model import (
+    ID_LENGTH_MAX,
+    TEXT_LENGTH_MAX,
+    TOKENS_MAX,
+    CallDetail,
+    EventColumns,
+    NewEvent,
+    Source,
+    Status,
+)
 from kvot.core.principal import Principal
 from kvot.core.window import INSTANT_MAX
 from kvot.operations.company import company_for
@@ -57,11 +66,11 @@ class Rows:
     reasoning_tokens: Numbers = None
 
     @property
-    def texts(self) -> tuple[Texts, ...]:
+    def texts(self) -> tuple[Texts, Texts, Texts, Texts]:
         return (self.provider, self.model, self.user, self.feature)
 
     @property
-    def counts(self) -> tuple[Numbers, ...]:
+    def counts(self) -> tuple[Numbers, Numbers, Numbers, Numbers]:
         return (self.input_tokens, self.output_tokens, self.cached_tokens, self.reasoning_tokens)
 
 
@@ -133,7 +142,7 @@ async def count(ledger: Ledger, batch: "Batch") -> Tally:
 class Batch:
     """Events that any ledger can hold, with the position of each, and the rows that are none."""
 
-    events: list[tuple[str, NewEvent]]
+    events: EventColumns
     positions: Sequence[int]
     refusals: list[Refusal]
 
@@ -142,7 +151,7 @@ class Batch:
         """Several as one: what is quick to make in small parts is quick to commit in large ones."""
         batches = list(batches)
         return cls(
-            [event for batch in batches for event in batch.events],
+            EventColumns.joined([batch.events for batch in batches]),
             [position for batch in batches for position in batch.positions],
             [refusal for batch in batches for refusal in batch.refusals],
         )
@@ -151,12 +160,12 @@ class Batch:
 def to_events(rows: Rows, company_of: Callable[[str | None], str]) -> Batch:
     """`company_of` gives the company to count for, or raises Forbidden."""
     if not rows.event_ids:
-        return Batch([], [], [])
+        return Batch(EventColumns.of([]), [], [])
     events = _whole_columns(rows, company_of)
     return _row_by_row(rows, company_of) if events is None else Batch(events, rows.positions, [])
 
 
-def _whole_columns(rows: Rows, company_of: Callable[[str | None], str]) -> list[tuple[str, NewEvent]] | None:
+def _whole_columns(rows: Rows, company_of: Callable[[str | None], str]) -> EventColumns | None:
     """All rows as events, or None if any is bad or lacks a value that others have."""
     companies = _whole_companies(rows, company_of)
     tokens = _whole_tokens(rows)
@@ -168,35 +177,21 @@ def _whole_columns(rows: Rows, company_of: Callable[[str | None], str]) -> list[
         return None
     if not all(max(map(len, filter(None, column)), default=0) <= TEXT_LENGTH_MAX for column in rows.texts if column):
         return None
-    values = zip(rows.event_ids, tokens, _endless(rows.at_ms), repeat(Source.IMPORTED), _details(rows), strict=False)
-    events = map(_new_event, values)  # `strict` nowhere: what is repeated has no end
-    return list(zip(companies, events, strict=True))
-
-
-_new_event: Callable[[tuple[object, ...]], NewEvent] = partial(tuple.__new__, NewEvent)
-_new_detail: Callable[[tuple[object, ...]], CallDetail] = partial(tuple.__new__, CallDetail)
-_NO_DETAIL = CallDetail()
-
-
-def _details(rows: Rows) -> Iterable[CallDetail]:
-    columns = (*rows.texts, *rows.counts)
-    if all(column is None for column in columns):
-        return repeat(_NO_DETAIL)
-    return map(_new_detail, zip(*map(_endless, columns), strict=False))
+    return EventColumns(companies, rows.event_ids, tokens, rows.at_ms, Source.IMPORTED, *rows.texts, *rows.counts)
 
 
 def _endless(column: Sequence[Value] | None) -> Iterable[Value | None]:
     return repeat(None) if column is None else column
 
 
-def _whole_companies(rows: Rows, company_of: Callable[[str | None], str]) -> Iterable[str] | None:
+def _whole_companies(rows: Rows, company_of: Callable[[str | None], str]) -> Sequence[str] | None:
     try:
         if rows.company_ids is None:
-            return repeat(company_of(None), len(rows.event_ids))
+            return [company_of(None)] * len(rows.event_ids)
         companies = {named: company_of(named) for named in set(rows.company_ids)}
     except Forbidden:
         return None
-    return map(companies.__getitem__, rows.company_ids)
+    return list(map(companies.__getitem__, rows.company_ids))
 
 
 def _whole_tokens(rows: Rows) -> Sequence[int] | None:
@@ -226,18 +221,20 @@ def _are_ids(column: Sequence[str]) -> bool:
 
 
 def _row_by_row(rows: Rows, company_of: Callable[[str | None], str]) -> Batch:
-    batch = Batch([], positions := [], [])
+    events: list[tuple[str, NewEvent]] = []
+    positions: list[int] = []
+    refusals: list[Refusal] = []
     columns = (rows.company_ids, rows.event_ids, rows.tokens, rows.at_ms, *rows.texts, *rows.counts)
     aligned = zip(rows.positions, *map(_endless, columns), strict=False)
     for position, named, event_id, tokens, at_ms, *detail in aligned:
         event = NewEvent(event_id, _tokens(tokens, detail[4], detail[5]), at_ms, Source.IMPORTED, CallDetail(*detail))
         try:
             check_event(event)
-            batch.events.append((company_of(named), event))
+            events.append((company_of(named), event))
             positions.append(position)
         except KvotError as error:
-            batch.refusals.append(Refusal(position, event_id, error.code, error.message))
-    return batch
+            refusals.append(Refusal(position, event_id, error.code, error.message))
+    return Batch(EventColumns.of(events), positions, refusals)
 
 
 def _tokens(tokens: int | None, input_tokens: int | None, output_tokens: int | None) -> int:
@@ -256,8 +253,8 @@ def _tally(batch: Batch, statuses: list[Status]) -> Tally:
     tally = Tally(statuses.count(Status.DONE), statuses.count(Status.REPLAYED), batch.refusals)
     if tally.accepted + tally.duplicate < len(statuses):
         tally.refuse(
-            Refusal(position, event.event_id, *describe(status, event.event_id))
-            for position, (_, event), status in zip(batch.positions, batch.events, statuses, strict=True)
+            Refusal(position, event_id, *describe(status, event_id))
+            for position, event_id, status in zip(batch.positions, batch.events.event_ids, statuses, strict=True)
             if status not in (Status.DONE, Status.REPLAYED)
         )
     return tally

@@ -13,6 +13,7 @@ from kvot.core.model import (
     CompanyBudget,
     Correction,
     Decision,
+    EventColumns,
     HoldChange,
     NewEvent,
     NewHold,
@@ -72,8 +73,8 @@ class MemoryStore:
         at_ms = company.events[event.event_id].at_ms if status in TAKEN else None
         return Recorded(status, company.usage(company_id), at_ms)
 
-    async def record_many(self, events: Sequence[tuple[str, NewEvent]], *, now_ms: int) -> list[Status]:
-        return [self._write(company_id, now_ms).record(event) for company_id, event in events]
+    async def record_many(self, events: EventColumns, *, now_ms: int) -> list[Status]:
+        return [self._write(company_id, now_ms).record(event) for company_id, event in events.rows()]
 
     async def correct(self, company_id: str, correction: Correction, *, now_ms: int) -> Recorded:
         company = self._write(company_id, now_ms)

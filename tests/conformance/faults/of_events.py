@@ -1,8 +1,6 @@
 """Planted faults in recording and correcting."""
 
-from collections.abc import Sequence
-
-from kvot.core.model import Correction, NewEvent, Status
+from kvot.core.model import Correction, EventColumns, NewEvent, Status
 from kvot.stores.memory_company import Company
 from tests.conformance.faults.base import DurableMemory
 
@@ -72,10 +70,10 @@ class CorrectionIsCorrected(Company):
 class BatchKnowsNoReplayInside(DurableMemory):
     """A batch is checked against the ledger as it was before, so an id that comes twice in it counts twice."""
 
-    async def record_many(self, events: Sequence[tuple[str, NewEvent]], *, now_ms: int) -> list[Status]:
-        before = {company_id: set(self._write(company_id, now_ms).events) for company_id, _ in events}
+    async def record_many(self, events: EventColumns, *, now_ms: int) -> list[Status]:
+        before = {company_id: set(self._write(company_id, now_ms).events) for company_id in events.company_ids}
         statuses = []
-        for company_id, event in events:
+        for company_id, event in events.rows():
             company = self._write(company_id, now_ms)
             is_new = event.event_id not in before[company_id] and event.event_id in company.events
             event_id = f"{event.event_id} again" if is_new else event.event_id

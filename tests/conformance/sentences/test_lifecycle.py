@@ -4,7 +4,7 @@ import pytest
 
 from kvot.core.budget import Budget
 from kvot.core.errors import StoreUnavailable
-from kvot.core.model import NewEvent
+from kvot.core.model import EventColumns, NewEvent
 from tests.conformance.scene import COMPANY, T0, Scene
 
 
@@ -20,7 +20,7 @@ async def test_a_closed_engine_answers_nothing(scene: Scene):
     for question in (
         store.ready,
         lambda: store.record(COMPANY, NewEvent("f", 1), now_ms=T0),
-        lambda: store.record_many([(COMPANY, NewEvent("f", 1))], now_ms=T0),
+        lambda: store.record_many(EventColumns.of([(COMPANY, NewEvent("f", 1))]), now_ms=T0),
         lambda: scene.correct("c", "e", 1),
         lambda: store.usage(COMPANY, now_ms=T0),
         lambda: store.series(COMPANY, [T0], now_ms=T0),

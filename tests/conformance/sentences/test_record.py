@@ -1,6 +1,6 @@
 """What recording promises: once, at its own time, never refused for want of budget."""
 
-from kvot.core.model import TOKENS_MAX, NewEvent, Source, Status
+from kvot.core.model import TOKENS_MAX, EventColumns, NewEvent, Source, Status
 from tests.conformance.scene import COMPANY, DAY, MINUTE, OTHER, T0, WINDOW, Scene
 
 FUTURE_MAX = 5 * MINUTE
@@ -161,7 +161,7 @@ async def test_an_event_older_than_retention_is_refused(scene: Scene):
 
 
 async def test_a_batch_answers_as_its_events_would_one_by_one(scene: Scene):
-    statuses = await scene.store.record_many(
+    batch = EventColumns.of(
         [
             (COMPANY, NewEvent("a", 10)),
             (COMPANY, NewEvent("a", 10)),
@@ -170,9 +170,9 @@ async def test_a_batch_answers_as_its_events_would_one_by_one(scene: Scene):
             (COMPANY, NewEvent("ahead", 5, T0 + FUTURE_MAX + 1)),
             (COMPANY, NewEvent("old", 5, T0 - RETENTION - 1)),
             (COMPANY, NewEvent("late", 3, T0 - 7)),
-        ],
-        now_ms=T0,
+        ]
     )
+    statuses = await scene.store.record_many(batch, now_ms=T0)
     done, replayed, conflict = Status.DONE, Status.REPLAYED, Status.CONFLICT
     refused = [Status.IN_FUTURE, Status.BEYOND_RETENTION]
     assert statuses == [done, replayed, conflict, done, *refused, done]
@@ -182,23 +182,23 @@ async def test_a_batch_answers_as_its_events_would_one_by_one(scene: Scene):
 async def test_a_batch_over_budget_is_recorded(scene: Scene):
     await scene.set_budget(10)
     batch = [(COMPANY, NewEvent(f"e{number}", 10)) for number in range(3)]
-    assert await scene.store.record_many(batch, now_ms=T0) == [Status.DONE] * 3
+    assert await scene.store.record_many(EventColumns.of(batch), now_ms=T0) == [Status.DONE] * 3
     assert await scene.used() == 30
 
 
 async def test_a_batch_is_there_after_the_engine_was_opened_again(scene: Scene):
     batch = [(COMPANY, NewEvent(f"e{number}", 1, T0 - number * 300)) for number in range(200)]
-    await scene.store.record_many(batch, now_ms=T0)
+    await scene.store.record_many(EventColumns.of(batch), now_ms=T0)
     await scene.reopen()
-    assert await scene.store.record_many(batch, now_ms=T0) == [Status.REPLAYED] * 200
+    assert await scene.store.record_many(EventColumns.of(batch), now_ms=T0) == [Status.REPLAYED] * 200
     assert await scene.used() == 200
 
 
 async def test_an_empty_batch_does_nothing(scene: Scene):
-    assert await scene.store.record_many([], now_ms=T0) == []
+    assert await scene.store.record_many(EventColumns.of([]), now_ms=T0) == []
 
 
 async def test_a_batch_charges_the_holds_that_are_due(scene: Scene):
     await scene.reserve("h", 40, ttl_ms=10, dispatched=True)
-    await scene.store.record_many([(COMPANY, NewEvent("e", 2))], now_ms=T0 + 10)
+    await scene.store.record_many(EventColumns.of([(COMPANY, NewEvent("e", 2))]), now_ms=T0 + 10)
     assert (await scene.used(now_ms=T0 + 10), await scene.held(now_ms=T0 + 10)) == (42, 0)

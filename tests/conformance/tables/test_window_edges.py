@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from kvot.core.model import NewEvent
+from kvot.core.model import EventColumns, NewEvent
 from kvot.core.window import SHIFTS
 from tests.conformance.scene import DAY, T0, Scene
 
@@ -64,7 +64,7 @@ async def arrive(scene: Scene, arrival: str, company: str, event: NewEvent, inst
         case "ahead":
             await scene.store.record(company, event, now_ms=event.at_ms - 1)
         case "in a batch":
-            await scene.store.record_many([(company, event)], now_ms=instant_ms)
+            await scene.store.record_many(EventColumns.of([(company, event)]), now_ms=instant_ms)
 
 
 def new_companies() -> Iterator[str]:

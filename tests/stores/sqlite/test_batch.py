@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvot.core.budget import Rules
-from kvot.core.model import TOKENS_MAX, TOTAL_MAX, CallDetail, NewEvent, NewHold, Source, Status
+from kvot.core.model import TOKENS_MAX, TOTAL_MAX, CallDetail, EventColumns, NewEvent, NewHold, Source, Status
 from kvot.stores.sqlite import SqliteStore
 
 from .conftest import COMPANY, OTHER, T0
@@ -61,7 +61,7 @@ async def compare(batch, room):
         one, many = await prepare(folder, "one", room), await prepare(folder, "many", room)
         try:
             alone = [(await one.record(company, event, now_ms=T0)).status for company, event in batch]
-            assert await many.record_many(batch, now_ms=T0) == alone
+            assert await many.record_many(EventColumns.of(batch), now_ms=T0) == alone
             assert contents(many) == contents(one)
             for company in (COMPANY, OTHER):
                 assert await many.usage(company, now_ms=T0) == await one.usage(company, now_ms=T0)
@@ -79,19 +79,19 @@ def test_a_batch_is_as_if_recorded_one_by_one(batch, room):
 
 async def test_a_batch_taken_twice_counts_once(store):
     batch = [(COMPANY, NewEvent(f"e{number}", 1, T0 - number)) for number in range(100)]
-    assert set(await store.record_many(batch, now_ms=T0)) == {Status.DONE}
-    assert set(await store.record_many(batch, now_ms=T0)) == {Status.REPLAYED}
+    assert set(await store.record_many(EventColumns.of(batch), now_ms=T0)) == {Status.DONE}
+    assert set(await store.record_many(EventColumns.of(batch), now_ms=T0)) == {Status.REPLAYED}
     assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 100
 
 
 async def test_events_out_of_order_within_a_batch_join_the_chain(store):
     """So that an export in any order costs no more to import and to keep than one in order of time."""
     batch = [(COMPANY, NewEvent(f"e{number}", 1, T0 - number)) for number in range(100)]
-    await store.record_many(batch, now_ms=T0)
+    await store.record_many(EventColumns.of(batch), now_ms=T0)
     assert store._reader.number("SELECT count(*) FROM late") == 0
     assert store._reader.number("SELECT count(*) FROM point") == 100
 
 
 async def test_an_empty_batch_is_no_write(store):
-    assert await store.record_many([], now_ms=T0) == []
+    assert await store.record_many(EventColumns.of([]), now_ms=T0) == []
     assert await store.companies() == []

@@ -9,7 +9,7 @@ import pytest
 
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
-from kvot.core.model import NewEvent, Status
+from kvot.core.model import EventColumns, NewEvent, Status
 from kvot.stores.sqlite import SqliteStore
 
 from .conftest import COMPANY, T0
@@ -53,7 +53,7 @@ async def test_kill_9_loses_nothing_acknowledged(path, count):
     ids = acknowledged_before_kill(path, count)
     assert len(ids) >= count
     store = SqliteStore.open(path, Rules())
-    again = await store.record_many([(COMPANY, NewEvent(event_id, 1)) for event_id in ids], now_ms=T0)
+    again = await store.record_many(EventColumns.of([(COMPANY, NewEvent(event_id, 1)) for event_id in ids]), now_ms=T0)
     assert set(again) == {Status.REPLAYED}
     assert (await store.verify(COMPANY, now_ms=T0)).differences == ()
     await store.close()

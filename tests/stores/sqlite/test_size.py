@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from kvot.core.budget import Rules
-from kvot.core.model import CallDetail, NewEvent, Source
+from kvot.core.model import CallDetail, EventColumns, NewEvent, Source
 from kvot.stores.sqlite import SqliteStore
 
 from .conftest import T0
@@ -43,6 +43,6 @@ def file_and_line(_draw, number):
 async def test_an_event_is_small(path, make_id):
     store = SqliteStore.open(path, Rules())
     for batch in batches(make_id):
-        await store.record_many(batch, now_ms=T0)
+        await store.record_many(EventColumns.of(batch), now_ms=T0)
     await store.close()
     assert path.stat().st_size / EVENTS <= BYTES_MAX

@@ -5,80 +5,81 @@ refused, is the batch sorted out again with all ids looked up. Chain points, sid
 first and written once each. What is done for every row is done by C loops over columns where one will do it.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
-from kvot.core.model import TOTAL_MAX, Kind, NewEvent, Source, Status
-from kvot.core.window import MS_PER_HOUR
-from kvot.stores.sqlite import chain, labels
+from kvot.core.model import TOTAL_MAX, EventColumns, Kind, Source, Status
+from kvot.stores.sqlite import chain, labels, rollup
 from kvot.stores.sqlite.begin import begin
 from kvot.stores.sqlite.company import Company, save
-from kvot.stores.sqlite.connection import Tx
+from kvot.stores.sqlite.connection import Column, Tx
 from kvot.stores.sqlite.encoding import KIND_NO, SOURCE_NO, Key, to_keys
-from kvot.stores.sqlite.entry import INSERT, PUT_ROLLUP, EventRow, find, is_same
+from kvot.stores.sqlite.entries import Entries, by_company, every
+from kvot.stores.sqlite.entry import EventRow, find, is_same
 from kvot.stores.sqlite.events import refusal_of_time
 
 _USAGE = KIND_NO[Kind.USAGE]
-_INSERT_IF_FREE = f"{INSERT} ON CONFLICT DO NOTHING"
-
-Count = tuple[int, int]
-"""An instant and tokens at it."""
 
 
-def record_many(tx: Tx, events: Sequence[tuple[str, NewEvent]], now_ms: int) -> list[Status]:
+def record_many(tx: Tx, events: EventColumns, now_ms: int) -> list[Status]:
     if not events:
         return []
-    company_ids, new_events = zip(*events, strict=True)
-    companies = {company_id: begin(tx, company_id, now_ms) for company_id in dict.fromkeys(company_ids)}
-    rows = _rows(tx, list(map(companies.__getitem__, company_ids)), new_events)
-    counts = _counts(rows)
-    statuses = [Status.DONE] * len(rows)
-    if not (_none_is_refused(tx, companies.values(), counts) and _insert_if_free(tx, rows)):
-        rows, statuses = _sort_out(tx, companies.values(), rows)
-        counts = _counts(rows)
-        tx.insert(INSERT, rows)
-    for company in companies.values():
-        chain.post_all(tx, company, counts[company.no])
+    companies = {company_id: begin(tx, company_id, now_ms) for company_id in dict.fromkeys(events.company_ids)}
+    by_no = {company.no: company for company in companies.values()}
+    order, entries = by_company(_entries(tx, companies, events))
+    if _none_is_refused(tx, by_no, entries) and _insert_if_free(tx, entries):
+        statuses = [Status.DONE] * len(events)
+        _count(tx, by_no, entries)
+    else:
+        accepted, sorted_out = _sort_out(tx, by_no, entries)
+        statuses = [status for _, status in sorted(zip(order, sorted_out, strict=True), key=itemgetter(0))]
+        if accepted:
+            entries = Entries(*map(list, zip(*accepted, strict=True)))
+            tx.insert("event", entries)
+            _count(tx, by_no, entries)
+    for company in by_no.values():
         save(tx, company)
-    _add_to_rollup(tx, rows)
     return statuses
 
 
-def _rows(tx: Tx, companies: Sequence[Company], events: Sequence[NewEvent]) -> list[EventRow]:
+def _entries(tx: Tx, companies: dict[str, Company], events: EventColumns) -> Entries:
     """What `entry.row_of` makes of each event, in a fraction of its time."""
-    at_ms: Sequence[int]
-    event_ids, tokens, at_ms, sources, details = zip(*events, strict=True)
-    *who, input_tokens, output_tokens, cached_tokens, reasoning_tokens = zip(*details, strict=True)
-    company_nos = [company.no for company in companies]
-    given: Iterable[int] = repeat(1)
-    if None in at_ms:
-        given = [0 if each is None else 1 for each in at_ms]
-        at_ms = [company.clock if each is None else each for company, each in zip(companies, at_ms, strict=True)]
-    columns = (
+    nos = {company_id: company.no for company_id, company in companies.items()}
+    company_nos = list(map(nos.__getitem__, events.company_ids))
+    at_ms, at_given = _instants(companies, events)
+    return Entries(
         company_nos,
-        to_keys(event_ids),
+        to_keys(events.event_ids),
         at_ms,
-        tokens,
-        given,
-        repeat(_USAGE),
-        _source_nos(sources),
-        map(_LabelSetNumbers(tx).__getitem__, zip(company_nos, *who, strict=True)),
-        input_tokens,
-        output_tokens,
-        cached_tokens,
-        reasoning_tokens,
-        repeat(None),
-        repeat(None),
+        events.tokens,
+        at_given,
+        _USAGE,
+        _source_nos(events.source),
+        _label_set_nos(tx, company_nos, events),
+        *events.parts,
     )
-    return list(zip(*columns, strict=False))  # `strict` would ask what is repeated for its end
 
 
-def _source_nos(sources: Sequence[Source]) -> Iterable[int]:
-    """Mostly all are the same, and to look up an enum's member takes longer than to compare it."""
-    if sources.count(sources[0]) == len(sources):
-        return repeat(SOURCE_NO[sources[0]])
-    return map(SOURCE_NO.__getitem__, sources)
+def _instants(companies: dict[str, Company], events: EventColumns) -> tuple[Sequence[int], Column]:
+    """When each event is counted, and whether its client said so."""
+    if events.at_ms is None:
+        return [companies[company_id].clock for company_id in events.company_ids], 0
+    if None not in events.at_ms:
+        return events.at_ms, 1  # type: ignore[return-value]
+    pairs = zip(events.company_ids, events.at_ms, strict=True)
+    at_ms = [companies[company_id].clock if each is None else each for company_id, each in pairs]
+    return at_ms, [0 if each is None else 1 for each in events.at_ms]
+
+
+def _source_nos(source: Sequence[Source] | Source) -> Column:
+    return SOURCE_NO[source] if isinstance(source, Source) else list(map(SOURCE_NO.__getitem__, source))
+
+
+def _label_set_nos(tx: Tx, company_nos: Sequence[int], events: EventColumns) -> Column:
+    if all(column is None for column in events.labels):
+        return 0
+    numbers = _LabelSetNumbers(tx)
+    return list(map(numbers.__getitem__, zip(company_nos, *map(every, events.labels), strict=False)))
 
 
 class _LabelSetNumbers(dict[tuple[int, str | None, str | None, str | None, str | None], int]):
@@ -93,45 +94,49 @@ class _LabelSetNumbers(dict[tuple[int, str | None, str | None, str | None, str |
         return number
 
 
-def _counts(rows: list[EventRow]) -> dict[int, list[Count]]:
-    """What each company's events count, by its number, in order."""
-    counts: defaultdict[int, list[Count]] = defaultdict(list)
-    for row in rows:
-        counts[row[0]].append(row[2:4])
-    return counts
-
-
-def _none_is_refused(tx: Tx, companies: Iterable[Company], counts: dict[int, list[Count]]) -> bool:
+def _none_is_refused(tx: Tx, companies: dict[int, Company], entries: Entries) -> bool:
     """Whether no event would be refused for its time or its tokens."""
-    for company in companies:
-        share = counts[company.no]
-        if refusal_of_time(tx, company, min(share)[0]) or refusal_of_time(tx, company, max(share)[0]):
+    for no, share in entries.shares():
+        company, at_ms = companies[no], entries.at_ms[share]
+        if refusal_of_time(tx, company, min(at_ms)) or refusal_of_time(tx, company, max(at_ms)):
             return False
-        if not company.has_room_for(sum([tokens for _, tokens in share])):
+        if not company.has_room_for(sum(entries.tokens[share])):
             return False
     return True
 
 
-def _insert_if_free(tx: Tx, rows: list[EventRow]) -> bool:
-    """Insert all rows; False, and none inserted, if any id is taken or comes twice."""
+def _insert_if_free(tx: Tx, entries: Entries) -> bool:
+    """Insert all events; False, and none inserted, if any id is taken or comes twice."""
     tx.execute("SAVEPOINT batch")
     before = tx.connection.total_changes()
-    tx.insert(_INSERT_IF_FREE, rows)
-    all_free = tx.connection.total_changes() - before == len(rows)
+    tx.insert("event", entries, "ON CONFLICT DO NOTHING")
+    all_free = tx.connection.total_changes() - before == len(entries.keys)
     if not all_free:
         tx.execute("ROLLBACK TO batch")
     tx.execute("RELEASE batch")
     return all_free
 
 
-def _sort_out(tx: Tx, companies: Iterable[Company], rows: list[EventRow]) -> tuple[list[EventRow], list[Status]]:
-    """The rows that are new, and the status of every row, with all ids looked up."""
-    shares: defaultdict[int, list[EventRow]] = defaultdict(list)
-    for row in rows:
-        shares[row[0]].append(row)
+def _count(tx: Tx, companies: dict[int, Company], entries: Entries) -> None:
+    """Count new events: the chains or sidecars, and the rollup."""
+    points = {}
+    for no, share in entries.shares():
+        points[no] = chain.post_all(tx, companies[no], entries.at_ms[share], entries.tokens[share])
+    chain.add_points(tx, points)
+    rollup.add(tx, entries)
+
+
+# -- a batch of which not all can be taken -----------------------------------------------------------------------------
+
+
+def _sort_out(tx: Tx, companies: dict[int, Company], entries: Entries) -> tuple[list[EventRow], list[Status]]:
+    """The events that are new, and the status of every one, with all ids looked up."""
+    rows = entries.rows()
     accepted: list[EventRow] = []
-    statuses = {each.no: iter([*_sort_out_share(tx, each, shares[each.no], accepted)]) for each in companies}
-    return accepted, [next(statuses[row[0]]) for row in rows]
+    statuses: list[Status] = []
+    for no, share in entries.shares():
+        statuses += _sort_out_share(tx, companies[no], rows[share], accepted)
+    return accepted, statuses
 
 
 def _sort_out_share(tx: Tx, company: Company, rows: list[EventRow], accepted: list[EventRow]) -> Iterator[Status]:
@@ -155,16 +160,3 @@ def _sort_out_share(tx: Tx, company: Company, rows: list[EventRow], accepted: li
 def _look_up(tx: Tx, company: Company, rows: list[EventRow]) -> dict[Key, EventRow]:
     found = (find(tx, company, key) for key in {row[1] for row in rows})
     return {row[1]: row for row in found if row is not None}
-
-
-def _add_to_rollup(tx: Tx, rows: list[EventRow]) -> None:
-    lines: defaultdict[tuple[int, int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for no, _, at_ms, tokens, _, _, source, number, input_tokens, output_tokens, _, _, _, _ in rows:
-        line = lines[no, at_ms // MS_PER_HOUR, number, source]
-        line[0] += 1
-        line[1] += tokens
-        if input_tokens:
-            line[2] += input_tokens
-        if output_tokens:
-            line[3] += output_tokens
-    tx.executemany(PUT_ROLLUP, sorted([(*key, *line) for key, line in lines.items()]))

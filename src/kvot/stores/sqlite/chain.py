@@ -9,7 +9,8 @@ Source: docs/internals/ledger.md.
 """
 
 from bisect import bisect_left
-from itertools import accumulate, repeat
+from collections.abc import Sequence
+from itertools import accumulate, chain
 
 from kvot.core.errors import InvalidRequest
 from kvot.core.model import TOTAL_MAX
@@ -28,45 +29,57 @@ _LATE = "SELECT sum(tokens) FROM late WHERE company_no = ? AND level = ? AND slo
 def post(tx: Tx, company: Company, at_ms: int, tokens: int) -> None:
     """Count tokens at an instant above the floor. The caller has seen that the company has room for them."""
     if company.head_at <= at_ms <= company.clock and 0 <= tokens <= TOTAL_MAX - company.head_cum:
-        _extend(tx, company, [(at_ms, tokens)])
+        if at_ms == company.head_at:
+            tx.execute(_DROP_POINT, (company.no, at_ms))
+        company.head_at, company.head_cum = at_ms, company.head_cum + tokens
+        tx.execute(_ADD_POINT, (company.no, at_ms, company.head_cum))
     else:
-        _put_late(tx, company, [(at_ms, tokens)])
+        _put_late(tx, company, [at_ms], [tokens])
 
 
-def post_all(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
-    """Count many (instant, tokens), none below zero. In order of time, so that as many as can join the chain."""
-    counts.sort()
-    first = bisect_left(counts, (company.head_at, 0))
-    end = bisect_left(counts, (company.clock + 1, 0))
-    if sum([tokens for _, tokens in counts[first:end]]) > TOTAL_MAX - company.head_cum:
+def post_all(tx: Tx, company: Company, at_ms: Sequence[int], tokens: Sequence[int]) -> dict[int, int]:
+    """Count many, none below zero. In order of time, so that as many as can join the chain.
+
+    The new points of the chain, totals by instant, are returned, for `add_points` to write with other companies'.
+    """
+    if sorted(at_ms) != at_ms:
+        at_ms, tokens = map(list, zip(*sorted(zip(at_ms, tokens, strict=True)), strict=True))
+    first, end = bisect_left(at_ms, company.head_at), bisect_left(at_ms, company.clock + 1)
+    if sum(tokens[first:end]) > TOTAL_MAX - company.head_cum:
         first = end
-    _extend(tx, company, counts[first:end])
-    _put_late(tx, company, counts[:first] + counts[end:])
+    _put_late(tx, company, [*at_ms[:first], *at_ms[end:]], [*tokens[:first], *tokens[end:]])
+    return _extend(tx, company, at_ms[first:end], tokens[first:end])
 
 
-def _extend(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
-    if not counts:
-        return
-    instants, tokens = zip(*counts, strict=True)
-    if instants[0] == company.head_at:
+def _extend(tx: Tx, company: Company, at_ms: Sequence[int], tokens: Sequence[int]) -> dict[int, int]:
+    if not at_ms:
+        return {}
+    if at_ms[0] == company.head_at:
         tx.execute(_DROP_POINT, (company.no, company.head_at))
     _, *cums = accumulate(tokens, initial=company.head_cum)
-    points = dict(zip(instants, cums, strict=True))  # of those of one instant the last counts
-    tx.insert(_ADD_POINT, list(zip(repeat(company.no), points.keys(), points.values(), strict=False)))
-    company.head_at, company.head_cum = instants[-1], cums[-1]
+    company.head_at, company.head_cum = at_ms[-1], cums[-1]
+    return dict(zip(at_ms, cums, strict=True))  # of those of one instant the last counts
 
 
-def _put_late(tx: Tx, company: Company, counts: list[tuple[int, int]]) -> None:
-    if not counts:
+def add_points(tx: Tx, points: dict[int, dict[int, int]]) -> None:
+    """Write what `post_all` returned, by the companies' numbers."""
+    company_nos = [no for no, each in points.items() for _ in range(len(each))]
+    if company_nos:
+        at_ms, cums = chain.from_iterable(points.values()), chain.from_iterable(map(dict.values, points.values()))
+        tx.insert("point", [company_nos, list(at_ms), list(cums)])
+
+
+def _put_late(tx: Tx, company: Company, at_ms: Sequence[int], tokens: Sequence[int]) -> None:
+    if not at_ms:
         return
     slots: dict[tuple[int, int], int] = {}
-    for at_ms, tokens in counts:
+    for instant_ms, count in zip(at_ms, tokens, strict=True):
         for level, shift in enumerate(SHIFTS):
-            slot = (level, at_ms >> shift)
-            slots[slot] = slots.get(slot, 0) + tokens
-    tx.executemany(_PUT_LATE, [(company.no, *slot, tokens) for slot, tokens in sorted(slots.items())])
-    company.late_events += len(counts)
-    company.late_tokens += sum(tokens for _, tokens in counts)
+            slot = (level, instant_ms >> shift)
+            slots[slot] = slots.get(slot, 0) + count
+    tx.executemany(_PUT_LATE, [(company.no, *slot, count) for slot, count in sorted(slots.items())])
+    company.late_events += len(at_ms)
+    company.late_tokens += sum(tokens)
 
 
 def between(tx: Tx, company: Company, after_ms: int, through_ms: int) -> int:

@@ -5,8 +5,8 @@ No apsw error leaves this package: every message names the file and what to do n
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import chain
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import apsw
@@ -49,6 +49,8 @@ ROWS_PER_STATEMENT = 50
 """To begin and end a statement takes half as long as to insert a row: so many share it, and few are left over."""
 
 Row = tuple[Any, ...]
+Column = Sequence[Any] | int | None
+"""What rows have in one place: a value for each, or one number (or NULL) for all."""
 
 
 class Tx:
@@ -64,16 +66,26 @@ class Tx:
         self.executemany: Callable[..., Any] = connection.executemany
         self.label_set_nos: dict[tuple[int, str | None, str | None, str | None, str | None], int] = {}
 
-    def insert(self, sql: str, rows: Sequence[Row]) -> None:
-        """What `executemany` does with a plain INSERT of one row, with many rows to a statement.
+    def insert(self, table: str, columns: Sequence[Column], on_conflict: str = "") -> None:
+        """Rows by column, many to a statement. What is the same for all is written into it: only what differs is bound.
 
         When one fails those before it stay: whoever inserts undoes more than this.
         """
-        end = len(rows) - len(rows) % ROWS_PER_STATEMENT
-        for first in range(0, end, ROWS_PER_STATEMENT):
-            portion = rows[first : first + ROWS_PER_STATEMENT]
-            self.execute(_with_many_rows(sql), tuple(chain.from_iterable(portion)))
-        self.executemany(sql, rows[end:])
+        same = tuple(column if column is None or isinstance(column, int) else ... for column in columns)
+        bound = [column for column in columns if not (column is None or isinstance(column, int))]
+        width, count = len(bound), len(bound[0])
+        values: list[Any] = [None] * (width * count)
+        for place, column in enumerate(bound):
+            values[place::width] = column
+        end = (count - count % ROWS_PER_STATEMENT) * width
+        if end:
+            many = _insert(table, same, ROWS_PER_STATEMENT, on_conflict)
+            portion = ROWS_PER_STATEMENT * width
+            for first in range(0, end, portion):
+                self.execute(many, values[first : first + portion])
+        if rest := count % ROWS_PER_STATEMENT:
+            rows = zip(*(column[-rest:] for column in bound), strict=True)
+            self.executemany(_insert(table, same, 1, on_conflict), rows)
 
     def row(self, sql: str, values: Sequence[object] = ()) -> Row | None:
         """The only row, or None. The statement is run to its end, so that it holds no snapshot."""
@@ -87,10 +99,10 @@ class Tx:
 
 
 @cache
-def _with_many_rows(sql: str) -> str:
+def _insert(table: str, same: tuple[int | EllipsisType | None, ...], rows: int, on_conflict: str) -> str:
     """OR FAIL: to be able to undo itself alone a statement would keep a journal, whose end SQLite seeks slowly."""
-    row = sql[sql.index("(?") : sql.index(")") + 1]
-    return sql.replace(row, ", ".join([row] * ROWS_PER_STATEMENT)).replace("INSERT", "INSERT OR FAIL")
+    row = ", ".join("?" if each is ... else "NULL" if each is None else str(each) for each in same)
+    return f"INSERT OR FAIL INTO {table} VALUES {', '.join([f'({row})'] * rows)} {on_conflict}"
 
 
 def check_version(version: str) -> None:

@@ -19,6 +19,7 @@ from kvot.core.model import (
     CompanyBudget,
     Correction,
     Decision,
+    EventColumns,
     HoldChange,
     NewEvent,
     NewHold,
@@ -102,7 +103,7 @@ class SqliteStore:
     async def record(self, company_id: str, event: NewEvent, *, now_ms: int) -> Recorded:
         return await self._write(events.record, company_id, event, now_ms)
 
-    async def record_many(self, events_: Sequence[tuple[str, NewEvent]], *, now_ms: int) -> list[Status]:
+    async def record_many(self, events_: EventColumns, *, now_ms: int) -> list[Status]:
         statuses: list[Status] = await self._writer.submit(batch.record_many, events_, now_ms, weight=len(events_))
         return statuses
 
