@@ -28,7 +28,7 @@ ROWS = 1_000_000
 COMPANIES = 50
 BATCH = 10_000
 DAYS_MS = 45 * 86_400_000
-ROUNDS = 2
+ROUNDS = 3
 
 
 def measure() -> Iterator[Ratio]:
