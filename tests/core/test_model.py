@@ -40,6 +40,11 @@ def test_columns_of_events_are_those_events():
     assert list(EventColumns.of([]).rows()) == []
 
 
+def test_what_all_events_lack_is_no_column_and_one_source_is_said_once():
+    columns = EventColumns.of(EVENTS[:1] * 2)
+    assert (columns.at_ms, columns.source, columns.model) == (None, Source.REPORTED, None)
+
+
 def test_columns_joined_are_all_events_in_order_also_of_those_that_lack_a_column():
     bare = EventColumns(["a"], ["e4"], [4], source=Source.IMPORTED)
     batches = [bare, EventColumns.of(EVENTS), EventColumns.of([]), bare]

@@ -120,9 +120,12 @@ class EventColumns:
 
     @classmethod
     def of(cls, events: Iterable[tuple[str, NewEvent]]) -> Self:
-        """Of companies and their events."""
+        """Of companies and their events, in as few columns as say it."""
         rows = [(company_id, *event[:4], *event.detail) for company_id, event in events]
-        return cls(*map(list, zip(*rows, strict=True))) if rows else cls((), (), ())
+        if not rows:
+            return cls((), (), ())
+        company_ids, event_ids, tokens, *others = map(list, zip(*rows, strict=True))
+        return cls(company_ids, event_ids, tokens, *map(_shortest, others))
 
     @classmethod
     def joined(cls, batches: "Sequence[EventColumns]") -> Self:
@@ -152,6 +155,13 @@ class EventColumns:
 def _every(column: Any) -> Iterable[Any]:
     """What a column says of each event, without end where it says one thing of all."""
     return repeat(column) if column is None or isinstance(column, Source) else column
+
+
+def _shortest(column: list[Any]) -> Any:
+    """One value for all where it is the same and may stand in a column's place."""
+    first = column[0]
+    is_one = (first is None or isinstance(first, Source)) and column.count(first) == len(column)
+    return first if is_one else column
 
 
 def _joined(columns: Sequence[Any], lengths: Sequence[int]) -> Any:

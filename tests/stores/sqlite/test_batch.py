@@ -77,6 +77,21 @@ def test_a_batch_is_as_if_recorded_one_by_one(batch, room):
     asyncio.run(compare(batch, room))
 
 
+async def test_an_import_of_hours_of_two_companies_is_as_if_recorded_one_by_one():
+    """The common import: in order of time, without labels, some counts unknown; more than two statements of rows."""
+    details = [CallDetail(input_tokens=number % 3 or None, output_tokens=number) for number in range(250)]
+    await compare(
+        [
+            (
+                (COMPANY, OTHER)[number % 2],
+                NewEvent(f"e{number}", 1 + number, T0 - DAY + number * 90_000, detail=detail),
+            )
+            for number, detail in enumerate(details)
+        ],
+        TOKENS_MAX,
+    )
+
+
 async def test_a_batch_taken_twice_counts_once(store):
     batch = [(COMPANY, NewEvent(f"e{number}", 1, T0 - number)) for number in range(100)]
     assert set(await store.record_many(EventColumns.of(batch), now_ms=T0)) == {Status.DONE}
