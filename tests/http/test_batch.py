@@ -103,3 +103,9 @@ def test_a_fault_of_ours_in_an_item_is_ours(asgi):
     company = FailingStore.broken_company
     reply = asgi.send("POST", "/api/GetAiChatUsage[]", f'[{{"companyId":"{company}"}}]', x_api_key="super")
     assert (reply.status, reply.error[0]) == (500, "InternalServerError")
+
+
+def test_a_verb_that_has_no_body_elsewhere_still_reads_its_batch(asgi, company):
+    body = '[{},{"companyId":"00000000-0000-0000-0000-000000000001"}]'
+    reply = asgi.send("POST", f"{USAGE}[]", body, x_api_key=company, x_http_method_override="GET")
+    assert (reply.status, reply.json["responseStatus"]["meta"]) == (403, {"AutoBatchIndex": "1"})

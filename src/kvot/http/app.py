@@ -208,7 +208,7 @@ class App:
         call.principal = await self._authenticate(call)
         caller = Caller(call.principal, idempotency_key(headers))
         body = None
-        if call.verb not in _NO_BODY and has_body(headers):
+        if (endpoint.is_batch or call.verb not in _NO_BODY) and has_body(headers):  # a batch is its body
             body = await read_body(call.receive, headers, self._limits)
         query = with_overrides(operation.request, call.query, headers)
         content_type = headers.get(b"content-type", b"").decode("latin-1") if body else ""

@@ -226,7 +226,8 @@ class _Filling:
             bound = self._members.get(name) or self._members.get(name.lower())
             if bound and not _is_unsaid(bound, value):
                 if said.setdefault(bound.name, name) != name or (name in repeated and not bound.is_container):
-                    self._faults[bound.name] = _fault(bound, value)
+                    message = f"'{bound.wire_name}' is there twice"
+                    self._faults[bound.name] = FieldError(bound.wire_name, _MALFORMED, message)
                 self._put_value(bound, value, keep_unreadable=bound.name == operation.list_member)
 
     def _put_text(self, bound: "_Bound", text: str) -> None:

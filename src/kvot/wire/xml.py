@@ -27,6 +27,9 @@ from kvot.wire.style import Style
 ATTRIBUTES_MAX = 64
 """Attributes of one element. A serializer writes a handful of namespaces and `i:nil`."""
 
+ATTRIBUTE_CHARACTERS_MAX = 8_192
+"""All attributes of one element together: namespaces are addresses, and no address is that long."""
+
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 _SERVICESTACK = "http://schemas.servicestack.net/types"
@@ -197,6 +200,8 @@ class _Reader:
             raise TooDeep
         if len(attributes) > 2 * ATTRIBUTES_MAX:
             raise Malformed(f"An element has more than {ATTRIBUTES_MAX} attributes.")
+        if attributes and sum(map(len, attributes)) > ATTRIBUTE_CHARACTERS_MAX:
+            raise Malformed(f"The attributes of an element have more than {ATTRIBUTE_CHARACTERS_MAX} characters.")
         pairs = dict(zip(attributes[::2], attributes[1::2], strict=True))
         is_nil = pairs.get(f"{_INSTANCE} nil", "").strip() in ("true", "1")
         self._open.append((name.rpartition(" ")[2], is_nil, [], []))
