@@ -7,6 +7,7 @@ import signal
 import time
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import apsw
 import pytest
@@ -267,3 +268,10 @@ def test_a_person_watching_sees_a_bar_on_standard_error(kvot):
     assert "great.csv" in seen
     assert "20,000 rows" in seen
     assert "/s" in seen
+
+
+def test_the_file_to_import_is_never_written_to(kvot):
+    file = kvot.file("usage.csv", TRACE)
+    ran = kvot("import", file, "--company", ACME, "--refused", str(file))
+    assert (ran.code, "to be imported" in ran.err) == (2, True)
+    assert Path(file).read_text() == TRACE

@@ -61,6 +61,8 @@ def import_(
     except NotMapped as error:
         raise UsageError(str(error)) from None
     company_id = company_guid(company)
+    if refused is not None and refused.exists() and any(refused.samefile(path) for path in files if path.exists()):
+        raise UsageError(f"{refused} is to be imported: name another file for the refused lines.")
     usage_files = [UsageFile(path, mapping) for path in files]
     with ExitStack() as stack:
         target = stack.enter_context(options.target(make=True))

@@ -115,7 +115,9 @@ def revoke(id: Annotated[str, Parameter(help="The key's id, as listed.")], /, *,
 
 
 def import_(
-    file: Annotated[Path, Parameter(help="A file with one key per line; - for standard input.")],
+    file: Annotated[
+        Path, Parameter(help="A file with one key per line; - for standard input.", allow_leading_hyphen=True)
+    ],
     /,
     *,
     company: Company = None,

@@ -21,6 +21,9 @@ from kvot.telemetry.logs import logger
 KEEP_ALIVE_S = 75
 """Longer than the idle time of common load balancers (60 s), so that they, not we, close a connection first."""
 
+DRAIN_S = 20
+"""How long a stop waits for requests in flight: shorter than the half minute after which orchestrators kill."""
+
 BACKLOG = 2048
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -63,7 +66,10 @@ async def serve(
     try:
         listener = await asyncio.to_thread(_listen, host, port)
     except OSError as error:
-        logger("kvot.http").error("cannot listen", host=host, port=port, reason=error.strerror or str(error))
+        reason = error.strerror or str(error)
+        logger("kvot.http").error(
+            "cannot listen", host=host, port=port, reason=reason, next="choose another port or host"
+        )
         await close()
         return 1
     server = _Server(app, lambda: on_started(_url(host, listener)))
@@ -90,6 +96,7 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=DRAIN_S,
                 backlog=BACKLOG,
             )
         )

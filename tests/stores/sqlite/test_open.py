@@ -215,3 +215,16 @@ async def test_a_url_with_a_relative_path(tmp_path, monkeypatch):
 def test_a_url_that_names_no_database(url):
     with pytest.raises(StoreUnavailable, match="its URL must be one of sqlite:///"):
         open_store(url, Rules())
+
+
+async def test_another_name_of_the_file_meets_the_same_lock(path, store):
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    assert "is in use by process" in refusal(link)
+
+
+async def test_a_second_hard_link_is_refused(path):
+    await SqliteStore.open(path, Rules()).close()
+    os.link(path, path.with_name("second.db"))
+    for name in (path, path.with_name("second.db")):
+        assert "hard link" in refusal(name)

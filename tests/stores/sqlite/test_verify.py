@@ -3,7 +3,7 @@
 import pytest
 
 from kvot.core.budget import Budget
-from kvot.core.model import CallDetail, Correction, NewEvent, NewHold, Status
+from kvot.core.model import CallDetail, Correction, Difference, NewEvent, NewHold, Status
 
 from .conftest import COMPANY, OTHER, T0
 
@@ -77,6 +77,12 @@ async def test_damage_is_found_and_puts_the_company_in_doubt(lived_in, damage):
     assert usage.in_doubt
     assert not usage.is_within_budget
     assert (await lived_in.reserve(COMPANY, NewHold("h3", 1, 60_000), now_ms=now_ms)).status is Status.IN_DOUBT
+
+
+async def test_a_floor_above_what_is_kept_is_found(lived_in):
+    lived_in._write_connection.execute("UPDATE company SET floor_at = head_at")
+    found = await lived_in.verify(COMPANY, now_ms=T0)
+    assert Difference("event, at or below the floor", 0, 5) in found.differences
 
 
 async def test_a_mended_ledger_is_no_longer_in_doubt(lived_in):

@@ -43,6 +43,7 @@ HAVING (sum(events), sum(tokens), sum(input), sum(output))
 _MEASURES = ("events", "tokens", "input_tokens", "output_tokens")
 
 _LAST_POINT = "SELECT at, cum FROM point WHERE company_no = ? ORDER BY at DESC LIMIT 1"
+_BELOW_FLOOR = "SELECT count(*) FROM event WHERE company_no = ? AND at <= ?"
 _LATE = "SELECT count(*), coalesce(sum(tokens), 0) FROM late WHERE company_no = ? AND level = 0"
 _OPEN = "SELECT coalesce(sum(amount), 0), min(expires_at) FROM hold WHERE company_no = ? AND state = 0"
 _SPAN = "SELECT max(expires_at - created_at) FROM hold WHERE company_no = ?"
@@ -52,7 +53,7 @@ _BUDGET = "SELECT token_limit, window_days FROM budget WHERE company_no = ? ORDE
 def verify(tx: Tx, company_id: str, now_ms: int) -> tuple[Verification, bool]:
     """What was found, and whether the company is in doubt already."""
     company = load(tx, company_id, now_ms)
-    checks = (_instants, _slots, _rollup, _ends, _holds, _budget)
+    checks = (_instants, _slots, _rollup, _ends, _floor, _holds, _budget)
     differences = tuple(difference for check in checks for difference in check(tx, company))
     events, tokens = tx.execute(_EVENTS, (company.no,)).fetchall()[0]
     return Verification(company_id, events, tokens, differences), bool(company.in_doubt)
@@ -95,6 +96,13 @@ def _ends(tx: Tx, company: Company) -> Iterator[Difference]:
     yield from _compare("company late_tokens", company.late_tokens - company.floor_late, late_tokens)
     if slots > company.late_events:
         yield Difference("company late_events", company.late_events, slots)
+
+
+def _floor(tx: Tx, company: Company) -> Iterator[Difference]:
+    """Nothing is kept at or below the floor, or questions that could be answered would be refused."""
+    if company.floor_at:
+        below = tx.number(_BELOW_FLOOR, (company.no, company.floor_at))
+        yield from _compare("event, at or below the floor", 0, below)
 
 
 def _holds(tx: Tx, company: Company) -> Iterator[Difference]:
