@@ -152,6 +152,7 @@ def _member_type(name: str, hint: Any) -> MemberType:
         elif origin is list:
             is_list, (hint,) = True, args
         else:
+            hint = origin or hint  # a map is its class, whatever is in it: text, by the contract
             break
     member = next((note for note in notes if isinstance(note, Member)), None)
     clr = next((note.name for note in notes if isinstance(note, Clr)), _CLR_NAMES.get(hint, hint.__name__))

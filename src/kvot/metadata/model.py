@@ -4,7 +4,6 @@ It adds to the contract what follows by rule: attributes, the casing of members,
 which a type comes after those that it needs.
 """
 
-import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -195,7 +194,7 @@ def _dto(struct: type[msgspec.Struct], json_case: JsonCase) -> Dto:
 
 
 def _dto_member(member: MemberType, json_case: JsonCase) -> DtoMember:
-    is_map = typing.get_origin(member.scalar) is dict
+    is_map = member.scalar is dict
     stated = member.member
     return DtoMember(
         name=member.wire_name,
