@@ -22,7 +22,3 @@ class Principal(NamedTuple):
     @property
     def is_superadmin(self) -> bool:
         return SUPERADMIN in self.roles
-
-    @property
-    def may_backdate(self) -> bool:
-        return SUPERADMIN in self.roles or USAGE_WRITER in self.roles
