@@ -32,9 +32,9 @@ class TokenCount(NamedTuple):
 class Reported(NamedTuple):
     """A provider's figures for one call, as far as they have come.
 
-    is_final: nothing more will come, so `tokens` are what the provider bills. Otherwise it is the part known so far (the
-    input of a stream that was cut). total_mismatch: the total that the provider gives is not the sum of its parts; the
-    parts count.
+    is_final: nothing more will come, so `tokens` are what the provider bills. Otherwise they are the part known so far
+    (the input of a stream that was cut). total_mismatch: the total that the provider gives is not the sum of its parts;
+    the parts count.
     """
 
     tokens: TokenCount
