@@ -19,6 +19,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._received: Received | None = None
         self._sending: asyncio.Task[None] | None = None
+        self.closed = asyncio.Event()
         self._can_write = asyncio.Event()
         self._can_write.set()
 
@@ -28,6 +29,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._provider.connections.discard(self)
+        self.closed.set()
         if self._sending:
             self._sending.cancel()
         if self._received:
@@ -77,6 +79,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, received: Received) -> None:
         script = self._provider.next_script()
         plan = self._provider.plan(received, script)
+        received.reply = plan.body
         self._provider.note(received)
         if plan.end is End.KEEP and script.pace is None and not script.delay_ms and len(plan.pieces) == 1:
             self._write(received, plan.head + plan.pieces[0])

@@ -14,7 +14,7 @@ def error(status: int) -> dict[str, Any]:
     return {"error": {"message": "The mock was told so.", "type": kind, "param": None, "code": code}}
 
 
-def answer(path: str, body: dict[str, Any], script: Script) -> Answer | None:
+def answer(path: str, query: str, body: dict[str, Any], script: Script) -> Answer | None:
     model = script.model or str(body.get("model", "mock-1"))
     if path.endswith("/chat/completions"):
         ceiling = body.get("max_completion_tokens", body.get("max_tokens"))

@@ -10,6 +10,7 @@ from tests.provider.script import BOMB_BYTES, Fault, Script
 
 HANG = {Fault.HANG, Fault.STALL}
 LENGTH_OFF = {Fault.LENGTH_SHORT: -5, Fault.LENGTH_LONG: 5}
+_INTERIM = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
 _REASONS = {200: b"OK", 307: b"Temporary Redirect", 400: b"Bad Request", 429: b"Too Many Requests"}
 
 
@@ -23,12 +24,13 @@ class End(Enum):
 
 
 class Plan(NamedTuple):
-    """`repeats`: sent again and again after the pieces."""
+    """`repeats`: sent again and again after the pieces. `body`: what the pieces say, neither framed nor compressed."""
 
     head: bytes
     pieces: Sequence[bytes]
     end: End = End.KEEP
     repeats: bytes | None = None
+    body: bytes = b""
 
 
 def plan(answer: Answer | Problem, script: Script) -> Plan:
@@ -45,9 +47,12 @@ def plan(answer: Answer | Problem, script: Script) -> Plan:
         return _endless(answer, script)
     if fault in {Fault.DROP_AFTER_BYTES, Fault.RESET, Fault.DROP_BEFORE_USAGE, Fault.STALL}:
         return _cut(answer, script)
-    pieces, encoding = _encoded(_spoilt(answer, fault), fault)
+    spoilt = _spoilt(answer, fault)
+    pieces, encoding = _encoded(spoilt, fault)
     headers = [("content-encoding", encoding)] if encoding else []
-    return _framed(answer.content_type, pieces, script, is_stream=answer.is_stream, headers=headers)
+    made = _framed(answer.content_type, pieces, script, is_stream=answer.is_stream, headers=headers)
+    head = _INTERIM + made.head if fault is Fault.INTERIM else made.head
+    return made._replace(head=head, body=b"".join(spoilt))
 
 
 def _spoilt(answer: Answer, fault: Fault) -> Sequence[bytes]:
@@ -102,17 +107,20 @@ def _framed(
 ) -> Plan:
     """With a declared length if plain or the length lies, chunked otherwise."""
     fault = script.fault
-    end = End.CLOSE if fault in LENGTH_OFF else End.KEEP
+    body = b"".join(pieces)
+    end = End.CLOSE if fault in LENGTH_OFF or fault is Fault.UNTIL_CLOSE else End.KEEP
     lines = [*script.headers, *headers, *_many(fault)]
-    if not is_stream or fault in LENGTH_OFF:
-        length = sum(map(len, pieces)) + LENGTH_OFF.get(fault, 0)
-        if fault is not Fault.BROKEN_FRAMES:
-            return Plan(_head(status, content_type, [*lines, ("content-length", str(length))]), pieces, end)
+    if fault is Fault.UNTIL_CLOSE:
+        return Plan(_head(status, content_type, lines), pieces, end, body=body)
+    if fault in LENGTH_OFF or (not is_stream and fault is not Fault.BROKEN_FRAMES):
+        length = len(body) + LENGTH_OFF.get(fault, 0)
+        return Plan(_head(status, content_type, [*lines, ("content-length", str(length))]), pieces, end, body=body)
     framed = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece]
     if fault is Fault.BROKEN_FRAMES:
         framed.insert(len(framed) // 2, b"no number\r\n")
     framed.append(b"0\r\n\r\n")
-    return Plan(_head(status, content_type, [*lines, ("transfer-encoding", "chunked")]), framed, end)
+    head = _head(status, content_type, [*lines, ("transfer-encoding", "chunked")])
+    return Plan(head, framed, end, body=body)
 
 
 def _cut(answer: Answer, script: Script) -> Plan:
@@ -121,13 +129,12 @@ def _cut(answer: Answer, script: Script) -> Plan:
     whole = _framed(answer.content_type, answer.pieces, script, is_stream=answer.is_stream)
     end = {Fault.RESET: End.RESET, Fault.STALL: End.HANG}.get(fault, End.CLOSE)
     if fault is Fault.DROP_BEFORE_USAGE and answer.is_stream:
-        return Plan(whole.head, whole.pieces[: answer.usage_at], end)
+        return Plan(whole.head, whole.pieces[: answer.usage_at], end, body=b"".join(answer.pieces[: answer.usage_at]))
     body = b"".join(answer.pieces)
     after = script.after_bytes if fault in {Fault.DROP_AFTER_BYTES, Fault.RESET} else len(body) // 2
     kept = body[:after]
-    if answer.is_stream:
-        kept = b"%x\r\n%b\r\n" % (len(kept), kept) if kept else b""
-    return Plan(whole.head, [kept] if kept else [], end)
+    framed = b"%x\r\n%b\r\n" % (len(kept), kept) if answer.is_stream else kept
+    return Plan(whole.head, [framed] if kept else [], end, body=kept)
 
 
 def _endless(answer: Answer, script: Script) -> Plan:

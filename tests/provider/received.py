@@ -17,6 +17,9 @@ class Received:
         self.body = body
         self.connection = connection
         """The how-manieth connection to this provider it came on: two requests with one number shared it."""
+        self.reply = b""
+        """The body of the reply, whole and as it was before framing and compression; of a cut one what was to be sent;
+        of an endless one nothing."""
         self.sent_bytes = 0
         self.is_answered = False
         """The whole reply was handed to the connection, or the fault that was asked for has happened."""
@@ -35,6 +38,10 @@ class Received:
     @property
     def path(self) -> str:
         return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.partition("?")[2]
 
     @property
     def headers(self) -> list[tuple[str, str]]:

@@ -19,7 +19,8 @@ from tests.provider.plan import Plan, plan
 from tests.provider.received import Received
 from tests.provider.script import Script
 
-Answers = Callable[[str, dict[str, Any], Script], Answer | None]
+Answers = Callable[[str, str, dict[str, Any], Script], Answer | None]
+"""Path, query, body, script; None: the dialect knows no such path."""
 
 DIALECTS: tuple[tuple[Answers, Callable[[int], bytes]], ...] = ((openai.answer, openai.error_body),)
 """Asked in turn; the first that knows the path answers."""
@@ -81,10 +82,11 @@ class Provider:
             await self._arrived.wait()
         return self.requests[count - 1]
 
-    def close_idle(self) -> None:
+    async def close_idle(self) -> None:
         """Close the connections that wait for a request, as a provider does after its keep-alive time."""
         for connection in [each for each in self.connections if each.is_idle]:
             connection.close()
+            await connection.closed.wait()
 
     def next_script(self) -> Script:
         return self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
@@ -110,6 +112,6 @@ class Provider:
 def _answer(received: Received, script: Script) -> Answer | Problem:
     body = received.json
     for answer, error in DIALECTS:
-        if found := answer(received.target, body, script):
+        if found := answer(received.path, received.query, body, script):
             return Problem(script.status, error(script.status)) if script.status >= 400 else found
     return Problem(404, json.dumps({"error": {"message": f"the mock knows no {received.path}"}}).encode())
