@@ -169,7 +169,7 @@ async def test_a_hold_of_another_company_is_a_superadmin_s_to_make_and_settle(ho
 # -- ids -----------------------------------------------------------------------------------------------------
 
 
-async def test_the_same_reservation_again_is_one_hold(house):
+async def test_reserving_again_with_the_same_id_is_one_hold(house):
     first = await house(reserve(model="m"))
     assert await house(reserve(model="m")) == first
     for other in (reserve(41, model="m"), reserve(model="n"), reserve(model="m", ttl_seconds=60)):
