@@ -45,10 +45,10 @@ REQUESTS = [
     (GetAiChatHold(hold_id="a.b"), "GET", "/assistant/ai-chat/holds/a.b", None),
     (GetAiChatHold(hold_id="a.Xml"), "GET", "/assistant/ai-chat/holds/a.Xml.json", None),
     (
-        SettleAiChatHold(company_id=ACME, hold_id="a.xml", tokens_used=0),
+        SettleAiChatHold(company_id=ACME, hold_id="a.xml", tokens_used=7),
         "POST",
         "/assistant/ai-chat/holds/a.xml/settle",
-        {"CompanyId": ACME, "TokensUsed": 0},
+        {"CompanyId": ACME, "TokensUsed": 7},
     ),
     (
         ImportAiChatUsage(events=[AiChatUsageEvent(id="e", at=Instant(0), tokens=1)]),

@@ -198,8 +198,9 @@ BAD = [
     (reserve(model="x" * 256), "Model", "InclusiveBetween"),
     (RenewAiChatHold(), "HoldId", "NotEmpty"),
     (RenewAiChatHold(hold_id="h", ttl_seconds=0), "TtlSeconds", "InclusiveBetween"),
-    (SettleAiChatHold(hold_id="h"), "TokensUsed", "NotEmpty"),
-    (SettleAiChatHold(hold_id="h", tokens_used=-1), "TokensUsed", "InclusiveBetween"),
+    (SettleAiChatHold(hold_id="h"), "TokensUsed", "GreaterThan"),
+    (SettleAiChatHold(hold_id="h", tokens_used=-1), "TokensUsed", "GreaterThan"),
+    (SettleAiChatHold(hold_id="h", tokens_used=10**12 + 1), "TokensUsed", "InclusiveBetween"),
     (SettleAiChatHold(hold_id="h", tokens_used=1, cached_tokens=-1), "CachedTokens", "InclusiveBetween"),
     (SettleAiChatHold(hold_id="h", tokens_used=1, source="corrected"), "Source", "Enum"),
 ]

@@ -70,15 +70,16 @@ class SettleAiChatHold(Request):
     company_id: Annotated[Guid | None, COMPANY] = None
     hold_id: Annotated[str | None, _HOLD_ID] = None
     tokens_used: Annotated[
-        Long | None,
+        Long,
         Member(
-            "What the call really used, input plus output, also where it is more than was held.",
+            "What the call used, input plus output, also where it is more than was held. A call that used nothing is "
+            "released.",
             data_type="integer",
             is_required=True,
-            rules=(NOT_EMPTY, between(0, 1_000_000_000_000)),
+            rules=(greater_than(0),),
             refuse_malformed=True,
         ),
-    ] = None
+    ] = 0
     input_tokens: Annotated[Long | None, _part("Of these, input.")] = None
     output_tokens: Annotated[Long | None, _part("Of these, output.")] = None
     cached_tokens: Annotated[Long | None, _part("Of the input, read from a cache.")] = None

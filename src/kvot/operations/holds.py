@@ -72,7 +72,6 @@ async def renew_hold(services: Services, caller: Caller, request: RenewAiChatHol
 
 async def settle_hold(services: Services, caller: Caller, request: SettleAiChatHold) -> AiChatHoldResponse:
     assert request.hold_id is not None
-    assert request.tokens_used is not None
     company_id = company_for(caller.principal, request.company_id)
     detail = CallDetail(
         input_tokens=request.input_tokens,
