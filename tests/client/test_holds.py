@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from kvot.client import AsyncClient, BudgetExceeded, Client, StoreUnavailable, UnsettledHold
+from kvot.client.holds import HoldLife
 from kvot.contract.budget import UpdateAiChatBudget
 from kvot.contract.holds import GetAiChatHold
 from kvot.contract.usage import GetAiChatUsage
@@ -168,6 +169,21 @@ def test_a_hold_is_renewed_as_long_as_its_block_runs(make, url, company, server,
         assert state(client, hold) == ("open", 0, 900)
         hold.settle(5)
     assert state(client, hold) == ("settled", 5, 0)
+
+
+@pytest.mark.parametrize(("ttl_s", "every_s"), [(1, 1 / 3), (120, 40), (3_600, 1_200)])
+def test_a_hold_is_renewed_three_times_before_it_could_run_out(ttl_s, every_s):
+    assert HoldLife(1, ttl_s=ttl_s).renew_every_s == every_s
+
+
+def test_a_renewal_that_gets_lost_is_followed_by_another(make, lossy, company, server, client):
+    shell = make(lossy.url, company)
+    wait_for = getattr(shell, "wait_for", lambda function: function())
+    with shell.hold(900, ttl_s=1) as hold:
+        lossy.losses = 1
+        wait_for(lambda: renewals(server, 2))
+        hold.settle(5)
+    assert (lossy.losses, state(client, hold)) == (0, ("settled", 5, 0))
 
 
 def test_a_renewal_that_comes_too_late_does_not_disturb_the_block(make, url, company, server, client):
