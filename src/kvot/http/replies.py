@@ -48,7 +48,7 @@ class Reply(NamedTuple):
 
 def of_response(response: Response, format_: Format, style: Style, status: int = 200) -> Reply:
     headers = _FORMAT_HEADERS[format_.key]
-    if isinstance(response, AiChatHoldResponse):
+    if type(response) is AiChatHoldResponse:
         headers = (*headers, *ratelimit.fields_of(response))
     return Reply(status, headers, format_.write(response, style))
 
