@@ -32,6 +32,11 @@ class Ask(Protocol):
     size: Size
     output_max: int | None
     """The most output tokens that the request allows one answer to have; None: it names none."""
+    output_min: int
+    """The lowest `output_max` that the request can be sent on with; where less remains, it is refused, not clamped.
+
+    A thinking budget must fit below the ceiling, and some APIs take no ceiling under a few tokens.
+    """
     answers: int
     """How many answers it asks for (`n`, `candidateCount`); the ceiling of the call is `output_max * answers`."""
 
