@@ -155,6 +155,13 @@ class Dialect(Protocol):
         """
         ...
 
+    def passes_query(self, name: str) -> bool:
+        """Whether a client's query parameter goes on to the provider. The query is built anew from those that do.
+
+        Never a credential, and nothing that would hide the usage from the reply.
+        """
+        ...
+
     def passes_reply_header(self, name: bytes) -> bool:
         """Whether a provider's header goes on to the client. Never its organisation's ids or cookies."""
         ...
