@@ -50,6 +50,16 @@ class ElementReader:
             self._unfinished.add(data[begin:])
         return elements
 
+    def finish(self) -> list[bytes]:
+        """Nothing: an element that was cut is none."""
+        self._unfinished.forgotten_bytes += len(self._unfinished.take())
+        return []
+
+    @property
+    def forgotten_bytes(self) -> int:
+        """In elements that were too long to be read, or were cut."""
+        return self._unfinished.forgotten_bytes
+
     def _edges(self, data: bytes) -> Iterator[tuple[int, bool]]:
         """Where elements begin and end in a piece, in order; the second of a pair is whether it is an end."""
         at = self._pass_string(data, 0) if self._is_in_string and data else 0

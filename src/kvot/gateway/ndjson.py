@@ -27,7 +27,21 @@ class LineReader:
             lines[0] = self._unfinished.take()
         if rest:
             self._unfinished.add(rest)
-        return [line for line in lines if 0 < len(line) <= self._line_bytes_max]
+        if max(map(len, lines), default=0) > self._line_bytes_max:
+            lines = [line for line in lines if not self._is_too_long(line)]
+        return [line for line in lines if line]
+
+    def _is_too_long(self, line: bytes) -> bool:
+        """Of a line that came in one piece."""
+        if len(line) <= self._line_bytes_max:
+            return False
+        self._unfinished.forgotten_bytes += len(line)
+        return True
+
+    @property
+    def forgotten_bytes(self) -> int:
+        """In lines that were too long to be read."""
+        return self._unfinished.forgotten_bytes
 
     def finish(self) -> list[bytes]:
         """The line that the reply ended in; none where it ended at a line's end."""
