@@ -161,8 +161,9 @@ OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 """Providers with settings of their own. Each is named as its dialect is."""
 
 OUR_PATHS = frozenset(
-    "api apikeys assistant auth csv docs healthz html json jsonl jsonp jsv livez login metadata metrics openapi operations"
-    " ping readyz types ui ui-assets x-msgpack xml".split()
+    ("api", "apikeys", "assistant", "auth", "csv", "docs", "healthz", "html", "json", "jsonl", "jsonp", "jsv", "livez")
+    + ("login", "metadata", "metrics", "openapi", "operations", "ping", "readyz", "types", "ui", "ui-assets")
+    + ("x-msgpack", "xml")
 )
 """First segments of our own paths, now and to come: no provider may have them for a name."""
 
