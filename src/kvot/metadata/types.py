@@ -29,4 +29,7 @@ def page_source(key: str, model: Model, operation: Operation) -> str | None:
     language = LANGUAGES.get(key.lower())
     if language is None:
         return None
-    return language.source(model.page_of(operation), replace(defaults_of(language.options), has_header=False))
+    defaults = defaults_of(language.options)
+    # The page declares nothing that the client library brings along.
+    values = {**defaults.values, "AddServiceStackTypes": "False"}
+    return language.source(model.page_of(operation), replace(defaults, values=values, has_header=False))
