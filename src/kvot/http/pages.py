@@ -22,7 +22,7 @@ from kvot.http.address import base_url_of, host_of
 from kvot.http.replies import Reply, with_headers
 from kvot.http.surface import Answer, Asked
 from kvot.metadata.app import app_metadata, operations_metadata, types_links, types_metadata
-from kvot.metadata.languages import LANGUAGES
+from kvot.metadata.languages import LANGUAGES, language_of
 from kvot.metadata.model import JsonCase, model_of
 from kvot.metadata.openapi import openapi
 from kvot.metadata.openapi_page import openapi_page
@@ -162,10 +162,11 @@ class Pages:
 
     def _types(self, wanted: Wanted) -> Reply:
         key = wanted.path.removeprefix(_TYPES)
+        language = language_of(key)
         source = types_source(key, self._model, wanted.query, wanted.base_url, wanted.now)
-        if source is None:
+        if language is None or source is None:
             raise NotFound(f"There is no language '{key[:_ECHO_MAX]}'. There are: {', '.join(LANGUAGES)}.")
-        content_type = f"{LANGUAGES[key].content_type}; charset=utf-8".encode()
+        content_type = f"{language.content_type}; charset=utf-8".encode()
         return Reply(200, ((b"content-type", content_type), _NO_SNIFF, _KEEP), source.encode())
 
     def _app(self, wanted: Wanted) -> Reply:

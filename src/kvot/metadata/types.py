@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kvot.contract.describe import Operation
 from kvot.metadata.header import header
-from kvot.metadata.languages import LANGUAGES
+from kvot.metadata.languages import LANGUAGES, language_of
 from kvot.metadata.model import Model
 from kvot.metadata.options import defaults_of, read_options
 from kvot.metadata.selection import applied
@@ -14,7 +14,7 @@ from kvot.metadata.selection import applied
 
 def types_source(key: str, model: Model, query: Iterable[tuple[str, str]], base_url: str, now: datetime) -> str | None:
     """What `/types/{key}?{query}` answers, or None for a language that does not exist. `now`: server's local time."""
-    language = LANGUAGES.get(key.lower())
+    language = language_of(key)
     if language is None:
         return None
     options = read_options(language.options, query)
