@@ -174,6 +174,7 @@ def test_a_list_of_operations_names_each(asgi, key):
     reply = asgi.send("GET", f"/operations/metadata.{key}")
     assert reply.status == 200
     assert all(operation.name.encode() in reply.body for operation in ROUTES)
+    assert asgi.send("GET", "/operations/metadata.html").status == 404
 
 
 def test_the_page_of_html_is_that_of_json(site):

@@ -39,7 +39,10 @@ QUERY_BYTES_MAX: Final = 8_192
 """Every option of a language, with a list of every type there is, comes to less than half of it."""
 
 KEPT_MAX: Final = 128
-"""Replies kept. The largest has some 65 kB, so that together they stay below 10 MB whatever is asked."""
+"""Replies kept. The largest has some 100 kB, so that together they stay below 16 MB whatever is asked."""
+
+_LISTED: Final = {key: format_ for key, format_ in FORMATS.items() if format_ is not HTML}
+"""Formats that operations are listed in. For people there is the index."""
 
 _ECHO_MAX: Final = 64
 _TYPES: Final = "/types/"
@@ -111,7 +114,7 @@ class Pages:
             **_as_json(_APP, self._app),
             **_as_json("/types", lambda wanted: _json(types_links(wanted.base_url))),
             **_as_json("/types/metadata", self._types_metadata),
-            **{path: self._listed for path in (_OPERATIONS, *(f"{_OPERATIONS}.{key}" for key in FORMATS))},
+            **{path: self._listed for path in (_OPERATIONS, *(f"{_OPERATIONS}.{key}" for key in _LISTED))},
         }
         self._kept = lru_cache(KEPT_MAX)(self._make)
 
@@ -178,10 +181,9 @@ class Pages:
         return _json(types_metadata(self._model, wanted.base_url, self._operations))
 
     def _listed(self, wanted: Wanted) -> Reply:
-        """The operations in any format that has a message of its own: by extension, or else by `?format=`."""
+        """The operations in a format of programs: by extension, or else by `?format=`."""
         key = wanted.path.removeprefix(_OPERATIONS).removeprefix(".") or wanted.asks("format").lower()
-        format_ = FORMATS.get(key, JSON)
-        format_ = JSON if format_ is HTML else format_
+        format_ = _LISTED.get(key, JSON)
         headers = ((b"content-type", format_.content_type.encode()), _NO_SNIFF, _KEEP)
         return Reply(200, headers, format_.write([*operations_metadata(self._operations)], self._dto_style))
 
