@@ -43,7 +43,11 @@ def _raw(value: object) -> msgspec.Raw:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-_encode = msgspec.json.Encoder(enc_hook=_raw).encode
+_encoder = msgspec.json.Encoder(enc_hook=_raw)
+_encode = _encoder.encode
+
+write_lines = _encoder.encode_lines
+"""Rows as JSON in the plain style, each on a line of its own."""
 
 
 def document_of(value: Any, style: Style) -> Any:

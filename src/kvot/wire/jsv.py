@@ -10,14 +10,13 @@ Every value is text until it is bound: JSV does not tell a number from a string.
 """
 
 import re
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from kvot.contract.describe import MemberType, members_of
 from kvot.wire.document import DEPTH_MAX, MEMBERS_MAX, Malformed, TooDeep, TooMany, Twice, text_of
-from kvot.wire.plan import Part, Plan, Writer
+from kvot.wire.plan import Part, Plan, Writer, Writers, dropped_value
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
 from kvot.wire.style import Style
@@ -26,15 +25,22 @@ _MUST_QUOTE = re.compile(r'[",:{}\[\]\r\n]|^\s|\s\Z')
 
 
 def write(reply: Reply, style: Style) -> bytes:
-    if isinstance(reply, list):
-        return f"[{','.join([_write_any(each) for each in reply])}]".encode()
-    return _plan(type(reply)).write(reply).encode()
+    text: str = _writers[type(reply)](reply)
+    return text.encode()
 
 
-@cache
-def _plan(struct: type[msgspec.Struct]) -> Plan:
-    parts = [Part(member, f"{member.wire_name}:", writer_of(member), "", None) for member in members_of(struct)]
-    return Plan("{", parts, ",", "}")
+def _make_writer(type_: Any) -> Writer:
+    if type_ is list:
+        return lambda replies: f"[{','.join([_write_any(each) for each in replies])}]"
+    fields = zip(members_of(type_), msgspec.structs.fields(type_), strict=True)
+    parts = [
+        Part(member, f"{member.wire_name}:", writer_of(member), "", None, dropped_value(field))
+        for member, field in fields
+    ]
+    return Plan("{", parts, ",", "}").write
+
+
+_writers = Writers(_make_writer)
 
 
 def writer_of(member: MemberType) -> Writer:
@@ -58,7 +64,8 @@ def write_text(text: str) -> str:
 
 def _write_any(value: Any) -> str:
     if isinstance(value, msgspec.Struct):
-        return _plan(type(value)).write(value)
+        nested: str = _writers[type(value)](value)
+        return nested
     if isinstance(value, dict):
         return "{" + ",".join(f"{write_string(key)}:{_write_any(each)}" for key, each in value.items()) + "}"
     return write_string(str(value))
@@ -67,7 +74,7 @@ def _write_any(value: Any) -> str:
 _WRITERS: dict[str, Writer] = {
     "Int32": str,
     "Int64": str,
-    "Boolean": str,  # True, False
+    "Boolean": ("False", "True").__getitem__,
     "Guid": str,
     "DateTime": lambda value: shortest_date(value.ms),
     "String": write_string,
