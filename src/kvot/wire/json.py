@@ -19,6 +19,7 @@ from kvot.contract.describe import Instant, members_of
 from kvot.core.window import MS_PER_SECOND
 from kvot.wire.brackets import BracketReader
 from kvot.wire.document import DEPTH_MAX, Malformed, Twice, check_bounds, text_of
+from kvot.wire.plan import dropped_value
 from kvot.wire.renamed import renamed
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date, utc
@@ -64,9 +65,12 @@ def document_of(value: Any, style: Style) -> Any:
 
 
 class _NamedMember(NamedTuple):
+    """`default` is what `edv` drops, `dropped` what is never written."""
+
     name: str
     get: Callable[[Any], Any]
     default: object
+    dropped: object
 
 
 _NO_DEFAULT = object()
@@ -77,6 +81,8 @@ _DEFAULTS: dict[str, object] = {"Int32": 0, "Int64": 0, "Boolean": False, "Guid"
 def _is_written(member: _NamedMember, value: object, style: Style) -> bool:
     if value is None:
         return style.include_nulls
+    if member.dropped is not None and value == member.dropped:
+        return False
     return not (style.exclude_defaults and value == member.default)
 
 
@@ -88,6 +94,7 @@ def _named_members(struct: type[msgspec.Struct], case: JsonCase) -> list[_NamedM
             {JsonCase.CAMEL: field.encode_name, JsonCase.PASCAL: member.wire_name, JsonCase.SNAKE: member.name}[case],
             attrgetter(member.name),
             _NO_DEFAULT if member.is_list or member.is_nullable else _DEFAULTS.get(member.clr, _NO_DEFAULT),
+            dropped_value(field),
         )
         for member, field in members
     ]
