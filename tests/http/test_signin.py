@@ -10,7 +10,7 @@ from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey, derive_key, format_key, hash_secret
 from kvot.core.ledger import Ledger
 from kvot.http.app import App, HttpSettings
-from kvot.http.auth import Authenticator
+from kvot.http.auth import KeysAndTokens
 from kvot.http.health import Health
 from kvot.http.sessions import LIFETIME_MS, PURPOSE, Sessions
 from kvot.http.signin import SignIn, safe_redirect
@@ -36,7 +36,7 @@ class Host:
         key = ApiKey("a" * 12, hash_secret(PEPPER, SECRET), COMPANY, frozenset({"superadmin"}), None, NOW_MS, "tests")
         asyncio.run(self.store.add_key(key, actor="tests", now_ms=NOW_MS))
         ledger = Ledger(self.store, self.clock)
-        authenticator = Authenticator(self.store, PEPPER, self.clock)
+        authenticator = KeysAndTokens(self.store, PEPPER, self.clock)
         sessions = Sessions(derive_key(b"secret", PURPOSE))
         services = Services(ledger, self.store, PEPPER, lambda: uuid4().hex)
         settings = HttpSettings(allows_jsonp=True)
