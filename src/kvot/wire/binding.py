@@ -81,7 +81,7 @@ def bind_route(operation: Operation, sent: Sent) -> Request:
     media_type = _media_type(sent)
     filling = _Filling(operation.request)
     if sent.body and media_type not in _FORMS:
-        filling.put_document(_document(operation, sent.body, _format_of_body(media_type)), operation)
+        filling.put_document(_document(operation, sent.body, _format_of_body(operation, media_type)), operation)
     for fields in (sent.path, sent.query, _form(sent, media_type)):
         filling.put_fields(fields)
     return filling.request(operation)
@@ -133,9 +133,13 @@ def _form(sent: Sent, media_type: str) -> Fields:
         raise InvalidRequest(f"The form cannot be read.\nError: {error}", code=_MALFORMED) from None
 
 
-def _format_of_body(media_type: str) -> Format | None:
-    """None for a type that we do not know: the contract then takes the body for empty."""
-    return BY_MEDIA_TYPE.get(media_type) if media_type else JSON
+def _format_of_body(operation: Operation, media_type: str) -> Format | None:
+    """None for a type that we do not know: the contract then takes the body for empty. Where nothing is required an
+    empty request would be carried out, which nobody meant who sent a body, so there it is refused."""
+    format_ = BY_MEDIA_TYPE.get(media_type) if media_type else JSON
+    if format_ is None and not any(each.member and each.member.is_required for each in members_of(operation.request)):
+        raise InvalidRequest(f"A body of the type '{media_type[:SHOWN_MAX]}' cannot be read.", code=_MALFORMED)
+    return format_
 
 
 def _document(operation: Operation, body: bytes, format_: Format | None) -> Any:
