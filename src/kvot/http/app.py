@@ -235,7 +235,9 @@ class App:
         sent = Sent(match.path_values, query, body, content_type)
         if endpoint.is_batch:
             return await self._batch(call, caller, operation, endpoint, sent)
-        response = await self._carry_out(call, caller, operation, _bound(operation, endpoint, sent))
+        request = _bound(operation, endpoint, sent)
+        call.failing = operation.response
+        response = await perform(self._services, caller, operation, request)
         if endpoint.is_oneway or operation.response is None:
             return replies.NO_CONTENT
         return self._finished(call, replies.of_response(response, call.format, call.style))
@@ -247,15 +249,13 @@ class App:
         for index, document in enumerate(documents):
             call.item, call.failing = index, None
             request = bind_item(operation, document, sent.query, format_)
-            responses.append(await self._carry_out(call, batch.caller_of_item(caller, index), operation, request))
+            caller_of_item = batch.caller_of_item(caller, index)
+            call.failing = operation.response
+            responses.append(await perform(self._services, caller_of_item, operation, request))
         call.item = len(responses)
         if endpoint.is_oneway or operation.response is None:
             return self._finished(call, replies.NO_CONTENT)
         return self._finished(call, replies.of_response([*responses], call.format, call.style))
-
-    async def _carry_out(self, call: Call, caller: Caller, operation: Operation, request: Request) -> Response:
-        call.failing = operation.response
-        return await perform(self._services, caller, operation, request)
 
     async def _beside(self, call: Call, match: Match | None) -> Reply:
         """What leads to no operation: a surface, or nothing."""
