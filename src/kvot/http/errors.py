@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from kvot.contract.describe import Response
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
 from kvot.core.errors import (
+    BudgetExceeded,
     Conflict,
     FieldError,
     Forbidden,
@@ -19,8 +20,9 @@ from kvot.core.errors import (
     StoreUnavailable,
     TokenRejected,
     TooManyRequests,
+    whole_seconds,
 )
-from kvot.core.window import MS_PER_SECOND
+from kvot.wire import ratelimit
 from kvot.wire.failed import failed
 
 Meta = Mapping[str, str] | None
@@ -37,6 +39,7 @@ STATUSES: dict[type[KvotError], int] = {
     MethodNotAllowed: 405,
     Conflict: 409,
     TooManyRequests: 429,
+    BudgetExceeded: 429,
     StoreUnavailable: 503,
     ProviderFailed: 502,
 }
@@ -46,7 +49,8 @@ STATUSES: dict[type[KvotError], int] = {
 def to_wire(error: KvotError, meta: Meta = None, struct: type[Response] | None = None) -> Response:
     """The body of a reply for an error that Kvot foresaw. `struct`: the response type whose ResponseStatus says it."""
     fields = error.fields if isinstance(error, InvalidRequest) else ()
-    return _said_by(struct, _status(error.code, error.message, fields, meta))
+    told = {**(ratelimit.to_meta(error) if isinstance(error, BudgetExceeded) else {}), **(meta or {})}
+    return _said_by(struct, _status(error.code, error.message, fields, told or None))
 
 
 def reason(error: KvotError) -> str:
@@ -71,8 +75,8 @@ def _said_by(struct: type[Response] | None, status: ResponseStatus) -> Response:
 def retry_after_s(error: KvotError) -> int | None:
     """Whole seconds until a retry may succeed, rounded up; at least one. None where waiting does not help."""
     if isinstance(error, StoreUnavailable | TooManyRequests):
-        return max(1, -(-error.retry_after_ms // MS_PER_SECOND))
-    return None
+        return whole_seconds(error.retry_after_ms)
+    return error.retry_after_s if isinstance(error, BudgetExceeded) else None
 
 
 def _status(code: str, message: str, fields: Sequence[FieldError], meta: Meta) -> ResponseStatus:
