@@ -110,6 +110,7 @@ def _generating(
     members = document.members
     is_stream = truth_at(members, "stream")
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
+    adds_usage = is_stream and not has_usage and provider.takes_include_usage
     return OpenAiAsk(
         document,
         text_at(members, "model"),
@@ -119,7 +120,7 @@ def _generating(
         answers,
         ceilings,
         ceiling_to_add,
-        adds_usage=is_stream and not has_usage and provider.takes_include_usage,
+        adds_usage=adds_usage,
     )
 
 
