@@ -24,13 +24,13 @@ def budget_block(limits: Limits) -> dict[str, Any]:
     """`window` is in seconds. `resetsAt` is when the tokens asked for fit; null where waiting cannot help."""
     resets_at = None
     if limits.retry_after_ms is not None:
-        resets_at = utc(limits.now_ms + limits.retry_after_ms).isoformat(timespec="milliseconds")
+        resets_at = utc(limits.now_ms + limits.retry_after_ms).isoformat(timespec="milliseconds") + "Z"
     return {
         "window": limits.window_ms // MS_PER_SECOND,
         "limit": limits.token_limit,
         "used": limits.tokens_used,
         "reserved": limits.tokens_held,
-        "resetsAt": resets_at and resets_at.replace("+00:00", "Z"),
+        "resetsAt": resets_at,
     }
 
 
