@@ -30,6 +30,7 @@ _REQUEST_HEADERS = frozenset(
     {b"accept", b"content-type", b"user-agent", b"openai-beta", b"idempotency-key", b"x-client-request-id"}
 )
 _REQUEST_HEADER_FAMILIES = (b"x-stainless-",)
+_QUERY = frozenset({"api-version", "include", "include_obfuscation", "starting_after", "stream"})
 
 # The forwarder frames the reply itself, so what says how it was framed does not go on.
 _FRAMING = frozenset(
@@ -122,6 +123,9 @@ class OpenAi:
 
     def passes_request_header(self, name: bytes) -> bool:
         return name in _REQUEST_HEADERS or name.startswith(_REQUEST_HEADER_FAMILIES)
+
+    def passes_query(self, name: str) -> bool:
+        return name in _QUERY
 
     def passes_reply_header(self, name: bytes) -> bool:
         is_framing = name in _FRAMING or name in _OF_ITS_HOST or name.startswith(_OF_ITS_HOST_FAMILIES)

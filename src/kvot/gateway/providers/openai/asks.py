@@ -41,6 +41,7 @@ class OpenAiAsk:
     is_stream: bool
     size: Size
     output_max: int | None
+    output_min: int = 1
     answers: int = 1
     ceilings: tuple[str, ...] = ()
     ceiling_to_add: str | None = None
@@ -117,6 +118,7 @@ def _generating(
         is_stream,
         size,
         _ceiling(members, ceilings, least),
+        least,
         answers,
         ceilings,
         ceiling_to_add,
@@ -168,7 +170,7 @@ def _response_model(members: Mapping[str, Any]) -> str:
 def read_embeddings(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
     document = read_object(body)
     members = document.members
-    return OpenAiAsk(document, text_at(members, "model"), False, input_size(members.get("input")), output_max=0)
+    return OpenAiAsk(document, text_at(members, "model"), False, input_size(members.get("input")), 0, 0)
 
 
 def _sum(*sizes: Size) -> Size:
