@@ -132,6 +132,11 @@ def test_the_ceiling_is_that_of_every_answer(path: str, members: dict[str, Any],
     assert (ask.output_max, ask.answers) == (output_max, answers)
 
 
+@pytest.mark.parametrize(("path", "output_min"), [(CHAT, 1), (OLD, 0), (RESPONSES, 16), (EMBEDDINGS, 0)])
+def test_no_ceiling_is_asked_for_that_the_api_would_not_take(path: str, output_min: int):
+    assert ask_of(path, {}).output_min == output_min
+
+
 def user(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [{"content": list(parts)}]}
 

@@ -26,6 +26,9 @@ from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, inp
 ANSWERS_MAX = 128
 """The most answers that OpenAI gives to one request."""
 
+RESPONSE_OUTPUT_MIN = 16
+"""The lowest max_output_tokens that OpenAI's Responses takes; a lower one is its 400."""
+
 _TRUE = b"true"
 
 
@@ -155,6 +158,7 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
         truth_at(members, "stream"),
         size,
         _ceiling(members, names, 1),
+        RESPONSE_OUTPUT_MIN,
         ceilings=names,
         ceiling_to_add=names[0],
     )
