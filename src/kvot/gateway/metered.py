@@ -176,8 +176,9 @@ class StreamMeter:
             for event in events:
                 reader.read(event)
             return data
-        passing = [event.raw for event in events if not reader.read(event)]
-        return passing[0] if len(passing) == 1 else b"".join(passing)
+        if len(events) == 1:
+            return b"" if reader.read(events[0]) else events[0].raw
+        return b"".join([event.raw for event in events if not reader.read(event)])
 
     @property
     def reported(self) -> Reported | None:

@@ -42,9 +42,9 @@ class _Chat(msgspec.Struct):
     def output_bytes(self) -> int:
         total = 0
         for choice in self.choices or ():
-            total += _content_bytes(choice.delta or choice.message)
-            if choice.text is not None:
-                total += text_bytes(choice.text)
+            for part in (choice.delta, choice.message, choice.text):
+                if part is not None:
+                    total += _content_bytes(part)
         return total
 
 
@@ -118,8 +118,12 @@ class ChatEvents:
             self.model, self.request_id = name_or_none(chunk.model), name_or_none(chunk.id)
         if chunk.choices:
             self.output_bytes += chunk.output_bytes
-        if chunk.error is not None:
-            self.has_failed = True
+        if chunk.usage is None and chunk.error is None and chunk.x_groq is None:
+            return False
+        return self._take_figures(chunk)
+
+    def _take_figures(self, chunk: _Chat) -> bool:
+        self.has_failed = self.has_failed or chunk.error is not None
         usage = chunk.reported_usage
         if usage is None:
             return False
