@@ -181,6 +181,7 @@ def test_a_document_beyond_the_bound_is_read_from_its_tail():
     [
         '"choices":[{"message":{"content":"\\"usage\\":{\\"prompt_tokens\\":1,\\"completion_tokens\\":1}"}}]}',
         '"choices":[{"message":{"content":"\\"usage"}}]}',
+        '"x\\"usage":{"prompt_tokens":1,"completion_tokens":1}}',
         '"choices":[{"usage":{"prompt_tokens":1,"completion_tokens":1}}]}',
         '"x":{"usage":{"prompt_tokens":1,"completion_tokens":1}},"y":1}',
         '"usage":{"prompt_tokens":1,"completion_tokens":1}',
