@@ -3,9 +3,11 @@
 from kvot.gateway.dialect import Dialect
 from kvot.gateway.providers import openai
 from kvot.gateway.providers.anthropic.dialect import Anthropic
+from kvot.gateway.providers.gemini.dialect import Gemini
 
 DIALECTS: dict[str, Dialect] = {
     **openai.DIALECTS,  # and what is compatible with it
     "anthropic": Anthropic(),
+    "gemini": Gemini(),
 }
 """By the name that settings give."""
