@@ -14,6 +14,7 @@ from kvot.core.budget import Budget
 from kvot.core.model import Share
 from kvot.core.principal import SUPERADMIN, Principal
 from kvot.core.window import MS_PER_HOUR
+from kvot.gateway.providers import DIALECTS
 from kvot.http.server import Stopper, serve
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
@@ -66,7 +67,7 @@ async def open_scene(tmp_path: Path) -> AsyncIterator[OpenScene]:
 
     async def open_(*scripts: Script, limit: int = 1_000_000, **settings: Any) -> Scene:
         provider = await Provider(*scripts).__aenter__()
-        names = ("openai", "anthropic", "gemini", "ollama")
+        names = tuple(set(("openai", "anthropic", "gemini", "ollama")) & DIALECTS.keys())
         overrides = {f"{name}_base_url": provider.url for name in names} | {f"{name}_api_key": f"sk-{name}" for name in names}
         overrides |= {"database": f"sqlite:///{tmp_path}/kvot.db", **settings}
         house = open_services(Settings.load({}, None, overrides))
