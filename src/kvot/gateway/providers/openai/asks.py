@@ -21,7 +21,8 @@ from kvot.gateway.providers.members import (
     with_values,
 )
 from kvot.gateway.providers.openai.compatible import Compatible
-from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, input_size, schema_bytes
+from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, input_size
+from kvot.gateway.providers.sizes import schema_bytes
 
 ANSWERS_MAX = 128
 """The most answers that OpenAI gives to one request."""

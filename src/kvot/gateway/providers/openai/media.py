@@ -101,22 +101,6 @@ def _without_media(part: dict[str, Any]) -> tuple[int, list[Any]]:
     return 0, list(part.values())
 
 
-def schema_bytes(value: object) -> int:
-    """Text of tools and schemas, where the names of members are read by the model as well."""
-    total = 0
-    left = [value]
-    while left:
-        each = left.pop()
-        if isinstance(each, dict):
-            total += sum(map(text_bytes, each))
-            left.extend(each.values())
-        elif isinstance(each, list):
-            left.extend(each)
-        else:
-            total += text_bytes(each)
-    return total
-
-
 def input_size(value: object) -> Size:
     """Of what embeddings and the old completions read: text, texts, or numbers, each of which is one token."""
     items = value if isinstance(value, list) else [value]
