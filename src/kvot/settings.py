@@ -160,10 +160,10 @@ class ProviderSettings:
 OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 """Providers with settings of their own. Each is named as its dialect is."""
 
-OUR_PATHS = frozenset(
-    "api apikeys assistant auth csv docs healthz html json jsonl jsonp jsv livez login metadata metrics openapi operations"
-    " ping readyz types ui ui-assets x-msgpack xml".split()
-)
+_FORMATS = ("csv", "html", "json", "jsonl", "jsonp", "jsv", "x-msgpack", "xml")
+_PAGES = ("auth", "docs", "login", "metadata", "openapi", "operations", "types", "ui", "ui-assets")
+_SERVICES = ("api", "apikeys", "assistant", "healthz", "livez", "metrics", "ping", "readyz")
+OUR_PATHS = frozenset({*_FORMATS, *_PAGES, *_SERVICES})
 """First segments of our own paths, now and to come: no provider may have them for a name."""
 
 

@@ -68,7 +68,9 @@ async def open_scene(tmp_path: Path) -> AsyncIterator[OpenScene]:
     async def open_(*scripts: Script, limit: int = 1_000_000, **settings: Any) -> Scene:
         provider = await Provider(*scripts).__aenter__()
         names = tuple(set(("openai", "anthropic", "gemini", "ollama")) & DIALECTS.keys())
-        overrides = {f"{name}_base_url": provider.url for name in names} | {f"{name}_api_key": f"sk-{name}" for name in names}
+        overrides = {f"{name}_base_url": provider.url for name in names} | {
+            f"{name}_api_key": f"sk-{name}" for name in names
+        }
         overrides |= {"database": f"sqlite:///{tmp_path}/kvot.db", **settings}
         house = open_services(Settings.load({}, None, overrides))
         await house.services.ledger.set_budget(COMPANY, Budget(limit, 30), actor="test", reason=None)

@@ -1,15 +1,14 @@
 """Official clients, given another base URL and a Kvot key, and nothing else."""
 
+from typing import Any
+
 import openai
 import pytest
 
-from tests.gateway.conftest import COMPANY
-from tests.provider import Script
-
-HELLO = [{"role": "user", "content": "Say hello to everybody who reads this."}]
+HELLO: Any = [{"role": "user", "content": "Say hello to everybody who reads this."}]
 
 
-def openai_client(scene) -> openai.AsyncOpenAI:
+def openai_client(scene) -> Any:
     return openai.AsyncOpenAI(base_url=f"{scene.url}/openai/v1", api_key=scene.key)
 
 
