@@ -1,6 +1,6 @@
 """A usage object of Anthropic's as parts that do not overlap.
 
-What the figures include stands in the table "counting" of docs/internals/gateway.md. Sources: the type definitions of
+What the figures include stands in docs/internals/gateway.md, "Anthropic". Sources: the type definitions of
 the official client; the documentation of compaction and of the advisor tool.
 """
 
