@@ -41,8 +41,11 @@ _FRAMING = frozenset(
 )  # fmt: skip
 # What speaks of the provider's own host, or in our name.
 _OF_ITS_HOST = frozenset(
-    {b"alt-svc", b"server", b"date", b"via", b"nel", b"report-to", b"reporting-endpoints", b"clear-site-data"}
-)
+    {
+        b"alt-svc", b"server", b"date", b"via", b"nel", b"report-to", b"reporting-endpoints", b"clear-site-data",
+        b"location", b"refresh", b"link",
+    }
+)  # fmt: skip
 _OF_ITS_HOST_FAMILIES = (b"strict-transport-", b"access-control-", b"content-security-", b"x-kvot-", b"cross-origin-")
 _ACCOUNT = re.compile(
     rb"organi[sz]ation|project|account|tenant|subscription|workspace|cookie|credential|authoriz|authenticate|api-?key"
@@ -75,7 +78,7 @@ def _response_meter(ask: Ask, content_type: str) -> Meter:
 
 
 def _embeddings_meter(_ask: Ask, _content_type: str) -> Meter:
-    return DocumentMeter(meters.read_embeddings, "usage")
+    return DocumentMeter(meters.read_embeddings, "usage", has_output=False)
 
 
 def _metered(provider: Compatible) -> dict[str, Endpoint]:

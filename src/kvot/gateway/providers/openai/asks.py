@@ -27,6 +27,9 @@ from kvot.gateway.providers.sizes import schema_bytes
 ANSWERS_MAX = 128
 """The most answers that OpenAI gives to one request."""
 
+RESPONSE_OUTPUT_MIN = 16
+"""The lowest max_output_tokens that OpenAI's Responses takes; a lower one is its 400."""
+
 _TRUE = b"true"
 
 
@@ -112,6 +115,7 @@ def _generating(
     members = document.members
     is_stream = truth_at(members, "stream")
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
+    adds_usage = is_stream and not has_usage and provider.takes_include_usage
     return OpenAiAsk(
         document,
         text_at(members, "model"),
@@ -122,7 +126,7 @@ def _generating(
         answers,
         ceilings,
         ceiling_to_add,
-        adds_usage=is_stream and not has_usage and provider.takes_include_usage,
+        adds_usage=adds_usage,
     )
 
 
@@ -155,6 +159,7 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
         truth_at(members, "stream"),
         size,
         _ceiling(members, names, 1),
+        RESPONSE_OUTPUT_MIN,
         ceilings=names,
         ceiling_to_add=names[0],
     )
