@@ -1,7 +1,7 @@
 """A usage object of Anthropic's as parts that do not overlap.
 
-What the figures include stands in docs/internals/gateway.md, "Anthropic". Sources: the type definitions of
-the official client; the documentation of compaction and of the advisor tool.
+What the figures include stands in docs/internals/gateway.md, "Counting" and "Anthropic". Sources: the type definitions
+of the official client; the documentation of compaction and of the advisor tool.
 """
 
 from collections.abc import Mapping

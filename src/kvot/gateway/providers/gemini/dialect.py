@@ -29,12 +29,16 @@ def _events_meter(ask: Ask, content_type: str) -> Meter:
     return _meter(ask, content_type or "text/event-stream")
 
 
+def _embedding_meter(_ask: Ask, _content_type: str) -> Meter:
+    return DocumentMeter(read_reply, "usageMetadata", has_output=False)
+
+
 _EVENTS = Endpoint("stream_generate_content", asks.read_stream, _events_meter)
 _ARRAY = Endpoint("stream_generate_content", asks.read_stream, _array_meter, has_array=True)
 _ACTIONS = {
     "generateContent": Endpoint("generate_content", asks.read_generate, _meter),
-    "embedContent": Endpoint("embed_content", asks.read_embed, _meter),
-    "batchEmbedContents": Endpoint("batch_embed_contents", asks.read_embeds, _meter),
+    "embedContent": Endpoint("embed_content", asks.read_embed, _embedding_meter),
+    "batchEmbedContents": Endpoint("batch_embed_contents", asks.read_embeds, _embedding_meter),
     "countTokens": Endpoint("count_tokens"),
 }
 _MODELS = Endpoint("models")

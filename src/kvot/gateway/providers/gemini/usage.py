@@ -1,6 +1,6 @@
 """Gemini's usageMetadata as parts that do not overlap.
 
-What the figures include stands in docs/internals/gateway.md, "Gemini". A figure that is absent is 0.
+What the figures include stands in docs/internals/gateway.md, "Counting" and "Gemini". A figure that is absent is 0.
 """
 
 from kvot.gateway.metered import figure

@@ -91,16 +91,11 @@ def _read(body: bytes) -> Document:
 def _generating(document: Document, size: Size) -> OllamaAsk:
     members = document.members
     is_stream = members.get("stream") is None or truth_at(members, "stream")
-    return OllamaAsk(document, text_at(members, "model"), is_stream, size, _ceiling(document))
+    return OllamaAsk(document, text_at(members, "model"), is_stream, size, _ceiling(members))
 
 
-def _ceiling(document: Document) -> int | None:
-    options = object_at(document.members, _OPTIONS)
-    if not options:
-        return None
-    start, end = document.places[_OPTIONS]
-    places_of(document.body[start:end])  # refuses an option that is there twice
-    value = options.get(_CEILING)
+def _ceiling(members: Mapping[str, Any]) -> int | None:
+    value = object_at(members, _OPTIONS).get(_CEILING)
     if type(value) is float and value.is_integer():
         value = int(value)
     if value is not None and (type(value) is not int or not _UNBOUNDED_LEAST <= value <= TOKENS_MAX):

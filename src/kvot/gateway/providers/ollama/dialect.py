@@ -10,18 +10,25 @@ from kvot.gateway.providers.credentials import bearer
 from kvot.gateway.providers.ollama import asks, refusals
 from kvot.gateway.providers.ollama.meters import Lines, read_reply
 
+_LAST_FIGURES = "prompt_eval_count"
+"""The members of a reply beside its content come last, and this first of them."""
+
 
 def _meter(ask: Ask, content_type: str) -> Meter:
     if ask.is_stream or "ndjson" in content_type:
         return FramedMeter(LineReader(), Lines())
-    return DocumentMeter(read_reply, "prompt_eval_count")
+    return DocumentMeter(read_reply, _LAST_FIGURES)
+
+
+def _embedding_meter(_ask: Ask, _content_type: str) -> Meter:
+    return DocumentMeter(read_reply, _LAST_FIGURES, has_output=False)
 
 
 _ENDPOINTS = {
     ("POST", "/api/chat"): Endpoint("chat", asks.read_chat, _meter),
     ("POST", "/api/generate"): Endpoint("generate", asks.read_generate, _meter),
-    ("POST", "/api/embed"): Endpoint("embed", asks.read_embed, _meter),
-    ("POST", "/api/embeddings"): Endpoint("embeddings", asks.read_embed, _meter),
+    ("POST", "/api/embed"): Endpoint("embed", asks.read_embed, _embedding_meter),
+    ("POST", "/api/embeddings"): Endpoint("embeddings", asks.read_embed, _embedding_meter),
     ("GET", "/api/tags"): Endpoint("tags"),
     ("GET", "/api/version"): Endpoint("version"),
     ("POST", "/api/show"): Endpoint("show"),
