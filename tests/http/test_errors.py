@@ -2,18 +2,23 @@
 
 import pytest
 
+from kvot.contract.describe import Response
 from kvot.contract.status import ResponseError
+from kvot.contract.usage import AiChatUsageResponse
 from kvot.core.errors import (
     FieldError,
     InvalidRequest,
     KvotError,
     NotAuthenticated,
+    NotFound,
     StoreUnavailable,
     TooManyRequests,
 )
 from kvot.http import errors, replies
 from kvot.wire.formats import JSON
 from kvot.wire.style import JsonCase, Style
+
+USAGE_MEMBERS = AiChatUsageResponse.__struct_fields__
 
 
 def classes(base):
@@ -47,6 +52,19 @@ def test_every_field_error_comes_with_its_values():
         ResponseError(error_code="C", field_name="A", message="m", meta={"From": "1"}),
         ResponseError(error_code="D", field_name="B", message="n"),
     ]
+
+
+class Bare(Response):
+    count: int
+
+
+@pytest.mark.parametrize(
+    ("struct", "members"),
+    [(None, {"response_status"}), (Bare, {"response_status"}), (AiChatUsageResponse, {*USAGE_MEMBERS})],
+)
+def test_a_response_type_speaks_for_itself_if_it_can(struct, members):
+    for response in (errors.to_wire(NotFound("m"), struct=struct), errors.unforeseen("id", struct=struct)):
+        assert set(response.__struct_fields__) == members
 
 
 def test_a_message_is_never_a_script():
