@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from kvot.gateway.compressed import Unpacker
-from kvot.gateway.connection import Connection, Exchange
+from kvot.gateway.connection import READ_BYTES, Connection, Exchange
 from kvot.gateway.upstream import Pair, UpstreamFailed, UpstreamReply, UpstreamRequest
 
 CONNECT_TIMEOUT_MS = 10_000
@@ -21,7 +21,7 @@ IDLE_TIMEOUT_MS = 600_000
 """The longest that a provider may say nothing. A plain answer of a model that reasons takes minutes; ten is what the
 official clients wait."""
 CALLS_MAX = 2_048
-"""Under way at once. Each is a descriptor and, with a slow reader, up to 320 KB; one more waits as for a connection."""
+"""Under way at once. Each is a descriptor and, with a slow reader, some 100 KB; one more waits as for a connection."""
 KEPT_MAX = 256
 """Idle connections per address; more are closed."""
 KEEP_MS = 30_000
@@ -98,6 +98,7 @@ class ForwardUpstream:
         self._kept_max = kept_max
         self._keep_ms = keep_ms
         self._trust = trust
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._free = asyncio.Semaphore(calls_max)
         self._kept: dict[Address, deque[Connection]] = {}
         self._busy: set[Connection] = set()
@@ -170,7 +171,7 @@ class ForwardUpstream:
         try:
             async with asyncio.timeout(self._connect_timeout_ms / 1_000):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    Connection,
+                    lambda: Connection(self._buffer),
                     address.host,
                     address.port,
                     ssl=self._context() if address.is_tls else None,
