@@ -32,6 +32,7 @@ _OURS = frozenset(
     b"host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade expect "
     b"accept-encoding".split()
 )
+_NO_ADDRESS = "the address is not one that a call can be sent to"
 # Not true any more of a body that we have decompressed.
 _OF_PACKED = frozenset((b"content-encoding", b"content-length"))
 
@@ -194,12 +195,16 @@ class ForwardUpstream:
 @lru_cache(maxsize=1_024)
 def _split(url: str) -> tuple[Address, bytes, bytes]:
     """Where a call goes: the address, the Host header, and the path with its query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UpstreamFailed(_NO_ADDRESS, was_sent=False) from None
     is_clean = url.isascii() and url.isprintable() and " " not in url
     if not is_clean or parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise UpstreamFailed("the address is not one that a call can be sent to", was_sent=False)
+        raise UpstreamFailed(_NO_ADDRESS, was_sent=False)
     is_tls = parts.scheme == "https"
-    address = Address(parts.hostname, parts.port or (443 if is_tls else 80), is_tls)
+    address = Address(parts.hostname, port or (443 if is_tls else 80), is_tls)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return address, parts.netloc.encode(), target.encode()
 
