@@ -34,6 +34,7 @@ UNREAD = 100
 OURS_CORE, OTHERS_CORE = "0", "1"
 NGINX_PORT = 18_098
 PATH = "/v1/chat/completions"
+_LONG = "x" * 10_000
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 _BODIES = {"plain": '{"model":"m","messages":[]}', "stream": '{"model":"m","messages":[],"stream":true}'}
@@ -170,7 +171,9 @@ def _slow_streams(name: str) -> Ratio:
         empty = _rss_mb(side.pid)
         slow = asyncio.run(_rss_of_streams(side, STREAMS, settle_s=1))
     with ExitStack() as stack:
-        provider = stack.enter_context(_ready("tests.provider", "--fault", "endless", core=OTHERS_CORE))
+        provider = stack.enter_context(
+            _ready("tests.provider", "--fault", "endless", "--text", _LONG, core=OTHERS_CORE)
+        )
         side = stack.enter_context(_ready("benches.passthrough", name, provider.url, core=OURS_CORE))
         unread = asyncio.run(_rss_of_streams(side, UNREAD, settle_s=3))
     found = f"{name}: {slow:.0f} MB; {UNREAD} that nobody reads: {unread:.0f} MB"
