@@ -32,6 +32,11 @@ class Ask(Protocol):
     size: Size
     output_max: int | None
     """The most output tokens that the request allows one answer to have; None: it names none."""
+    output_min: int
+    """The lowest `output_max` that the request can be sent on with; where less remains, it is refused, not clamped.
+
+    A thinking budget must fit below the ceiling, and some APIs take no ceiling under a few tokens.
+    """
     answers: int
     """How many answers it asks for (`n`, `candidateCount`); the ceiling of the call is `output_max * answers`."""
 
@@ -87,11 +92,17 @@ class Endpoint:
 
     read: the request's body and the path's variables to what it asks for; raises InvalidRequest.
     meter: for a reply to that, by whether its content type is a stream's (SSE, NDJSON, …; `content_type` lower-case).
+    has_array: its replies are JSON arrays, errors too.
     """
 
     name: str  # in metrics and events: "chat", "responses", "embeddings"
     read: Callable[[bytes, Mapping[str, str]], Ask] | None = None
     meter: Callable[[Ask, str], Meter] | None = None
+    has_array: bool = False
+
+    def framed(self, refusal: "Refusal") -> "Refusal":
+        """A reply of our own in the form that clients of this path read."""
+        return refusal._replace(body=b"[%b]" % refusal.body) if self.has_array else refusal
 
 
 class Found(NamedTuple):
@@ -147,6 +158,13 @@ class Dialect(Protocol):
         """Whether a client's header goes on to the provider: those that the API knows. `name` is lower-case.
 
         Never a credential, an organisation or project of the provider's, a cookie, or how the call came here.
+        """
+        ...
+
+    def passes_query(self, name: str) -> bool:
+        """Whether a client's query parameter goes on to the provider. The query is built anew from those that do.
+
+        Never a credential, and nothing that would hide the usage from the reply.
         """
         ...
 
