@@ -24,7 +24,6 @@ FAILURES = {
     "test_it_goes_out_as_it_is[aiohttp]": UTF8,
     "test_it_goes_out_as_it_is[pyreqwest]": UTF8,
     "test_a_body_of_20_mb_arrives[aiohttp]": "warns that sending bytes at once may hold up the loop",
-    "test_one_that_the_provider_has_closed_loses_no_call[aiohttp]": STALE,
     "test_one_closed_while_the_loop_was_busy_loses_no_call[aiohttp]": STALE,
     "test_nothing_is_read_past_a_short_length[aiohttp-plain]": "takes what is left over for the next call's reply",
     "test_a_body_that_is_none_fails[aiohttp-stream-broken-frames]": "hangs where a chunk's size is no number",
@@ -33,6 +32,12 @@ FAILURES = {
     "test_before_the_head_closes_the_connection[pyreqwest-stream]": DEAF,
     "test_closing_everything_closes_what_is_under_way[pyreqwest-plain]": DEAF,
     "test_closing_everything_closes_what_is_under_way[pyreqwest-stream]": DEAF,
+}
+# Of a rival, won or lost by chance: run all the same, so that a hang or a crash is seen.
+RACES = {
+    "test_one_that_the_provider_has_closed_loses_no_call[aiohttp]": STALE,
+    "test_one_that_the_provider_has_closed_loses_no_call[pyreqwest]": STALE,
+    "test_one_closed_while_the_loop_was_busy_loses_no_call[pyreqwest]": STALE,
 }
 
 KINDS = {"plain": b'{"model":"m"}', "stream": b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}'}
@@ -44,6 +49,8 @@ PATIENCE_S = 10
 def kind_of_upstream(request):
     if reason := FAILURES.get(request.node.name):
         request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    elif reason := RACES.get(request.node.name):
+        request.applymarker(pytest.mark.xfail(strict=False, raises=UpstreamFailed, reason=reason))
     return UPSTREAMS[request.param]
 
 

@@ -13,10 +13,11 @@ import httptools
 
 from kvot.gateway.upstream import Pair, UpstreamFailed
 
-READ_BYTES = 65_536
-"""Taken from a socket at once."""
-HIGH_BYTES = 32_768
-"""Of a body, read but not yet asked for: the socket is read again when they have gone. One read may overshoot it."""
+READ_BYTES = 16_384
+"""Taken from a socket at once: as much as a TLS record holds."""
+HIGH_BYTES = 16_384
+"""Of a body, read but not yet asked for: the socket is read again when they have gone. One read may overshoot it, so a
+client that does not read costs 32 KB here, and as much again as its server's own buffer."""
 HEAD_BYTES_MAX = 65_536
 """Of a reply's head, and of anything else that is no body (interim replies, extensions of chunks, trailers) in a row.
 The largest heads of providers have some 4 KB."""

@@ -21,7 +21,7 @@ IDLE_TIMEOUT_MS = 600_000
 """The longest that a provider may say nothing. A plain answer of a model that reasons takes minutes; ten is what the
 official clients wait."""
 CALLS_MAX = 2_048
-"""Under way at once. Each is a descriptor and, with a slow reader, some 100 KB; one more waits as for a connection."""
+"""Under way at once. Each is a descriptor and, with a slow reader, 32 KB; one more waits as for a connection."""
 KEPT_MAX = 256
 """Idle connections per address; more are closed."""
 KEEP_MS = 30_000
@@ -147,6 +147,9 @@ class ForwardUpstream:
             connection.abort()
 
     async def _take_turn(self) -> None:
+        if not self._free.locked():  # a timer costs more than the turn
+            await self._free.acquire()
+            return
         try:
             async with asyncio.timeout(self._connect_timeout_ms / 1_000):
                 await self._free.acquire()
