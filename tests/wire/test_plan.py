@@ -50,5 +50,10 @@ def test_a_type_without_members_is_its_brackets():
 
 def test_a_writer_is_made_once():
     made = []
-    writers = Writers(lambda type_: made.append(type_) or str)
+
+    def make(type_):
+        made.append(type_)
+        return str
+
+    writers = Writers(make)
     assert [writers[int](1), writers[int](2), made] == ["1", "2", [int]]
