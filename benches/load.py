@@ -1,7 +1,7 @@
 """Servers and loads for the benches of the gateway.
 
-The side that is measured has a core, the provider and the load share the other. CPU is what the process of the side took,
-all threads, user and system together, from /proc: unlike calls per second it does not depend on the other core.
+The side that is measured has a core, the provider and the load share the other. CPU is what its process took, all
+threads, user and system together, from /proc: unlike calls per second it does not depend on the other core.
 """
 
 import asyncio

@@ -119,19 +119,16 @@ def _read_providers(value: object) -> "tuple[ProviderSettings, ...] | None":
 
 
 def _read_provider(name: str, value: object) -> "ProviderSettings | None":
-    if (
-        not _PROVIDER_NAME.fullmatch(name)
-        or not isinstance(value, dict)
-        or value.keys() - {"dialect", "base_url", "api_key"}
-    ):
+    if not _PROVIDER_NAME.fullmatch(name) or not isinstance(value, dict) or value.keys() - _PROVIDER_KEYS:
         return None
     dialect, base_url = _read_text(value.get("dialect")), _read_server_url(value.get("base_url"))
     api_key = _read_text(value["api_key"]) if "api_key" in value else ""
-    return (
-        None if dialect is None or base_url is None or api_key is None else ProviderSettings(dialect, base_url, api_key)
-    )
+    if dialect is None or base_url is None or api_key is None:
+        return None
+    return ProviderSettings(name, dialect, base_url, api_key)
 
 
+_PROVIDER_KEYS = frozenset({"dialect", "base_url", "api_key"})
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 _TEXT = Accepted("text", _read_text)
