@@ -203,9 +203,14 @@ class Settings:
         environ: Mapping[str, str],
         config_path: str | Path | None = None,
         overrides: Mapping[str, object] | None = None,
+        *,
+        needs_secret: bool = True,
     ) -> "Settings":
-        """Read everything. `overrides` are by field name; None there means: not said. Raises SettingsError."""
-        return _Reading().load(environ, config_path, overrides or {})
+        """Read everything. `overrides` are by field name; None there means: not said. Raises SettingsError.
+
+        needs_secret: False for a command that makes and checks no key, and so works on any database without one.
+        """
+        return _Reading(needs_secret).load(environ, config_path, overrides or {})
 
     @property
     def database_path(self) -> Path | None:
@@ -223,7 +228,8 @@ class Settings:
 class _Reading:
     """One reading of all sources: the values so far, the faults so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, needs_secret: bool) -> None:
+        self.needs_secret = needs_secret
         self.values: dict[str, Any] = {}
         self.faults: list[str] = []
         self.faulty: set[str] = set()
@@ -241,7 +247,7 @@ class _Reading:
         if config_path:
             self.values["config"] = Path(config_path)
         settings = Settings(**self.values)
-        self.faults += [words for names, words in _conflicts(settings) if not self.faulty & names]
+        self.faults += [words for names, words in _conflicts(settings, self.needs_secret) if not self.faulty & names]
         if self.faults:
             raise SettingsError(*self.faults)
         return settings
@@ -298,11 +304,12 @@ def _suggestion(key: str, spell: Callable[[str], str]) -> str:
     return f" The nearest is {spell(nearest[0])}." if nearest else ""
 
 
-def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
+def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str], str]]:
     """What cannot stand together: the fields it is about, and why."""
     if settings.secret is not None and settings.secret_file is not None:
         yield {"secret", "secret_file"}, "KVOT_SECRET and KVOT_SECRET_FILE are both set: which one counts?"
-    if settings.database_path is None and settings.secret is None and settings.secret_file is None:
+    has_secret = settings.secret is not None or settings.secret_file is not None
+    if settings.database_path is None and needs_secret and not has_secret:
         yield (
             {"database", "secret", "secret_file"},
             "KVOT_SECRET or KVOT_SECRET_FILE must be set: a secret is only made beside an embedded database.",

@@ -1,17 +1,25 @@
 """The engines under test. To add an engine is to add a line to ENGINES; every check then runs on it too."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import apsw
 import pytest
 
+from kvot.core.archive import Sink
+from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.stores.memory import MemoryStore
+from kvot.stores.memory_archive import MemorySink, MemorySource
 from kvot.stores.sqlite import SqliteStore
-from tests.conformance.scene import Engine, FullStore, Scene
+from kvot.stores.sqlite.archive import SqliteSource
+from kvot.stores.sqlite.restore import SqliteSink
+from tests.conformance.scene import Archive, Engine, FullStore, Scene
+
+Opening = Callable[[], Awaitable[FullStore]]
 
 
 async def open_memory(_folder: Path, rules: Rules) -> FullStore:
@@ -22,6 +30,28 @@ async def open_sqlite(folder: Path, rules: Rules) -> FullStore:
     return SqliteStore.open(folder / "kvot.db", rules)
 
 
+async def read_memory(store: FullStore, _folder: Path, _rules: Rules) -> ArchiveSource:
+    assert isinstance(store, MemoryStore)
+    return MemorySource(store)
+
+
+async def make_memory(_folder: Path, rules: Rules) -> tuple[Sink, Opening]:
+    store = MemoryStore(rules)
+
+    async def opened() -> FullStore:
+        return store
+
+    return MemorySink(store), opened
+
+
+async def read_sqlite(_store: FullStore, folder: Path, rules: Rules) -> ArchiveSource:
+    return SqliteSource.open(folder / "kvot.db", rules)
+
+
+async def make_sqlite(folder: Path, rules: Rules) -> tuple[Sink, Opening]:
+    return SqliteSink.open(folder / "kvot.db", rules), partial(open_sqlite, folder, rules)
+
+
 async def damage_sqlite(_store: FullStore, folder: Path, _company_id: str) -> None:
     """Another program writes to the file, which the lock of ours cannot forbid."""
     with closing(apsw.Connection(str(folder / "kvot.db"))) as connection:
@@ -29,8 +59,8 @@ async def damage_sqlite(_store: FullStore, folder: Path, _company_id: str) -> No
 
 
 ENGINES = {
-    "memory": Engine(open_memory, is_durable=False),
-    "sqlite": Engine(open_sqlite, is_durable=True, damage=damage_sqlite),
+    "memory": Engine(open_memory, is_durable=False, archive=Archive(read_memory, make_memory)),
+    "sqlite": Engine(open_sqlite, is_durable=True, damage=damage_sqlite, archive=Archive(read_sqlite, make_sqlite)),
 }
 
 

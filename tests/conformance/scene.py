@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
+from kvot.core.archive import Sink
+from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Budget, Rules
 from kvot.core.keys import KeyStore
 from kvot.core.model import (
@@ -34,11 +36,19 @@ MINUTE = 60_000
 WINDOW = 30 * DAY
 """The window of the default budget, and of every budget that a check does not say otherwise of."""
 
-__all__ = ["COMPANY", "DAY", "HOUR", "MINUTE", "OTHER", "T0", "WINDOW", "Engine", "FullStore", "Scene"]
+__all__ = ["COMPANY", "DAY", "HOUR", "MINUTE", "OTHER", "T0", "WINDOW", "Archive", "Engine", "FullStore", "Scene"]
 
 
 class FullStore(Store, KeyStore, Protocol):
     """What every engine offers: the ledger and the keys."""
+
+
+class Archive(NamedTuple):
+    """An engine's database as a whole: how it is read, the store being closed; and how one is made from its parts."""
+
+    read: Callable[[FullStore, Path, Rules], Awaitable[ArchiveSource]]
+    make: Callable[[Path, Rules], Awaitable[tuple[Sink, Callable[[], Awaitable[FullStore]]]]]
+    """A sink, and what opens the store once that is closed."""
 
 
 class Engine(NamedTuple):
@@ -51,6 +61,7 @@ class Engine(NamedTuple):
     open: Callable[[Path, Rules], Awaitable[FullStore]]
     is_durable: bool
     damage: Callable[[FullStore, Path, str], Awaitable[None]] | None = None
+    archive: Archive | None = None
 
 
 class Scene:
