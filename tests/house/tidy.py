@@ -29,7 +29,7 @@ RIVALS = {
 
 # The outermost edges, where an error that nobody named must still end as an answer.
 # The writer is the edge of its thread: whoever waits for it must hear of a fault that nobody named, too.
-EDGES = {"http/app.py", "cli/__init__.py", "cli/main.py", "stores/sqlite/writer.py"}
+EDGES = {"http/app.py", "http/gateway.py", "cli/__init__.py", "cli/main.py", "stores/sqlite/writer.py"}
 
 
 @dataclass(frozen=True)
