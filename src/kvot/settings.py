@@ -23,6 +23,9 @@ PREFIX = "KVOT_"
 SECRET_BYTES_LEAST = 32
 """256 bits: a shorter secret could be found by trying, given one key or token made with it."""
 
+WORKERS_MAX = 128
+"""More than any machine needs; each opens connections of its own to the database."""
+
 _TEXT_LENGTH_MAX = 2_048
 _SECRET_FILE_BYTES_MAX = 4_096
 _CONFIG_BYTES_MAX = 65_536
@@ -277,6 +280,10 @@ class Settings:
     port: int = _setting(_whole_number(0, 65_535), 8080)
     """The TCP port to listen on. 0: any that is free."""
 
+    workers: int = _setting(_whole_number(1, WORKERS_MAX), 1)
+    """Processes that serve behind the one port, where the database is PostgreSQL: about one for each core. Without it
+    `WEB_CONCURRENCY` counts, which some platforms set."""
+
     url: str | None = _setting(_SERVER)
     """For commands: the running server to talk to, instead of the database."""
 
@@ -327,6 +334,8 @@ class _Reading:
         config_path = config_path or environ.get(variable("config"))
         if config_path:
             self._take_file(config_path)
+        if "WEB_CONCURRENCY" in environ:
+            self._take("workers", environ["WEB_CONCURRENCY"], "WEB_CONCURRENCY", str)
         for name, text in sorted(environ.items()):
             if name.startswith(PREFIX):
                 self._take(name.removeprefix(PREFIX).lower(), text, name, variable, is_known=name.isupper())
