@@ -10,8 +10,10 @@ import pytest
 
 from kvot.core.budget import Rules
 from kvot.stores.memory import MemoryStore
+from kvot.stores.postgres import PostgresStore, Time
 from kvot.stores.sqlite import SqliteStore
 from tests.conformance.scene import Engine, FullStore, Scene
+from tests.postgres.databases import DATABASES, run, shared_server
 
 
 async def open_memory(_folder: Path, rules: Rules) -> FullStore:
@@ -28,24 +30,38 @@ async def damage_sqlite(_store: FullStore, folder: Path, _company_id: str) -> No
         connection.execute("UPDATE point SET cum = cum + 1")
 
 
+async def open_postgres(folder: Path, rules: Rules) -> FullStore:
+    return PostgresStore.open(await DATABASES.url(folder), rules, time=Time.GIVEN)
+
+
+async def damage_postgres(_store: FullStore, folder: Path, _company_id: str) -> None:
+    await run(DATABASES.name(folder), "UPDATE kvot.point SET cum = cum + 1")
+
+
 ENGINES = {
     "memory": Engine(open_memory, is_durable=False),
     "sqlite": Engine(open_sqlite, is_durable=True, damage=damage_sqlite),
+    "postgres": Engine(
+        open_postgres, is_durable=True, damage=damage_postgres, discard=DATABASES.discard, need=shared_server
+    ),
 }
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]
+    engine = ENGINES[request.param]
+    if engine.need is not None:
+        try:
+            engine.need()
+        except ConnectionError as error:
+            if os.environ.get("CI"):
+                raise  # a missing server never shrinks CI
+            pytest.skip(str(error))
+    return engine
 
 
 @pytest.fixture
 async def scene(engine: Engine, tmp_path: Path) -> AsyncIterator[Scene]:
-    try:
-        scene = await Scene.open(engine, tmp_path)
-    except ConnectionError as error:  # of an engine that needs a server; an embedded one has no excuse
-        if os.environ.get("CI"):
-            raise  # a missing server never shrinks CI
-        pytest.skip(str(error))
+    scene = await Scene.open(engine, tmp_path)
     yield scene
     await scene.close()
