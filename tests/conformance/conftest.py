@@ -14,10 +14,14 @@ from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_archive import MemorySink, MemorySource
+from kvot.stores.postgres import PostgresStore, Time
+from kvot.stores.postgres.archive import PostgresSource
+from kvot.stores.postgres.restore import PostgresSink
 from kvot.stores.sqlite import SqliteStore
 from kvot.stores.sqlite.archive import SqliteSource
 from kvot.stores.sqlite.restore import SqliteSink
 from tests.conformance.scene import Archive, Engine, FullStore, Scene
+from tests.postgres.databases import DATABASES, run, shared_server
 
 Opening = Callable[[], Awaitable[FullStore]]
 
@@ -58,24 +62,56 @@ async def damage_sqlite(_store: FullStore, folder: Path, _company_id: str) -> No
         connection.execute("UPDATE point SET cum = cum + 1")
 
 
+async def open_postgres(folder: Path, rules: Rules) -> FullStore:
+    return PostgresStore.open(await DATABASES.url(folder), rules, time=Time.GIVEN)
+
+
+async def read_postgres(_store: FullStore, folder: Path, rules: Rules) -> ArchiveSource:
+    return await PostgresSource.open(await DATABASES.url(folder), rules)
+
+
+async def make_postgres(folder: Path, rules: Rules) -> tuple[Sink, Opening]:
+    return await PostgresSink.open(await DATABASES.url(folder), rules), partial(open_postgres, folder, rules)
+
+
+async def damage_postgres(_store: FullStore, folder: Path, _company_id: str) -> None:
+    await run(DATABASES.name(folder), "UPDATE kvot.point SET cum = cum + 1")
+
+
 ENGINES = {
     "memory": Engine(open_memory, is_durable=False, archive=Archive(read_memory, make_memory)),
     "sqlite": Engine(open_sqlite, is_durable=True, damage=damage_sqlite, archive=Archive(read_sqlite, make_sqlite)),
+    "postgres": Engine(
+        open_postgres,
+        is_durable=True,
+        damage=damage_postgres,
+        discard=DATABASES.discard,
+        need=shared_server,
+        archive=Archive(read_postgres, make_postgres),
+    ),
 }
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]
+    engine = ENGINES[request.param]
+    need(engine)
+    return engine
+
+
+def need(engine: Engine) -> None:
+    """Skip where what the engine stands on is not there."""
+    if engine.need is not None:
+        try:
+            engine.need()
+        except ConnectionError as error:
+            if os.environ.get("CI"):
+                raise  # a missing server never shrinks CI
+            pytest.skip(str(error))
 
 
 @pytest.fixture
 async def scene(engine: Engine, tmp_path: Path) -> AsyncIterator[Scene]:
-    try:
-        scene = await Scene.open(engine, tmp_path)
-    except ConnectionError as error:  # of an engine that needs a server; an embedded one has no excuse
-        if os.environ.get("CI"):
-            raise  # a missing server never shrinks CI
-        pytest.skip(str(error))
+    scene = await Scene.open(engine, tmp_path)
     yield scene
     await scene.close()

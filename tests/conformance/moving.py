@@ -22,7 +22,12 @@ class Mover:
 
     @property
     def engine(self) -> Engine:
-        return Engine(self._open, is_durable=True)
+        return Engine(self._open, is_durable=True, discard=self._discard)
+
+    def _discard(self, folder: Path) -> None:
+        engine, place, _ = self._places.pop(folder)
+        if engine.discard is not None:
+            engine.discard(place)
 
     async def _open(self, folder: Path, rules: Rules) -> FullStore:
         place = folder / f"place{next(self._numbers)}"
@@ -47,6 +52,8 @@ class Mover:
             read = await move(reader.parts(), sink, lambda part: None)
         for each in (source, writer, sink):
             await each.close()
+        if old.discard is not None:
+            old.discard(old_place)
         assert read.ends == before.ends, "the file says what was read"
         store = await opened()
         await self._check(new, store, place, rules, list(before.ends))

@@ -55,12 +55,15 @@ class Engine(NamedTuple):
     """How to open an engine in a folder of its own. What was written to a durable one is there when opened again.
 
     `damage` makes one kept number of a company untrue, behind the engine's back, for what is said of a company in
-    doubt. None: the engine keeps no numbers.
+    doubt. None: the engine keeps no numbers. `discard` is told that a folder is not opened again. `need` starts what
+    the engine cannot be opened without, and raises ConnectionError, with the reason, where there is none.
     """
 
     open: Callable[[Path, Rules], Awaitable[FullStore]]
     is_durable: bool
     damage: Callable[[FullStore, Path, str], Awaitable[None]] | None = None
+    discard: Callable[[Path], None] | None = None
+    need: Callable[[], object] | None = None
     archive: Archive | None = None
 
 
@@ -86,6 +89,8 @@ class Scene:
 
     async def close(self) -> None:
         await self.store.close()
+        if self.engine.discard is not None:
+            self.engine.discard(self.folder)
 
     # -- usage ---------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,18 @@ class Archive(NamedTuple):
     open_sink: Callable[[str, Rules], Awaitable[Sink]]
 
 
+async def _postgres_source(url: str, rules: Rules) -> Source:
+    from kvot.stores.postgres.archive import PostgresSource
+
+    return await PostgresSource.open(url, rules)
+
+
+async def _postgres_sink(url: str, rules: Rules) -> Sink:
+    from kvot.stores.postgres.restore import PostgresSink
+
+    return await PostgresSink.open(url, rules)
+
+
 async def _sqlite_source(url: str, rules: Rules) -> Source:
     return SqliteSource.open(_path(url), rules)
 
@@ -32,6 +44,7 @@ def _path(url: str) -> Path:
 
 ARCHIVES = {
     "sqlite": Archive(_sqlite_source, _sqlite_sink),
+    "postgresql": Archive(_postgres_source, _postgres_sink),
 }
 """By the scheme of a database's URL."""
 
