@@ -74,7 +74,7 @@ def _read_secret_text(value: object) -> str | None:
     return text if text and len(text.encode()) >= SECRET_BYTES_LEAST else None
 
 
-def _read_database(value: object) -> str | None:
+def read_database(value: object) -> str | None:
     text = _read_text(value) or ""
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite":
@@ -140,7 +140,7 @@ _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _TEXT = Accepted("text", _read_text)
 _PATH = Accepted("the path of a file", _read_path)
 _SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text", _read_secret_text)
-_DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", _read_database)
+DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", read_database)
 _JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
 _ORIGINS = Accepted("origins like https://app.example.com, with commas between them", _read_origins)
 _SERVER = Accepted("an http:// or https:// address", _read_server_url)
@@ -175,7 +175,7 @@ class Settings:
     Relative paths start at the working directory.
     """
 
-    database: str = _setting(_DATABASE, "sqlite:///kvot.db", is_secret=True)
+    database: str = _setting(DATABASE, "sqlite:///kvot.db", is_secret=True)
     """Where the ledger is kept. The default needs no server: one file, in the working directory."""
 
     secret: str | None = _setting(_SECRET, is_secret=True)

@@ -63,7 +63,8 @@ def test_a_ledger_that_does_not_verify_is_told(filled, other):
     [
         (("--from", "kvot.db", "--to", "kvot.db"), 2, "one database"),
         (("--from", "none.db", "--to", "other.db"), 1, "does not exist"),
-        (("--from", "mysql://x/y", "--to", "other.db"), 1, "sqlite://"),
+        (("--from", "mysql://x/y", "--to", "other.db"), 2, "--from"),
+        (("--from", "kvot.db", "--to", ""), 2, "--to"),
         (("--from", "kvot.db"), 2, ""),
     ],
 )

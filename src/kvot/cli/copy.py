@@ -11,6 +11,7 @@ from kvot.cli.options import UsageError, database_url
 from kvot.cli.progress import Progress
 from kvot.core.archive import LedgerEnd, Source
 from kvot.core.budget import Rules
+from kvot.settings import DATABASE
 from kvot.stores import transfer
 from kvot.stores.archives import open_sink, open_source
 
@@ -36,9 +37,10 @@ def copy(
     kvot copy --from sqlite:///kvot.db --to postgresql://kvot@db.internal/kvot
     ```
     """
-    if database_url(from_) == database_url(to):
+    source, target = _url("--from", from_), _url("--to", to)
+    if source == target:
         raise UsageError("--from and --to are one database.")
-    document = asyncio.run(_copy(database_url(from_), database_url(to)))
+    document = asyncio.run(_copy(source, target))
     if json:
         show.document(document)
     else:
@@ -51,6 +53,13 @@ def copy(
             ]
         )
     return 1 if document["differences"] else 0
+
+
+def _url(option: str, text: str) -> str:
+    url: str | None = DATABASE.read(database_url(text))
+    if url is None:
+        raise UsageError(f"{option}: must be a file, {DATABASE.words}.")
+    return url
 
 
 async def _copy(from_: str, to: str) -> dict[str, Any]:

@@ -15,23 +15,30 @@ class Engine(Store, KeyStore, Protocol):
     """What every engine offers: the ledger and the keys."""
 
 
-def _open_sqlite(location: str, rules: Rules) -> Engine:
-    return SqliteStore.open(Path(location), rules)
+def _open_sqlite(url: str, rules: Rules) -> Engine:
+    return SqliteStore.open(Path(url.removeprefix("sqlite:///")), rules)
+
+
+def _open_postgres(url: str, rules: Rules) -> Engine:
+    from kvot.stores.postgres import PostgresStore
+
+    return PostgresStore.open(url, rules)
 
 
 ENGINES: dict[str, Callable[[str, Rules], Engine]] = {
     "sqlite": _open_sqlite,
+    "postgresql": _open_postgres,
 }
-"""From the scheme of a database's URL to what opens it, given the rest of the URL after `scheme:///`."""
+"""From the scheme of a database's URL to what opens it. An engine's driver is imported when it is needed."""
 
 
 def open_store(url: str, rules: Rules) -> Engine:
-    """Open the database of a URL: `sqlite:///kvot.db` (here) or `sqlite:////var/lib/kvot.db`.
+    """Open the database of a URL: `sqlite:///kvot.db` (here), `sqlite:////var/lib/kvot.db`, `postgresql://host/name`.
 
     Raises StoreUnavailable, saying what to do, for an unknown URL too.
     """
-    scheme, separator, location = url.partition(":///")
-    if scheme not in ENGINES or not separator or not location:
-        known = ", ".join(f"{name}:///..." for name in ENGINES)
-        raise StoreUnavailable(f"The database {url} cannot be opened: its URL must be one of {known}.")
-    return ENGINES[scheme](location, rules)
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ENGINES or not separator or rest in ("", "/"):
+        known = ", ".join(f"{name}://..." for name in ENGINES)
+        raise StoreUnavailable(f"The database cannot be opened: its URL must be one of {known}.")
+    return ENGINES[scheme](url, rules)
