@@ -163,6 +163,12 @@ class ProviderSettings:
 OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 """Providers with settings of their own. Each is named as its dialect is."""
 
+_FORMATS = ("csv", "html", "json", "jsonl", "jsonp", "jsv", "x-msgpack", "xml")
+_PAGES = ("auth", "docs", "login", "metadata", "openapi", "operations", "types", "ui", "ui-assets")
+_SERVICES = ("api", "apikeys", "assistant", "healthz", "livez", "metrics", "ping", "readyz")
+OUR_PATHS = frozenset({*_FORMATS, *_PAGES, *_SERVICES})
+"""First segments of our own paths, now and to come: no provider may have them for a name."""
+
 
 def _setting(accepted: Accepted, default: object = None, *, is_secret: bool = False) -> Any:
     return field(default=default, repr=not is_secret, metadata={"accepted": accepted})
@@ -415,6 +421,11 @@ def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str
     keys = {name for name in ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url") if getattr(settings, name)}
     if len(keys) > 1:
         yield keys, f"{' and '.join(map(variable, sorted(keys)))} are both set: tokens are verified in one way."
+    names = [one.name for one in providers_of(settings)]
+    for name in {name for name in names if names.count(name) > 1 or name in OUR_PATHS}:
+        yield {"providers"}, f"The provider {name} needs another name: this one leads elsewhere already."
+    if settings.ollama_api_key is not None and settings.ollama_base_url is None:
+        yield {"ollama_api_key", "ollama_base_url"}, "KVOT_OLLAMA_API_KEY is set but not KVOT_OLLAMA_BASE_URL."
     for name in ("jwt_issuer", "jwt_audience"):
         if getattr(settings, name) is not None and not keys:
             yield (
@@ -428,6 +439,17 @@ def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str
             f"KVOT_DEFAULT_WINDOW_DAYS is {settings.default_window_days}: must be at most "
             f"KVOT_RETENTION_DAYS, which is {settings.retention_days}.",
         )
+
+
+def providers_of(settings: Settings) -> tuple[ProviderSettings, ...]:
+    """Every provider to pass calls on to: the well-known ones for which there is a key or another address, and the
+    others that are named."""
+    own = []
+    for name in OWN_PROVIDERS:
+        base_url, api_key = getattr(settings, f"{name}_base_url"), getattr(settings, f"{name}_api_key")
+        if api_key is not None or base_url != _FIELDS[f"{name}_base_url"].default:
+            own.append(ProviderSettings(name, name, base_url, api_key or ""))
+    return (*own, *settings.providers)
 
 
 # -- the secret ------------------------------------------------------------------------------------------------------

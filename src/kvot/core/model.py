@@ -252,11 +252,6 @@ class Usage:
         return max(0, self.token_limit - self.tokens_used)
 
     @property
-    def tokens_available(self) -> int:
-        """The most that a new hold can get."""
-        return 0 if self.in_doubt else max(0, self.token_limit - self.tokens_used - self.tokens_held)
-
-    @property
     def is_within_budget(self) -> bool:
         """Strictly below the limit, as the contract says: "still below"."""
         return self.tokens_used < self.token_limit and not self.in_doubt

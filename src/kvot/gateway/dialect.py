@@ -92,11 +92,17 @@ class Endpoint:
 
     read: the request's body and the path's variables to what it asks for; raises InvalidRequest.
     meter: for a reply to that, by whether its content type is a stream's (SSE, NDJSON, …; `content_type` lower-case).
+    has_array: its replies are JSON arrays, errors too.
     """
 
     name: str  # in metrics and events: "chat", "responses", "embeddings"
     read: Callable[[bytes, Mapping[str, str]], Ask] | None = None
     meter: Callable[[Ask, str], Meter] | None = None
+    has_array: bool = False
+
+    def framed(self, refusal: "Refusal") -> "Refusal":
+        """A reply of our own in the form that clients of this path read."""
+        return refusal._replace(body=b"[%b]" % refusal.body) if self.has_array else refusal
 
 
 class Found(NamedTuple):

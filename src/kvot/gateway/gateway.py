@@ -20,9 +20,6 @@ from kvot.gateway.retries import REPLY_BYTES_MAX, Attempt, Charged, Reply, Retri
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRequest
 
-OUTPUT_MAX_HEADER = b"x-kvot-output-tokens-max"
-"""On the reply to a call whose ceiling was lowered so that it fits."""
-
 REPEATED_HEADER = b"x-kvot-repeated"
 """On a reply that is given a second time, to a client that asked again for what had not reached it."""
 
@@ -177,10 +174,7 @@ class _Headed:
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         self.has_begun = True
-        held = self._held
-        ours = reply_headers(self._provider.dialect, headers, held.limits if held else None)
-        if held is not None and held.output_max is not None:
-            ours = (*ours, (OUTPUT_MAX_HEADER, b"%d" % held.output_max))
+        ours = reply_headers(self._provider.dialect, headers, self._held)
         self._status, self._headers = status, ours
         await self._client.begin(status, ours, is_stream=is_stream)
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from kvot.gateway.dialect import Dialect, Limits, Pair
+from kvot.gateway.holding import Held
+from kvot.wire.ratelimit import fields_of
 
 OF_THE_HOP = frozenset(
     {
@@ -24,6 +26,9 @@ OF_THE_HOP = frozenset(
 )
 """Of one connection, or of one host: never passed on. The length is counted anew, as events may be taken out."""
 
+OUTPUT_MAX = b"x-kvot-output-tokens-max"
+"""On the reply to a call whose ceiling was lowered so that it fits."""
+
 _UPSTREAM = b"x-upstream-"
 
 
@@ -41,17 +46,20 @@ def query_of(dialect: Dialect, query_string: bytes) -> str:
     return urlencode([(name, value) for name, value in pairs if dialect.passes_query(name)])
 
 
-def reply_headers(dialect: Dialect, headers: Iterable[Pair], limits: Limits | None) -> tuple[Pair, ...]:
+def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) -> tuple[Pair, ...]:
     """The head of the reply to the client. Where our limit is the tighter one the provider's figures are renamed."""
     passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_reply_header(pair[0])]
-    if limits is None:
+    if held is None:
         return tuple(passed)
-    ours = dialect.limit_headers(limits)
-    if not _is_tighter(limits, dict(passed), ours):
-        return tuple(passed)
+    added = fields_of(held.usage)
+    if held.output_max is not None:
+        added = (*added, (OUTPUT_MAX, b"%d" % held.output_max))
+    ours = dialect.limit_headers(held.limits)
+    if not _is_tighter(held.limits, dict(passed), ours):
+        return (*passed, *added)
     names = {name for name, _ in ours}
     theirs = [(_UPSTREAM + name if name in names else name, value) for name, value in passed]
-    return (*theirs, *ours)
+    return (*theirs, *ours, *added)
 
 
 def _is_tighter(limits: Limits, theirs: Mapping[bytes, bytes], ours: Iterable[Pair]) -> bool:

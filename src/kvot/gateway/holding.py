@@ -7,6 +7,7 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import TOKENS_MAX, Decision, NewHold, Status, Usage
 from kvot.gateway.dialect import Ask, Limits
+from kvot.wire.ratelimit import available
 
 CLAMP_TRIES_MAX = 4
 """Others may take the room between being told of it and asking for it; after so many times they have won."""
@@ -26,6 +27,7 @@ class Held(NamedTuple):
 
     amount: int
     output_max: int | None
+    usage: Usage
     limits: Limits
 
 
@@ -33,6 +35,7 @@ class Exhausted(NamedTuple):
     """A call may not. `amount` is what it would need, at its shortest."""
 
     amount: int
+    usage: Usage
     limits: Limits
 
 
@@ -51,13 +54,13 @@ async def hold(
         decision = await ledger.reserve(company_id, asked._replace(amount=amount))
         usage, tries = decision.usage, tries + 1
         if decision.status is Status.DONE:
-            return Held(amount, None if each == named else each, limits_of(usage, ledger.now_ms()))
+            return Held(amount, None if each == named else each, usage, limits_of(usage, ledger.now_ms()))
         _check(decision)
-        each = min(each - 1, (usage.tokens_available - input_tokens) // ask.answers)
+        each = min(each - 1, (available(usage) - input_tokens) // ask.answers)
         if each < least or tries == CLAMP_TRIES_MAX:
             break
     amount = _amount(input_tokens, least, ask.answers)
-    return Exhausted(amount, await _limits_until(ledger, company_id, amount, usage))
+    return Exhausted(amount, usage, await _limits_until(ledger, company_id, amount, usage))
 
 
 def limits_of(usage: Usage, now_ms: int, retry_after_ms: int | None = None) -> Limits:

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from kvot.core.errors import InvalidRequest, KvotError, NotAuthenticated, StoreUnavailable
+from kvot.core.errors import InvalidRequest, KvotError, NotAuthenticated, StoreUnavailable, whole_seconds
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
 from kvot.gateway.dialect import Found, Pair, Refusal
@@ -24,6 +24,7 @@ from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, rea
 from kvot.http.reply_writer import WRITE
 from kvot.http.requestlog import RequestLog
 from kvot.operations.company import company_for
+from kvot.wire.ratelimit import fields_of
 from kvot.wire.scalars import guid
 
 LIMITS = Limits(max_body_bytes=20 * 1_048_576)
@@ -193,7 +194,9 @@ class _Exchange:
             f"{limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
             f"{limits.tokens_held} held)."
         )
-        return self.provider.dialect.exhausted(limits, message, self.request_id, status)
+        refusal = self.provider.dialect.exhausted(limits, message, self.request_id, status)
+        wait_s = None if limits.retry_after_ms is None else whole_seconds(limits.retry_after_ms)
+        return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, wait_s)))
 
     def failed(self, error: KvotError, status: int) -> Refusal:
         return self.provider.dialect.failed(error, status, self.request_id)
