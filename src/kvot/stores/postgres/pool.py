@@ -1,4 +1,4 @@
-"""The connections of one process: opened when first needed, bounded, replaced when lost, refused fast when all are busy.
+"""The connections of one process: opened when needed, bounded, replaced when lost, refused fast when all are busy.
 
 One statement is one transaction. A caller who stops waiting leaves his statement to its end, so that no connection is
 cut for it. Nothing here depends on a session: behind a pooler every statement brings its own transaction.
@@ -12,7 +12,7 @@ import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, told
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check
 
 STATEMENT_TIMEOUT_MS = 5_000
@@ -46,14 +46,14 @@ class Pool:
         self._busy: set[asyncio.Task[Any]] = set()
         self._is_closed = False
 
-    async def run(self, query: str, *values: object, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Rows:
+    async def run(self, query: str, *values: object, timeout_ms: int | None = None) -> Rows:
         """The rows of one statement, durable when they are here. Raises StoreUnavailable and InvalidRequest.
 
         The statement goes on to its end when the caller stops waiting.
         """
         return await self._finish(self.run_to_end(query, *values, timeout_ms=timeout_ms))
 
-    async def run_to_end(self, query: str, *values: object, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Rows:
+    async def run_to_end(self, query: str, *values: object, timeout_ms: int | None = None) -> Rows:
         """The same for a caller who is never cancelled."""
         return await self._work(lambda connection: self._fetch(connection, timeout_ms, query, *values))
 
@@ -95,10 +95,9 @@ class Pool:
             connection = await self._connection()
             try:
                 return await work(connection)
-            except TimeoutError as error:
-                connection.terminate()  # it is in the middle of an answer
-                raise told(self.address.shown, error) from error
             except DRIVER_ERRORS as error:
+                if not is_connected_after(error):
+                    connection.terminate()
                 raise told(self.address.shown, error) from error
             finally:
                 await self._give_back(connection)
@@ -122,7 +121,9 @@ class Pool:
 
     def _all_busy(self) -> StoreUnavailable:
         count = self.address.connections_max
-        return StoreUnavailable(f"{self.address.shown} is busy: all {count} connections are. Nothing was done; try again.")
+        return StoreUnavailable(
+            f"{self.address.shown} is busy: all {count} connections are. Nothing was done; try again."
+        )
 
     async def _connection(self) -> asyncpg.Connection:
         while self._idle:
@@ -140,12 +141,16 @@ class Pool:
         else:
             self._idle.append(connection)
 
-    async def _fetch(self, connection: asyncpg.Connection, timeout_ms: int, query: str, *values: object) -> Rows:
-        if timeout_ms == STATEMENT_TIMEOUT_MS and not self.address.behind_pooler:
-            rows: Rows = await connection.fetch(query, *values)
+    async def _fetch(self, connection: asyncpg.Connection, timeout_ms: int | None, query: str, *values: object) -> Rows:
+        """In a transaction of its own only where the time-out is not the connection's."""
+        rows: Rows
+        if timeout_ms is None and not self.address.behind_pooler:
+            rows = await connection.fetch(query, *values)
             return rows
+        timeout_ms = timeout_ms or STATEMENT_TIMEOUT_MS
         async with _Transaction(connection, timeout_ms):
-            return await connection.fetch(query, *values, timeout=_grace_s(timeout_ms))
+            rows = await connection.fetch(query, *values, timeout=_grace_s(timeout_ms))
+        return rows
 
 
 def _grace_s(timeout_ms: int) -> float:

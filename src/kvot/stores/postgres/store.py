@@ -309,4 +309,3 @@ def _recorded(company_id: str, row: asyncpg.Record) -> Recorded:
 
 def _changed(company_id: str, row: asyncpg.Record) -> HoldChange:
     return HoldChange(STATUSES[row["status"]], to_usage(company_id, row), to_hold(row))
-

@@ -43,7 +43,9 @@ class Writes:
         """The operations of several companies in one transaction. The companies come in the order of their ids, in
         which every transaction locks them, so that none waits for one that waits for it."""
         ordered = sorted(calls)
-        answers = await self._pool.several(_WRITE, [self._values(*call) for call in ordered], timeout_ms=LONG_TIMEOUT_MS)
+        answers = await self._pool.several(
+            _WRITE, [self._values(*call) for call in ordered], timeout_ms=LONG_TIMEOUT_MS
+        )
         by_company = {call[0]: rows for call, rows in zip(ordered, answers, strict=True)}
         return [by_company[company_id] for company_id, _ in calls]
 
