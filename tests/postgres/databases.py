@@ -10,7 +10,19 @@ from kvot.stores.postgres import migrate
 from tests.postgres.server import PrivateServer
 
 TEMPLATE = "migrated"
-_TABLES = ("company", "budget", "point", "late", "label_set", "event", "hold", "rollup", "audit", "key_audit", "api_key")
+_TABLES = (
+    "company",
+    "budget",
+    "point",
+    "late",
+    "label_set",
+    "event",
+    "hold",
+    "rollup",
+    "audit",
+    "key_audit",
+    "api_key",
+)
 _EMPTY = "".join(
     [
         "SET session_replication_role = replica;",  # the guards of the audit log stand in the way

@@ -92,7 +92,7 @@ FAULTS = [
         "late_between",
         "-((-first_ms) >> (8 * level + 8)) <<",
         "first_ms >> (8 * level + 8) <<",
-        "window edges: late, slots of 2^16 ms",
+        "window edges: ahead, slots of 2^16 ms",
     ),
     Fault(
         "a hold is due one millisecond late",

@@ -68,6 +68,25 @@ async def test_a_batch_over_many_companies_is_answered_in_its_order(store: Postg
     assert statuses == [Status.DONE if each % 4 < 2 else Status.REPLAYED for each in range(40)]
 
 
+async def test_a_batch_of_new_events_is_kept_as_they_would_be_one_by_one(store: PostgresStore):
+    await store.record(COMPANY, NewEvent("head", 5, T0 - 10_000), now_ms=T0)
+    details = [CallDetail(model=f"m{each % 3}", input_tokens=each) if each % 2 else CallDetail() for each in range(60)]
+    times = [None, T0 - 10_000, T0 - 20_000, T0 + 1_000, T0 - 5_000, T0]
+    events = [NewEvent(f"e{each}", each + 1, times[each % 6], detail=detail) for each, detail in enumerate(details)]
+    batch = EventColumns.of((COMPANY, event) for event in events)
+    assert set(await store.record_many(batch, now_ms=T0)) == {Status.DONE}
+    for event in events:
+        await store.record(OTHER, event, now_ms=T0)
+    await store.record(OTHER, NewEvent("head", 5, T0 - 10_000), now_ms=T0)
+    assert (await store.verify(COMPANY, now_ms=T0)).differences == ()
+    for at_ms in (T0 - 20_000, T0 - 10_001, T0 - 10_000, T0 - 5_001, T0 - 1, T0, T0 + 1_000):
+        ours, theirs = [await store.usage(each, now_ms=T0, at_ms=at_ms) for each in (COMPANY, OTHER)]
+        assert ours.tokens_used == theirs.tokens_used
+    hours = {"first_hour": 0, "end_hour": T0, "now_ms": T0}
+    assert await store.breakdown(COMPANY, "model", **hours) == await store.breakdown(OTHER, "model", **hours)
+    assert set(await store.record_many(batch, now_ms=T0)) == {Status.REPLAYED}
+
+
 # -- the audit log ---------------------------------------------------------------------------------------------------
 
 TAMPERING = [

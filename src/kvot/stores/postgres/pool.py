@@ -5,7 +5,7 @@ cut for it. Nothing here depends on a session: behind a pooler every statement b
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import asyncpg
@@ -57,14 +57,14 @@ class Pool:
         """The same for a caller who is never cancelled."""
         return await self._work(lambda connection: self._fetch(connection, timeout_ms, query, *values))
 
-    async def several(self, query: str, rows: Sequence[tuple[object, ...]], *, timeout_ms: int) -> list[Rows]:
-        """One statement for several rows of values, in their order and in one transaction."""
+    async def transact(self, work: Work[T], *, timeout_ms: int) -> T:
+        """Several statements in one transaction; `work` is given its connection."""
 
-        async def fetch_all(connection: asyncpg.Connection) -> list[Rows]:
+        async def transaction(connection: asyncpg.Connection) -> T:
             async with _Transaction(connection, timeout_ms):
-                return [await connection.fetch(query, *values, timeout=_grace_s(timeout_ms)) for values in rows]
+                return await work(connection)
 
-        return await self._finish(self._work(fetch_all))
+        return await self._finish(self._work(transaction))
 
     async def close(self) -> None:
         self._is_closed = True

@@ -28,6 +28,8 @@ SELECT create_reference_table('kvot.schema_version');
 
 -- The operations run where their company is.
 SELECT create_distributed_function('kvot.write(uuid, bigint[], bigint, jsonb)', '$1', colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.record_new(uuid, bigint[], bigint, bigint, text[], bigint[], bigint[], text[],
+  integer[], jsonb, bigint[], bigint[], bigint[], bigint[])', '$1', colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.usage(uuid, bigint[], bigint, bigint, bigint, bigint)', '$1',
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.hold_now(uuid, bigint[], bigint, bigint, text)', '$1',
@@ -47,7 +49,7 @@ SELECT create_distributed_function('kvot.first_audit_break(uuid)', '$1', colocat
 -- What they call must be there too. It has no company as an argument of its own and is never called from outside.
 SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
-WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'usage', 'hold_now', 'series', 'breakdown',
+WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'series', 'breakdown',
   'when_fits', 'budget_read', 'verify', 'first_audit_break', 'refuse_change', 'add_key', 'revoke_key', 'keys_changed',
   'first_key_audit_break', 'companies_with_due_holds')
 ORDER BY p.oid;
