@@ -1,8 +1,8 @@
 """the engine on PostgreSQL against a bare client of the same server
 
-The bare client does what any counter must: for each call one `UPDATE … RETURNING` of the company's row and one `INSERT`,
-each prepared and durable. Ours keeps exact windows, holds and a rollup. The server is a private one, with fsync, on the
-machine that runs the bench: both sides share its cores with it.
+The bare client does what any counter must: for each call one `UPDATE … RETURNING` of the company's row and one
+`INSERT`, each prepared and durable. Ours keeps exact windows, holds and a rollup. The server is a private one, with
+fsync, on the machine that runs the bench: both sides share its cores with it.
 
 Expected before measuring: on one hot company the bare client is bound to one flush a call, since each holds the row for
 it, and ours shares a flush among the calls that wait, so it should win; over many companies both share flushes and ours
@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import asyncpg
 
@@ -80,7 +81,7 @@ _numbers = itertools.count()
 
 
 def _calls(
-    what: str, bound: str, run: Callable[..., float], ours: PostgresStore, bare: asyncpg.Pool, companies: list[str]
+    what: str, bound: str, run: Callable[..., Any], ours: PostgresStore, bare: asyncpg.Pool, companies: list[str]
 ) -> Ratio:
     """Calls per second of each side; a call is a reserve or a settle."""
 
@@ -134,7 +135,7 @@ async def _per_s(clients: list[Call]) -> float:
     return CALLS / (time.perf_counter() - start_s)
 
 
-def _p99(run: Callable[..., list[float]], ours: PostgresStore) -> Ratio:
+def _p99(run: Callable[..., Any], ours: PostgresStore) -> Ratio:
     took_ms = sorted(run(_rated(ours)))
     p99_ms = took_ms[len(took_ms) * 99 // 100]
     return Ratio(
@@ -164,12 +165,11 @@ async def _rated(ours: PostgresStore) -> list[float]:
     return took_ms
 
 
-def _usage(run: Callable[..., float], server: PrivateServer) -> Ratio:
-    small = run(_filled(server.url("small"), 1_000))  # type: ignore[arg-type]
-    large = run(_filled(server.url("large"), 1_000_000))  # type: ignore[arg-type]
-    many, few = in_turn(5, lambda: run(_read_us(large)), lambda: run(_read_us(small)))  # type: ignore[arg-type]
+def _usage(run: Callable[..., Any], server: PrivateServer) -> Ratio:
+    small, large = run(_filled(server.url("small"), 1_000)), run(_filled(server.url("large"), 1_000_000))
+    many, few = in_turn(5, lambda: run(_read_us(large)), lambda: run(_read_us(small)))
     for store in (small, large):
-        run(store.close())  # type: ignore[attr-defined]
+        run(store.close())
     return Ratio(
         "usage now, 1,000,000 events / 1,000 events",
         ratio_of(many, few),

@@ -13,6 +13,7 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.model import NewEvent, NewHold, Status
 from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres import pool as pool_module
+from kvot.stores.postgres.address import Address
 from tests.conformance.scene import COMPANY, T0
 from tests.postgres.databases import run
 from tests.postgres.server import PrivateServer
@@ -59,6 +60,29 @@ async def test_a_replica_is_refused_with_what_to_do(url: str):
         assert "is read-only: a replica, most likely. Name the primary" in await refusal(url)
     finally:
         await run("postgres", f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+async def test_a_database_that_may_lose_what_it_acknowledged_is_refused(url: str):
+    name = database_of(url)
+    await run("postgres", f"ALTER DATABASE {name} SET synchronous_commit = off")
+    try:
+        assert "may lose what it has acknowledged. Set synchronous_commit to on" in await refusal(url)
+    finally:
+        await run("postgres", f"ALTER DATABASE {name} RESET synchronous_commit")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "dsn"),
+    [
+        ("postgresql://u:pw@h:5/d", "postgresql://u@h:5/d", "postgresql://u:pw@h:5/d"),
+        ("postgresql://h/d?connections=3&sslmode=require", "postgresql://h/d", "postgresql://h/d?sslmode=require"),
+        ("postgresql://u@/d?host=/run/pg", "postgresql://u@/run/pg/d", "postgresql://u@/d?host=%2Frun%2Fpg"),
+        ("postgresql://a:1,b:2/d?target_session_attrs=primary", "postgresql://a:1,b:2/d", None),
+    ],
+)
+def test_a_url_is_shown_without_its_password_and_given_to_the_driver_without_our_options(url, shown, dsn):
+    address = Address.parse(url)
+    assert (address.shown, address.dsn) == (shown, dsn or url)
 
 
 @pytest.mark.parametrize("option", ["connections=0", "connections=x", "pooler=session"])

@@ -31,7 +31,8 @@ _APPLIED = "SELECT version, name, checksum FROM kvot.schema_version ORDER BY ver
 _FOREIGN = """SELECT to_regclass('kvot.schema_version') IS NULL
     AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'kvot')"""
 _STATE = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only,
-    current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding"""
+    current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
+    current_setting('synchronous_commit') = 'off' AS forgets"""
 
 
 class Step(NamedTuple):
@@ -111,6 +112,8 @@ async def _check_server(connection: asyncpg.Connection, shown: str) -> None:
         raise StoreUnavailable(f"{shown} is read-only: a replica, most likely. Name the primary in the database's URL.")
     if state["version"] < VERSION_MIN:
         raise StoreUnavailable(f"{shown} is PostgreSQL {state['version'] // 10_000}; Kvot needs 14 or later.")
+    if state["forgets"]:
+        raise StoreUnavailable(f"{shown} may lose what it has acknowledged. Set synchronous_commit to on.")
     if state["encoding"] != "UTF8":
         raise StoreUnavailable(f"{shown} is encoded in {state['encoding']}. Make it again: createdb --encoding UTF8")
 
