@@ -1,4 +1,4 @@
-"""Databases for tests, on one private server per run: each folder has its own, migrated, and empty when first opened."""
+"""Databases for tests, on one private server per run: each folder has its own, migrated, empty when first opened."""
 
 import atexit
 from functools import cache
@@ -10,13 +10,31 @@ from kvot.stores.postgres import migrate
 from tests.postgres.server import PrivateServer
 
 TEMPLATE = "migrated"
-_EMPTY = """TRUNCATE kvot.company, kvot.budget, kvot.point, kvot.late, kvot.label_set, kvot.event, kvot.hold, kvot.rollup,
-    kvot.audit, kvot.api_key, kvot.key_audit; UPDATE kvot.keys_version SET version = 0"""
+_TABLES = (
+    "company",
+    "budget",
+    "point",
+    "late",
+    "label_set",
+    "event",
+    "hold",
+    "rollup",
+    "audit",
+    "key_audit",
+    "api_key",
+)
+_EMPTY = "".join(
+    [
+        "SET session_replication_role = replica;",  # the guards of the audit log stand in the way
+        *(f"DELETE FROM kvot.{table};" for table in _TABLES),  # a tenth of the time that TRUNCATE takes
+        "UPDATE kvot.keys_version SET version = 0",
+    ]
+)
 
 
 @cache
 def shared_server() -> PrivateServer:
-    """The server of this run. Not durable: no test on it pulls the plug. Raises ConnectionError if there can be none."""
+    """The server of this run. Not durable: no test on it pulls the plug. Raises ConnectionError if there is none."""
     server = PrivateServer.make(durable=False)
     atexit.register(server.remove)
     return server

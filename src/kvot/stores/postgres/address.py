@@ -1,6 +1,7 @@
 """The URL of a PostgreSQL database, taken apart: what the driver is told, what people are shown, and our own options.
 
-`postgresql://user:password@host:port/database?option=value`. Two options are Kvot's, all others the driver's:
+`postgresql://user:password@host:port/database?option=value`, with several hosts where there are standbys. Two options
+are Kvot's, all others the driver's:
 
 - `pooler=transaction`: a pooler such as PgBouncer stands before the database and hands out connections by transaction.
   Then nothing relies on a session: no prepared statement outlives its transaction, and changes of keys are polled for.
@@ -31,12 +32,12 @@ class Address(NamedTuple):
         """Raises StoreUnavailable, naming the option and never the password, for what cannot be meant."""
         try:
             parts = urlsplit(url)
-            place = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
         except ValueError as error:
             raise StoreUnavailable("The database's URL cannot be read: postgresql://user@host/database.") from error
         options = dict(parse_qsl(parts.query))
-        user = f"{parts.username}@" if parts.username else ""
-        shown = f"postgresql://{user}{place or options.get('host', '')}{parts.path}"
+        who, _, hosts = parts.netloc.rpartition("@")
+        user = f"{who.partition(':')[0]}@" if who else ""
+        shown = f"postgresql://{user}{hosts or options.get('host', '')}{parts.path}"
         connections_max = _connections(options.pop("connections", None), shown)
         behind_pooler = _pooler(options.pop("pooler", None), shown)
         dsn = parts._replace(query=urlencode(options), fragment="").geturl()

@@ -98,8 +98,8 @@ def to_hold(row: Mapping[str, Any]) -> Hold | None:
     if row["hold_id"] is None:
         return None
     asked = (row["hold_id"], row["amount"], row["ttl_ms"], row["dispatched"], *from_labels(row["labels"]))
-    state = HOLD_STATES[row["state"]]
-    return Hold(*asked, row["created_at"], row["expires_at"], state, row["closed_at"], row["actual"])  # type: ignore[arg-type]
+    life = (row["created_at"], row["expires_at"], HOLD_STATES[row["state"]], row["closed_at"], row["actual"])
+    return Hold._make(asked + life)
 
 
 def to_company_budget(note: str) -> CompanyBudget:

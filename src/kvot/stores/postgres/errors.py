@@ -7,7 +7,7 @@ import asyncpg
 
 from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """All that the driver raises when it cannot do as it is told."""
 
 UNKNOWN = "Whether it was done is unknown: repeat it with the same id."
@@ -51,8 +51,13 @@ def told(shown: str, error: BaseException) -> KvotError:
     return StoreUnavailable(f"{shown} cannot be reached, or the connection was lost. {UNKNOWN}")
 
 
-def undid_itself(error: BaseException) -> bool:
+def undid_itself(error: BaseException | None) -> bool:
     """Whether the server said no to what it was told, so that certainly nothing was done."""
     if not isinstance(error, asyncpg.PostgresError) or not error.sqlstate:
         return False
     return error.sqlstate[:2] not in ("08", "53", "57", "58", "25", "28", "40")
+
+
+def is_connected_after(error: BaseException) -> bool:
+    """Whether the connection is still good: the server answered, and goes on. 57P01 to 57P05: it hung up."""
+    return isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "57P").startswith("57P")

@@ -7,9 +7,8 @@ from kvot.stores.postgres.encoding import from_optional_text, from_text, to_opti
 from kvot.stores.postgres.pool import Pool
 from kvot.stores.postgres.watch import KeysWatch
 
-COLUMNS = (
-    """key_id, secret_hash, company_id::text, roles, name, created_at, created_by, expires_at, revoked_at, networks"""
-)
+COLUMNS = """key_id, secret_hash, company_id::text, roles, name, created_at, created_by, expires_at, revoked_at,
+    networks"""
 _ADD = """SELECT kvot.add_key(ROW($1::text, $2::bytea, $3::uuid, $4::text[], $5::text, $6::bigint, $7::text, $8::bigint,
     $9::bigint, $10::text[])::kvot.api_key, $11, $12, $13)"""
 _REVOKE = "SELECT kvot.revoke_key($1, $2, $3, $4, $5)"

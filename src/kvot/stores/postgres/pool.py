@@ -1,18 +1,18 @@
-"""The connections of one process: opened when first needed, bounded, replaced when lost, refused fast when all are busy.
+"""The connections of one process: opened when needed, bounded, replaced when lost, refused fast when all are busy.
 
 One statement is one transaction. A caller who stops waiting leaves his statement to its end, so that no connection is
 cut for it. Nothing here depends on a session: behind a pooler every statement brings its own transaction.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, told
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check
 
 STATEMENT_TIMEOUT_MS = 5_000
@@ -46,25 +46,25 @@ class Pool:
         self._busy: set[asyncio.Task[Any]] = set()
         self._is_closed = False
 
-    async def run(self, query: str, *values: object, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Rows:
+    async def run(self, query: str, *values: object, timeout_ms: int | None = None) -> Rows:
         """The rows of one statement, durable when they are here. Raises StoreUnavailable and InvalidRequest.
 
         The statement goes on to its end when the caller stops waiting.
         """
         return await self._finish(self.run_to_end(query, *values, timeout_ms=timeout_ms))
 
-    async def run_to_end(self, query: str, *values: object, timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Rows:
+    async def run_to_end(self, query: str, *values: object, timeout_ms: int | None = None) -> Rows:
         """The same for a caller who is never cancelled."""
         return await self._work(lambda connection: self._fetch(connection, timeout_ms, query, *values))
 
-    async def several(self, query: str, rows: Sequence[tuple[object, ...]], *, timeout_ms: int) -> list[Rows]:
-        """One statement for several rows of values, in their order and in one transaction."""
+    async def transact(self, work: Work[T], *, timeout_ms: int) -> T:
+        """Several statements in one transaction; `work` is given its connection."""
 
-        async def fetch_all(connection: asyncpg.Connection) -> list[Rows]:
+        async def transaction(connection: asyncpg.Connection) -> T:
             async with _Transaction(connection, timeout_ms):
-                return [await connection.fetch(query, *values, timeout=_grace_s(timeout_ms)) for values in rows]
+                return await work(connection)
 
-        return await self._finish(self._work(fetch_all))
+        return await self._finish(self._work(transaction))
 
     async def close(self) -> None:
         self._is_closed = True
@@ -95,10 +95,9 @@ class Pool:
             connection = await self._connection()
             try:
                 return await work(connection)
-            except TimeoutError as error:
-                connection.terminate()  # it is in the middle of an answer
-                raise told(self.address.shown, error) from error
             except DRIVER_ERRORS as error:
+                if not is_connected_after(error):
+                    connection.terminate()
                 raise told(self.address.shown, error) from error
             finally:
                 await self._give_back(connection)
@@ -142,12 +141,16 @@ class Pool:
         else:
             self._idle.append(connection)
 
-    async def _fetch(self, connection: asyncpg.Connection, timeout_ms: int, query: str, *values: object) -> Rows:
-        if timeout_ms == STATEMENT_TIMEOUT_MS and not self.address.behind_pooler:
-            rows: Rows = await connection.fetch(query, *values)
+    async def _fetch(self, connection: asyncpg.Connection, timeout_ms: int | None, query: str, *values: object) -> Rows:
+        """In a transaction of its own only where the time-out is not the connection's."""
+        rows: Rows
+        if timeout_ms is None and not self.address.behind_pooler:
+            rows = await connection.fetch(query, *values)
             return rows
+        timeout_ms = timeout_ms or STATEMENT_TIMEOUT_MS
         async with _Transaction(connection, timeout_ms):
-            return await connection.fetch(query, *values, timeout=_grace_s(timeout_ms))
+            rows = await connection.fetch(query, *values, timeout=_grace_s(timeout_ms))
+        return rows
 
 
 def _grace_s(timeout_ms: int) -> float:

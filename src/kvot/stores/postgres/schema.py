@@ -5,6 +5,8 @@ refused with what to do, not guessed at.
 """
 
 import hashlib
+from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -23,12 +25,14 @@ MIGRATION_LOCK = 0x4B766F74
 CONNECT_TIMEOUT_S = 5.0
 
 _BEGIN = """CREATE SCHEMA IF NOT EXISTS kvot;
-CREATE TABLE IF NOT EXISTS kvot.schema_version(version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL)"""
+CREATE TABLE IF NOT EXISTS kvot.schema_version(
+    version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL)"""
 _APPLIED = "SELECT version, name, checksum FROM kvot.schema_version ORDER BY version"
-_FOREIGN = """SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'kvot')
-    AND to_regclass('kvot.schema_version') IS NULL"""
+_FOREIGN = """SELECT to_regclass('kvot.schema_version') IS NULL
+    AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'kvot')"""
 _STATE = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only,
-    current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding"""
+    current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
+    current_setting('synchronous_commit') = 'off' AS forgets"""
 
 
 class Step(NamedTuple):
@@ -41,10 +45,11 @@ class Step(NamedTuple):
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def known_steps() -> list[Step]:
+@cache
+def known_steps() -> tuple[Step, ...]:
     folder = files("kvot.stores") / "sql" / "postgres"
     names = [entry.name for entry in folder.iterdir() if entry.name[0].isdigit() and entry.name.endswith(".sql")]
-    return [_read(name, (folder / name).read_text(encoding="utf-8")) for name in sorted(names)]
+    return tuple(_read(name, (folder / name).read_text(encoding="utf-8")) for name in sorted(names))
 
 
 def _read(name: str, sql: str) -> Step:
@@ -55,7 +60,7 @@ def citus_sql() -> str:
     return (files("kvot.stores") / "sql" / "postgres" / "citus.sql").read_text(encoding="utf-8")
 
 
-async def migrate(url: str, *, citus: bool = False, steps: list[Step] | None = None) -> list[str]:
+async def migrate(url: str, *, citus: bool = False, steps: Sequence[Step] | None = None) -> list[str]:
     """Apply the steps that a database lacks, all of them or none; their names.
 
     With `citus` the tables are then distributed by company over the workers of a Citus coordinator. Raises
@@ -73,7 +78,7 @@ async def migrate(url: str, *, citus: bool = False, steps: list[Step] | None = N
         raise told(address.shown, error) from error
 
 
-async def _migrate(connection: asyncpg.Connection, shown: str, steps: list[Step], citus: bool) -> list[str]:
+async def _migrate(connection: asyncpg.Connection, shown: str, steps: Sequence[Step], citus: bool) -> list[str]:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
     await _check_server(connection, shown)
     if await connection.fetchval(_FOREIGN):
@@ -112,11 +117,13 @@ async def _check_server(connection: asyncpg.Connection, shown: str) -> None:
         raise StoreUnavailable(f"{shown} is read-only: a replica, most likely. Name the primary in the database's URL.")
     if state["version"] < VERSION_MIN:
         raise StoreUnavailable(f"{shown} is PostgreSQL {state['version'] // 10_000}; Kvot needs 14 or later.")
+    if state["forgets"]:
+        raise StoreUnavailable(f"{shown} may lose what it has acknowledged. Set synchronous_commit to on.")
     if state["encoding"] != "UTF8":
         raise StoreUnavailable(f"{shown} is encoded in {state['encoding']}. Make it again: createdb --encoding UTF8")
 
 
-def _check_applied(shown: str, applied: list[tuple[int, str, str]], steps: list[Step]) -> None:
+def _check_applied(shown: str, applied: list[tuple[int, str, str]], steps: Sequence[Step]) -> None:
     if len(applied) > len(steps):
         newest = applied[-1][1]
         raise StoreUnavailable(

@@ -33,7 +33,7 @@ from kvot.core.model import (
     Verification,
 )
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.batches import record_many
+from kvot.stores.postgres.batches import Batch, record_operation
 from kvot.stores.postgres.encoding import (
     STATUSES,
     from_optional_text,
@@ -107,20 +107,14 @@ class PostgresStore:
     # -- usage ---------------------------------------------------------------------------------------------------
 
     async def record(self, company_id: str, event: NewEvent, *, now_ms: int) -> Recorded:
-        operation = to_operation(
-            "record",
-            now_ms,
-            id=event.event_id,
-            tokens=event.tokens,
-            at=event.at_ms,
-            source=event.source,
-            labels=to_labels(event.detail[:4]),
-            parts=to_parts(event.detail),
-        )
-        return _recorded(company_id, await self._write(company_id, operation))
+        return _recorded(company_id, await self._write(company_id, record_operation(event, now_ms)))
 
     async def record_many(self, events: EventColumns, *, now_ms: int) -> list[Status]:
-        return await record_many(self._writes, events, now_ms)
+        if not events:
+            return []
+        statuses = await self._writes.together(Batch.by_company(events, now_ms))
+        in_order = {company_id: iter(each) for company_id, each in statuses.items()}
+        return [next(in_order[company_id]) for company_id in events.company_ids]
 
     async def correct(self, company_id: str, correction: Correction, *, now_ms: int) -> Recorded:
         operation = to_operation(
