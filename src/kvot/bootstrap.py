@@ -1,18 +1,24 @@
 """Wires everything once, from the settings. The one place that knows every room; nothing here decides anything."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import SteadyClock
 from kvot.core.keys import API_KEY_PEPPER, derive_key
 from kvot.core.ledger import Ledger
+from kvot.core.window import MS_PER_SECOND
 from kvot.operations.services import Services
-from kvot.settings import Settings, read_secret
+from kvot.settings import Settings, SettingsError, providers_of, read_secret
 from kvot.stores import Engine, open_store
+
+if TYPE_CHECKING:
+    from kvot.gateway.gateway import Gateway
+    from kvot.http.app import App
 
 _NS_PER_MS = 1_000_000
 _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -72,22 +78,41 @@ def serve(settings: Settings, *, on_started: Callable[[House, str], None]) -> in
 
 
 async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -> int:
-    from kvot.http.app import App, HttpSettings
-    from kvot.http.auth import make_authenticator
-    from kvot.http.health import Health
-    from kvot.http.pages import Pages
     from kvot.http.server import Stopper
     from kvot.http.server import serve as serve_app
+    from kvot.stores.sqlite import SqliteStore
+
+    house, stopper = open_services(settings), Stopper()
+    store = house.store
+    app, close = open_app(settings, house)
+    if isinstance(store, SqliteStore):
+        store.on_fatal(lambda reason: stopper.fail())
+
+    def tell(url: str) -> None:
+        if isinstance(store, SqliteStore):
+            store.set_url(url)
+        on_started(house, url)
+
+    return await serve_app(app, settings.host, settings.port, on_started=tell, close=close, stopper=stopper)
+
+
+def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Awaitable[None]]]":
+    """The ASGI application over a house, and what lets go of both. To be called in a running loop."""
+    from kvot.http.app import App, HttpSettings
+    from kvot.http.auth import make_authenticator
+    from kvot.http.gateway import GatewayEdge
+    from kvot.http.health import Health
+    from kvot.http.pages import Pages
     from kvot.http.sessions import PURPOSE, Sessions
     from kvot.http.signin import SignIn
-    from kvot.stores.sqlite import SqliteStore
     from kvot.wire.style import JsonCase, Style
 
     style = Style(JsonCase(settings.json_case))
-    house = open_services(settings)
-    services, store, stopper = house.services, house.store, Stopper()
-    authenticator = make_authenticator(settings, store, services.pepper, services.ledger.now_ms)
+    services = house.services
+    authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
     health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
+    gateway = open_gateway(settings, services)
+    status = int(settings.exhausted_status)
     app = App(
         services,
         authenticator,
@@ -99,18 +124,40 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
         ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
         surfaces=[Pages(style, datetime.now)],
+        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status) if gateway else None,
         clock=services.ledger.now_ms,
     )
-    if isinstance(store, SqliteStore):
-        store.on_fatal(lambda reason: stopper.fail())
-
-    def tell(url: str) -> None:
-        if isinstance(store, SqliteStore):
-            store.set_url(url)
-        on_started(house, url)
 
     async def close() -> None:
+        if gateway is not None:
+            await gateway.close()
         await authenticator.close()
         await house.close()
 
-    return await serve_app(app, settings.host, settings.port, on_started=tell, close=close, stopper=stopper)
+    return app, close
+
+
+def open_gateway(settings: Settings, services: Services) -> "Gateway | None":
+    """The gateway to the providers that the settings name; None where they name none. Raises SettingsError."""
+    from kvot.gateway.call import Books
+    from kvot.gateway.estimate import Estimator
+    from kvot.gateway.forward import ForwardUpstream
+    from kvot.gateway.gateway import Gateway, Terms
+    from kvot.gateway.holding import Ceilings
+    from kvot.gateway.provider import Provider
+    from kvot.gateway.providers import DIALECTS
+    from kvot.gateway.settling import Settler
+
+    named = providers_of(settings)
+    if unknown := [one for one in named if one.dialect not in DIALECTS]:
+        known = ", ".join(DIALECTS)
+        raise SettingsError(
+            *(f"The provider {one.name} speaks {one.dialect}: must be one of {known}." for one in unknown)
+        )
+    if not named:
+        return None
+    providers = {one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key) for one in named}
+    books = Books(services.ledger, Settler(services.ledger), Estimator(), settings.cached_token_percent)
+    ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
+    terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND)
+    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id)

@@ -54,7 +54,7 @@ def _whole_number(least: int, most: int) -> Accepted:
 
 
 def _one_of(*choices: str) -> Accepted:
-    return Accepted(" or ".join(choices), lambda value: value if value in choices else None)
+    return Accepted(" or ".join(choices), lambda value: str(value) if str(value) in choices else None)
 
 
 def _read_text(value: object) -> str | None:
@@ -110,6 +110,30 @@ def _is_origin(text: str) -> bool:
     return text.isascii() and _is_url(text, {"http", "https"}) and text.count("/") == 2 and "?" not in text  # noqa: PLR2004
 
 
+def _read_providers(value: object) -> "tuple[ProviderSettings, ...] | None":
+    """A table of tables, so it can only come from TOML."""
+    if not isinstance(value, dict):
+        return None
+    providers = [found for name, one in value.items() if (found := _read_provider(name, one)) is not None]
+    return tuple(providers) if len(providers) == len(value) else None
+
+
+def _read_provider(name: str, value: object) -> "ProviderSettings | None":
+    if (
+        not _PROVIDER_NAME.fullmatch(name)
+        or not isinstance(value, dict)
+        or value.keys() - {"dialect", "base_url", "api_key"}
+    ):
+        return None
+    dialect, base_url = _read_text(value.get("dialect")), _read_server_url(value.get("base_url"))
+    api_key = _read_text(value["api_key"]) if "api_key" in value else ""
+    return (
+        None if dialect is None or base_url is None or api_key is None else ProviderSettings(dialect, base_url, api_key)
+    )
+
+
+_PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
 _TEXT = Accepted("text", _read_text)
 _PATH = Accepted("the path of a file", _read_path)
 _SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text", _read_secret_text)
@@ -117,6 +141,30 @@ _DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postg
 _JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
 _ORIGINS = Accepted("origins like https://app.example.com, with commas between them", _read_origins)
 _SERVER = Accepted("an http:// or https:// address", _read_server_url)
+_PROVIDERS = Accepted(
+    "in TOML, a table for each with dialect, base_url and, if it asks for one, api_key", _read_providers
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One provider of models: its name in our paths, the API that it speaks, its address as its own client would be
+    given it, and our key to it."""
+
+    name: str
+    dialect: str
+    base_url: str
+    api_key: str = field(default="", repr=False)
+
+
+OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
+"""Providers with settings of their own. Each is named as its dialect is."""
+
+_FORMATS = ("csv", "html", "json", "jsonl", "jsonp", "jsv", "x-msgpack", "xml")
+_PAGES = ("auth", "docs", "login", "metadata", "openapi", "operations", "types", "ui", "ui-assets")
+_SERVICES = ("api", "apikeys", "assistant", "healthz", "livez", "metrics", "ping", "readyz")
+OUR_PATHS = frozenset({*_FORMATS, *_PAGES, *_SERVICES})
+"""First segments of our own paths, now and to come: no provider may have them for a name."""
 
 
 def _setting(accepted: Accepted, default: object = None, *, is_secret: bool = False) -> Any:
@@ -181,6 +229,53 @@ class Settings:
 
     cors_origins: str | None = _setting(_ORIGINS)
     """Origins whose pages may call with a credential of their own, with commas between them. None when left out."""
+
+    openai_base_url: str = _setting(_SERVER, "https://api.openai.com/v1")
+    """Where OpenAI's API, or one compatible with it, is: what its own client would be given as `base_url`."""
+
+    openai_api_key: str | None = _setting(_TEXT, is_secret=True)
+    """Kvot's own key to it. With a key, or another address, `/openai/v1` leads to it."""
+
+    anthropic_base_url: str = _setting(_SERVER, "https://api.anthropic.com")
+    """Where Anthropic's API is, without `/v1`."""
+
+    anthropic_api_key: str | None = _setting(_TEXT, is_secret=True)
+    """Kvot's own key to it. With a key, or another address, `/anthropic` leads to it."""
+
+    gemini_base_url: str = _setting(_SERVER, "https://generativelanguage.googleapis.com")
+    """Where Gemini's API is, without a version."""
+
+    gemini_api_key: str | None = _setting(_TEXT, is_secret=True)
+    """Kvot's own key to it. With a key, or another address, `/gemini` leads to it."""
+
+    ollama_base_url: str | None = _setting(_SERVER)
+    """Where Ollama is, `http://127.0.0.1:11434` on the same machine. With an address, `/ollama` leads to it."""
+
+    ollama_api_key: str | None = _setting(_TEXT, is_secret=True)
+    """A key, if something in front of it asks for one."""
+
+    providers: tuple[ProviderSettings, ...] = _setting(_PROVIDERS, (), is_secret=True)
+    """More providers by name, each under the path of its name: `[providers.mistral]` with `dialect = "openai"`."""
+
+    output_tokens_max: int = _setting(_whole_number(1, 2_147_483_647), 32_768)
+    """Output tokens to hold for a call that names no ceiling of its own: the most that your models answer with."""
+
+    output_tokens_min: int = _setting(_whole_number(1, 2_147_483_647), 16)
+    """A call whose answer could not even be so long is refused."""
+
+    clamp: str = _setting(_one_of("on", "off"), "on")
+    """Whether the ceiling of a call is lowered to what is left of the budget (the reply then says so in
+    `x-kvot-output-tokens-max`); `off` refuses it instead."""
+
+    cached_token_percent: int = _setting(_whole_number(0, 100), 100)
+    """What a token that the provider read from its cache counts in the budget."""
+
+    hold_ttl_s: int = _setting(_whole_number(3, 3_600), 120)
+    """How long the hold of a call lasts without renewal. It is renewed at a third of that for as long as the call runs.
+    After a crash a call that had been sent is charged at what it held, so many seconds later."""
+
+    exhausted_status: str = _setting(_one_of("429", "402"), "429")
+    """The status of a call that does not fit. Official clients take 429 for a rate limit, and 402 for another error."""
 
     host: str = _setting(_TEXT, "127.0.0.1")
     """The address to listen on. The default answers this machine alone."""
@@ -310,6 +405,11 @@ def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
     keys = {name for name in ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url") if getattr(settings, name)}
     if len(keys) > 1:
         yield keys, f"{' and '.join(map(variable, sorted(keys)))} are both set: tokens are verified in one way."
+    names = [one.name for one in providers_of(settings)]
+    for name in {name for name in names if names.count(name) > 1 or name in OUR_PATHS}:
+        yield {"providers"}, f"The provider {name} needs another name: this one leads elsewhere already."
+    if settings.ollama_api_key is not None and settings.ollama_base_url is None:
+        yield {"ollama_api_key", "ollama_base_url"}, "KVOT_OLLAMA_API_KEY is set but not KVOT_OLLAMA_BASE_URL."
     for name in ("jwt_issuer", "jwt_audience"):
         if getattr(settings, name) is not None and not keys:
             yield (
@@ -323,6 +423,17 @@ def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
             f"KVOT_DEFAULT_WINDOW_DAYS is {settings.default_window_days}: must be at most "
             f"KVOT_RETENTION_DAYS, which is {settings.retention_days}.",
         )
+
+
+def providers_of(settings: Settings) -> tuple[ProviderSettings, ...]:
+    """Every provider to pass calls on to: the well-known ones for which there is a key or another address, and the
+    others that are named."""
+    own = []
+    for name in OWN_PROVIDERS:
+        base_url, api_key = getattr(settings, f"{name}_base_url"), getattr(settings, f"{name}_api_key")
+        if api_key is not None or base_url != _FIELDS[f"{name}_base_url"].default:
+            own.append(ProviderSettings(name, name, base_url, api_key or ""))
+    return (*own, *settings.providers)
 
 
 # -- the secret ------------------------------------------------------------------------------------------------------
@@ -415,7 +526,7 @@ def reference_page() -> str:
     ]
     for name, words in _docstrings().items():
         default, accepted = _FIELDS[name].default, _FIELDS[name].metadata["accepted"]
-        shown = "–" if default is None else f"`{default}`"
+        shown = "–" if default in (None, ()) else f"`{default}`"
         lines.append(f"| `{variable(name)}` | {shown} | {accepted.words} | {words} |")
     return "\n".join(lines) + "\n"
 

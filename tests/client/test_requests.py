@@ -6,6 +6,7 @@ from kvot.client.requests import from_http, lines_to_http, to_http
 from kvot.contract import OPERATIONS
 from kvot.contract.budget import AiChatBudgetResponse, UpdateAiChatBudget
 from kvot.contract.describe import Instant, Operation, Request
+from kvot.contract.holds import GetAiChatHold, SettleAiChatHold
 from kvot.contract.keeping import AiChatUsageEvent, ImportAiChatUsage
 from kvot.contract.keys import RevokeApiKey
 from kvot.contract.usage import AiChatUsageResponse, GetAiChatUsage, GetAiChatUsageReport, RecordAiChatUsage
@@ -41,6 +42,14 @@ REQUESTS = [
     (RecordAiChatUsage(tokens_used=5), "POST", "/assistant/ai-chat/usage", {"TokensUsed": 5}),
     (UpdateAiChatBudget(token_limit=0), "PUT", "/assistant/ai-chat/budget", {"TokenLimit": 0}),
     (RevokeApiKey(id="a/b"), "DELETE", "/apikeys/a%2Fb", None),
+    (GetAiChatHold(hold_id="a.b"), "GET", "/assistant/ai-chat/holds/a.b", None),
+    (GetAiChatHold(hold_id="a.Xml"), "GET", "/assistant/ai-chat/holds/a.Xml.json", None),
+    (
+        SettleAiChatHold(company_id=ACME, hold_id="a.xml", tokens_used=7),
+        "POST",
+        "/assistant/ai-chat/holds/a.xml/settle",
+        {"CompanyId": ACME, "TokensUsed": 7},
+    ),
     (
         ImportAiChatUsage(events=[AiChatUsageEvent(id="e", at=Instant(0), tokens=1)]),
         "POST",
@@ -110,6 +119,14 @@ def test_an_error_keeps_its_kind_its_words_and_its_wait(status, kind):
         assert [(each.field, each.code, each.message) for each in error.fields] == [("A", "B", "C")]
     if isinstance(error, StoreUnavailable | TooManyRequests):
         assert error.retry_after_ms == 7_000
+
+
+@pytest.mark.parametrize("meta", [None, {}, [], {"Reason": "OverLimit"}, {"Reason": 5}])
+def test_a_refusal_that_lacks_what_ours_say_is_too_many_requests(meta):
+    told = {"errorCode": "BudgetExceeded", "message": "Words.", "meta": meta}
+    with pytest.raises(TooManyRequests, match="Words") as caught:
+        from_http(USAGE, 429, {"retry-after": "7"}, json.dumps({"responseStatus": told}).encode())
+    assert caught.value.retry_after_ms == 7_000
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"\xff", b"null"])

@@ -3,7 +3,9 @@
 import pytest
 
 from kvot.core import errors
-from kvot.core.errors import FieldError, InvalidRequest, KvotError
+from kvot.core.errors import BudgetExceeded, FieldError, InvalidRequest, KvotError, Refusal
+from kvot.core.model import Usage
+from kvot.core.window import MS_PER_DAY
 
 
 def test_the_first_field_error_speaks_for_the_whole():
@@ -35,3 +37,12 @@ def test_errors_that_can_be_waited_for_say_how_long():
 )
 def test_the_tree_of_errors(narrow: type[KvotError], wide: type[KvotError]):
     assert issubclass(narrow, wide)
+
+
+@pytest.mark.parametrize(
+    ("wait_ms", "wait_s"), [(None, None), (0, 1), (1, 1), (1_000, 1), (1_001, 2), (86_400_000, 86_400)]
+)
+def test_a_refusal_rounds_its_wait_up_so_that_it_is_never_too_short(wait_ms, wait_s):
+    usage = Usage("c", 0, MS_PER_DAY, 1, 0, 1)
+    error = BudgetExceeded("m", tokens=1, usage=usage, refusal=Refusal.OVER_LIMIT, retry_after_ms=wait_ms)
+    assert error.retry_after_s == wait_s

@@ -1,6 +1,8 @@
 """An app without a socket: for what is about requests and replies, not about connections."""
 
 import asyncio
+from collections.abc import Coroutine
+from itertools import chain
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,9 +29,31 @@ class Asgi:
     def send_raw(
         self, method: str, target: str, body: bytes | None = None, headers: list[tuple[bytes, bytes]] | None = None
     ) -> Answer:
+        return self._runner.run(self._ask(self._scope(method, target, body, headers), body or b""))
+
+    def send_many(
+        self, clients: int, times: int, method: str, target: str, headers: list[tuple[bytes, bytes]]
+    ) -> list[int]:
+        """The statuses of one request, sent by so many clients at once, by each of them so many times in turn."""
+
+        async def client() -> list[int]:
+            scopes = [self._scope(method, target, None, headers) for _ in range(times)]
+            return [(await self._ask(scope, b"")).status for scope in scopes]
+
+        async def all_clients() -> list[int]:
+            return [*chain.from_iterable(await asyncio.gather(*(client() for _ in range(clients))))]
+
+        return self._runner.run(all_clients())
+
+    def run(self, what: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(what)
+
+    def _scope(
+        self, method: str, target: str, body: bytes | None, headers: list[tuple[bytes, bytes]] | None
+    ) -> dict[str, Any]:
         path, _, query = target.partition("?")
         length = [(b"content-length", b"%d" % len(body))] if body is not None else []
-        scope = {
+        return {
             "type": "http",
             "method": method,
             "scheme": self.scheme,
@@ -39,7 +63,6 @@ class Asgi:
             "headers": [*(headers or []), *length],
             "client": ("127.0.0.1", 1),
         }
-        return self._runner.run(self._ask(scope, body or b""))
 
     async def _ask(self, scope: Any, body: bytes) -> Answer:
         sent: list[Any] = []

@@ -121,7 +121,7 @@ def test_a_listed_origin_may_ask_beforehand(open_house, target):
         "access-control-allow-methods": "GET, POST, PUT, DELETE, PATCH, OPTIONS, HEAD",
         "access-control-allow-headers": "Content-Type, Authorization, X-Api-Key, Idempotency-Key",
         "access-control-max-age": "600",
-        "access-control-expose-headers": "Retry-After, X-AutoBatch-Completed",
+        "access-control-expose-headers": "Retry-After, X-AutoBatch-Completed, RateLimit, RateLimit-Policy",
     }
 
 

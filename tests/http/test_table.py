@@ -14,7 +14,9 @@ class Deep(Request):
     b: str | None = None
 
 
-DEEP = Operation(Deep, None, (Route("GET", "/deep/{A}/of/{B}", ""),), api_verbs=frozenset({"GET"}))
+DEEP = Operation(
+    Deep, None, (Route("GET", "/deep/{A}/of/{B}", ""), Route("GET", "/deep/{A}/act", "")), api_verbs=frozenset({"GET"})
+)
 TABLE = Table((*ROUTES, DEEP))
 
 
@@ -59,6 +61,16 @@ def test_variables_take_one_segment_each(path, values, format_):
 def test_other_paths_are_not_found(path):
     found = find(path)
     assert found is None or "" in found.path_values.values()
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_an_extension_after_a_literal_end_is_the_format_and_one_before_it_is_not(key):
+    match = find(f"/deep/a.{key}/act.{key}")
+    assert match is not None
+    assert (match.path_values, match.endpoint.format) == ({"a": f"a.{key}"}, FORMATS[key])
+    plain = find(f"/deep/a.{key}/act")
+    assert plain is not None
+    assert (plain.path_values, plain.endpoint.format) == ({"a": f"a.{key}"}, None)
 
 
 def test_a_path_that_is_not_utf_8_is_refused():

@@ -8,6 +8,7 @@ from kvot.contract import ROUTES
 from kvot.metadata.app import app_metadata, operations_metadata, types_links, types_metadata
 from kvot.metadata.languages import LANGUAGES
 from kvot.metadata.model import model_of
+from kvot.wire.formats import FORMATS
 from tests.metadata.golden import BASE_URL
 
 MODEL = model_of()
@@ -59,4 +60,22 @@ def test_every_language_is_linked():
 
 
 def test_every_operation_is_listed_once():
-    assert [each["name"] for each in operations_metadata()] == [operation.name for operation in ROUTES]
+    assert [each.name for each in operations_metadata()] == [operation.name for operation in ROUTES]
+
+
+def test_what_the_client_brings_along_is_not_listed_as_ours():
+    assert {"AiChatUsageResponse", "ICompany"} <= {each["name"] for each in TYPES["types"]}
+    assert not {"ResponseStatus", "ResponseError"} & {each["name"] for each in TYPES["types"]}
+    members = {member["name"]: member for member in operation("GetAiChatUsage")["response"]["properties"]}
+    assert (members["ResponseStatus"]["namespace"], members["TokensUsed"]["namespace"]) == ("ServiceStack", "System")
+
+
+def test_a_list_is_of_the_collections_of_the_clr():
+    events = operation("ImportAiChatUsage")["request"]["properties"]
+    assert [each["namespace"] for each in events if each["type"] == "List`1"] == ["System.Collections.Generic"]
+
+
+def test_every_format_is_told_with_its_content_type():
+    told = app_metadata(MODEL, BASE_URL, "")["contentTypeFormats"]
+    assert (told["json"], told["jsv"]) == ("application/json", "text/jsv")
+    assert set(told) == set(FORMATS)

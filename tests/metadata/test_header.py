@@ -27,7 +27,11 @@ def test_a_header_in_full():
         "",
         "#AddReturnMarker: True",
         "#AddDescriptionAsComments: True",
+        "#AddImplicitVersion: ",
+        "#AddResponseStatus: False",
         "#MakePropertiesOptional: False",
+        "#DataClass: @dataclass",
+        "#DataClassJson: @dataclass_json(letter_case=LetterCase.CAMEL, undefined=Undefined.EXCLUDE)",
         f"#DefaultImports: {LANGUAGES['python'].options['DefaultImports']}",
         "IncludeTypes: GetAiChatUsage.*",
         "#ExcludeTypes: ",
@@ -48,7 +52,7 @@ def test_vb_has_comments_of_one_line_each():
 
 @pytest.mark.parametrize("key", LANGUAGES)
 def test_options_keep_the_order_of_the_contract(key):
-    shown = [line.strip("/#'").partition(":")[0] for line in lines(key)]
+    shown = [line.strip("/#' ").partition(":")[0] for line in lines(key)]
     assert [name for name in shown if name in ORDER and name != "BaseUrl"] == [
         name for name in ORDER if name in {**COMMON, **LANGUAGES[key].options} and name != "BaseUrl"
     ]

@@ -1,6 +1,7 @@
 """The OpenAPI document describes what the contract has, and is valid."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from kvot.metadata.model import model_of
 from kvot.metadata.openapi import openapi
 from tests.metadata import tools
 from tests.metadata.golden import BASE_URL
+from tests.metadata.languages.odd import OPERATIONS
 
 DOCUMENT = openapi(model_of(), BASE_URL, "0.1.0")
 VALIDATE = """
@@ -43,6 +45,21 @@ def test_the_document_and_its_examples_are_valid(tmp_path, case):
 def test_every_route_is_described_once():
     described = {item["operationId"] for path in DOCUMENT["paths"].values() for item in path.values()}
     assert described == {operation.name for operation in ROUTES}
+
+
+def test_operations_are_grouped_by_tag_or_by_where_they_live():
+    grouped = {item["operationId"]: item["tags"] for path in DOCUMENT["paths"].values() for item in path.values()}
+    assert (grouped["GetAiChatUsage"], grouped["RevokeApiKey"]) == (["assistant"], ["apikeys"])
+    tagged = openapi(model_of(), BASE_URL, "0.1.0", (replace(ROUTES[0], tags=("ai", "usage")),))
+    assert tagged["paths"]["/assistant/ai-chat/usage"]["get"]["tags"] == ["ai", "usage"]
+
+
+@pytest.mark.parametrize("operations", [ROUTES, OPERATIONS], ids=["ours", "odd"])
+def test_every_tag_is_declared_once_and_every_id_stands_for_one_route(operations):
+    document = openapi(model_of(operations), BASE_URL, "0.1.0", operations)
+    routes = [item for path in document["paths"].values() for item in path.values()]
+    assert [tag["name"] for tag in document["tags"]] == list(dict.fromkeys(t for item in routes for t in item["tags"]))
+    assert len({item["operationId"] for item in routes}) == len(routes) == sum(len(o.routes) for o in operations)
 
 
 def test_two_operations_share_a_path():

@@ -64,6 +64,13 @@ def test_roles_are_a_row_of_the_caption():
     assert "roles" not in visible_text(page("GetAiChatUsage"))
 
 
+@pytest.mark.parametrize("lang", PAGE_KEYS)
+def test_a_blank_line_stands_between_classes_and_link_and_after_swift_two(lang):
+    before = visible_text(page(lang=lang)).partition(" GetAiChatUsage DTOs")[0].rpartition("\n")[0]
+    blanks = len(before) - len(before.rstrip("\n"))
+    assert blanks == (2 if lang == "swift" else 1)
+
+
 def test_only_the_json_page_tells_of_jsonp():
     assert ["jsonp" in page(key=key) for key in SAMPLE_FORMATS] == [key == "json" for key in SAMPLE_FORMATS]
 

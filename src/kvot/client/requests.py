@@ -10,8 +10,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from kvot.contract import OPERATIONS
 from kvot.contract.describe import Instant, Operation, Request, Response, members_of
 from kvot.core.errors import (
+    BudgetExceeded,
     Conflict,
     FieldError,
     Forbidden,
@@ -24,7 +26,9 @@ from kvot.core.errors import (
     StoreUnavailable,
     TooManyRequests,
 )
+from kvot.wire import ratelimit
 from kvot.wire.binding import struct_from
+from kvot.wire.formats import FORMATS
 from kvot.wire.scalars import shortest_date
 
 _VERBS_WITHOUT_BODY = frozenset({"GET", "DELETE"})
@@ -50,14 +54,15 @@ class HttpRequest(NamedTuple):
     body: bytes | None
 
 
+def operation_of(request: Request) -> Operation:
+    return OPERATIONS[type(request).__name__.lower()]
+
+
 def to_http(operation: Operation, request: Request, *, idempotency_key: str | None = None) -> HttpRequest:
     """The HTTP request for an operation."""
     route = operation.routes[0]
     values = to_document(request)
-    path = route.path
-    for name in list(values):
-        if f"{{{name}}}" in path:
-            path = path.replace(f"{{{name}}}", quote(str(values.pop(name)), safe=""))
+    path = _filled(route.path, values)
     headers = {"accept": "application/json"}
     if idempotency_key is not None:
         headers["idempotency-key"] = idempotency_key
@@ -66,6 +71,16 @@ def to_http(operation: Operation, request: Request, *, idempotency_key: str | No
         return HttpRequest(route.verb, f"{path}?{query}" if query else path, headers, None)
     headers["content-type"] = "application/json"
     return HttpRequest(route.verb, path, headers, msgspec.json.encode(values))
+
+
+def _filled(path: str, values: dict[str, Any]) -> str:
+    """The path with its variables filled, which are taken out of the values."""
+    ends_in_variable = path.endswith("}")
+    for name in list(values):
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", quote(str(values.pop(name)), safe=""))
+    # The server takes an extension off the end, so a value that looks as if it had one is given one more.
+    return f"{path}.json" if ends_in_variable and path.rpartition(".")[2].lower() in FORMATS else path
 
 
 def lines_to_http(operation: Operation, lines: Sequence[bytes], *, company_id: str | None) -> HttpRequest:
@@ -118,6 +133,8 @@ def _error(status: int, headers: Mapping[str, str], document: Any) -> KvotError:
     retry_after = headers.get("retry-after", "")
     retry_after_ms = int(retry_after) * 1_000 if retry_after.isdigit() else 1_000
     if status == 429:  # noqa: PLR2004
+        if code == BudgetExceeded.code and (refused := _refused(message, told)):
+            return refused
         return TooManyRequests(message, retry_after_ms=retry_after_ms)
     if status == 503:  # noqa: PLR2004
         return StoreUnavailable(message, retry_after_ms=retry_after_ms)
@@ -125,6 +142,15 @@ def _error(status: int, headers: Mapping[str, str], document: Any) -> KvotError:
     if issubclass(kind, InvalidRequest):
         return kind(message, code=code, fields=_fields(told))
     return kind(message, code=code)
+
+
+def _refused(message: str, told: Mapping[str, Any]) -> BudgetExceeded | None:
+    """None where the reply lacks what a refusal of ours says."""
+    meta = told.get("meta") or told.get("Meta")
+    try:
+        return ratelimit.from_meta(message, meta) if isinstance(meta, dict) else None
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _fields(told: Mapping[str, Any]) -> list[FieldError]:

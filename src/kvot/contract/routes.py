@@ -1,6 +1,6 @@
 """ROUTES: every operation, its paths and who may call it. The one table behind HTTP, pages and generated classes."""
 
-from kvot.contract import budget, keeping, keys, usage
+from kvot.contract import budget, holds, keeping, keys, usage
 from kvot.contract.describe import Operation, Route
 
 _COMPANY = ("ICompany",)
@@ -101,6 +101,79 @@ ROUTES: tuple[Operation, ...] = (
         ),
         api_verbs=_verbs("PUT", "POST", "PATCH"),
         roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        holds.ReserveAiChatTokens,
+        holds.AiChatHoldResponse,
+        (
+            Route(
+                "POST",
+                "/assistant/ai-chat/holds",
+                "Set tokens aside for a call of the AI assistant, if they fit the budget",
+                "Reserve before the call, settle after it: what is used and held never exceeds the limit. What does "
+                "not fit is refused with 429 and the exact wait. A hold that nobody settles or releases runs out and "
+                "is charged at its tokens, for its call may have been made.",
+            ),
+        ),
+        api_verbs=_verbs("POST", "PUT"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        holds.GetAiChatHold,
+        holds.AiChatHoldResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/holds/{HoldId}",
+                "Get a hold",
+                "Returns the hold as it stands, and the usage of its company.",
+            ),
+        ),
+        api_verbs=_verbs("GET", "POST"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        holds.RenewAiChatHold,
+        holds.AiChatHoldResponse,
+        (
+            Route(
+                "PUT",
+                "/assistant/ai-chat/holds/{HoldId}",
+                "Let a hold last longer",
+                "It lasts for so many seconds from now, never shorter than it did. For calls that take long.",
+            ),
+        ),
+        api_verbs=_verbs("PUT", "POST", "PATCH"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        holds.SettleAiChatHold,
+        holds.AiChatHoldResponse,
+        (
+            Route(
+                "POST",
+                "/assistant/ai-chat/holds/{HoldId}/settle",
+                "Replace a hold by the tokens that its call used",
+                "Counts once, however often it is sent, and also after the hold ran out: what was charged for it is "
+                "then put right.",
+            ),
+        ),
+        api_verbs=_verbs("POST", "PUT"),
+        implements=_COMPANY,
+    ),
+    Operation(
+        holds.ReleaseAiChatHold,
+        holds.AiChatHoldResponse,
+        (
+            Route(
+                "DELETE",
+                "/assistant/ai-chat/holds/{HoldId}",
+                "Drop a hold whose call used nothing",
+                "Also after the hold ran out: what was charged for it is then taken back.",
+            ),
+        ),
+        api_verbs=_verbs("DELETE", "POST"),
         implements=_COMPANY,
     ),
     Operation(

@@ -10,14 +10,20 @@ KvotError
 ├── MethodNotAllowed        405
 ├── Conflict                409
 ├── TooManyRequests         429
+├── BudgetExceeded          429: tokens that do not fit, with what is used and held, and the wait
 ├── StoreUnavailable        ours; 503 with Retry-After; safe to repeat with the same id
 └── ProviderFailed          theirs; carries the provider and its status
 
-A refusal of the ledger is not an error but a value: see `Status` in `kvot.core.model`.
+A refusal of the ledger is not an error but a value: see `Status` in `kvot.core.model`. It becomes one where it is told
+to a caller whose reply has no room for it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+
+from kvot.core.model import Usage
+from kvot.core.window import MS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,11 @@ class FieldError:
     code: str
     message: str
     meta: Mapping[str, str] | None = None
+
+
+def whole_seconds(wait_ms: int) -> int:
+    """A wait in seconds, rounded up so that it is never too short; at least one."""
+    return max(1, -(-wait_ms // MS_PER_SECOND))
 
 
 class KvotError(Exception):
@@ -94,6 +105,34 @@ class TooManyRequests(KvotError):
     def __init__(self, message: str, *, retry_after_ms: int) -> None:
         super().__init__(message)
         self.retry_after_ms = retry_after_ms
+
+
+class Refusal(StrEnum):
+    """Why tokens were not set aside."""
+
+    OVER_LIMIT = "OverLimit"  # they do not fit beside what is used and held; they will
+    ABOVE_LIMIT = "AboveLimit"  # they are more than the limit: they never fit
+    IN_DOUBT = "InDoubt"  # the company's ledger failed verification: nothing is admitted until it is proved
+
+
+class BudgetExceeded(KvotError):
+    """Tokens that were asked for and do not fit. `retry_after_ms` None: waiting cannot help."""
+
+    code = "BudgetExceeded"
+
+    def __init__(
+        self, message: str, *, tokens: int, usage: Usage, refusal: Refusal, retry_after_ms: int | None
+    ) -> None:
+        super().__init__(message)
+        self.tokens = tokens
+        self.usage = usage
+        self.refusal = refusal
+        self.retry_after_ms = retry_after_ms
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """Whole seconds, rounded up, after which the same tokens fit if nothing else is spent."""
+        return None if self.retry_after_ms is None else whole_seconds(self.retry_after_ms)
 
 
 class StoreUnavailable(KvotError):

@@ -19,6 +19,7 @@ from kvot.core.principal import Principal
 from kvot.http import batch, choice, errors, replies, signin
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
+from kvot.http.gateway import GatewayEdge
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.index import ApiIndex
@@ -96,7 +97,7 @@ class App:
     """The ASGI application. `log` hears of every request that it wants to hear of.
 
     sign_in: without it no cookie counts and no browser is sent anywhere. clock: milliseconds since the epoch.
-    surfaces: what is answered beside the operations; asked in order.
+    surfaces: what is answered beside the operations; asked in order. gateway: what leads to providers.
     """
 
     def __init__(
@@ -110,9 +111,11 @@ class App:
         routes: Iterable[Operation] = ROUTES,
         sign_in: SignIn | None = None,
         surfaces: Sequence[Surface] = (),
+        gateway: GatewayEdge | None = None,
         clock: Callable[[], int] = _wall_ms,
     ) -> None:
         routes = tuple(routes)
+        self._gateway = gateway
         self._services = services
         self._authenticator = authenticator
         self._settings = settings
@@ -130,6 +133,8 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if self._gateway is not None and (provider := self._gateway.provider(scope["path"])) is not None:
+            return await self._gateway.answer(provider, scope, receive, send)
         started_s = perf_counter()
         call = Call(scope, receive, self._style)
         try:

@@ -15,7 +15,7 @@ _PREFLIGHT: Pairs = (
     (b"access-control-allow-headers", b"Content-Type, Authorization, X-Api-Key, Idempotency-Key"),
     (b"access-control-max-age", b"%d" % MAX_AGE_S),
 )
-_EXPOSED = (b"access-control-expose-headers", b"Retry-After, X-AutoBatch-Completed")
+_EXPOSED = (b"access-control-expose-headers", b"Retry-After, X-AutoBatch-Completed, RateLimit, RateLimit-Policy")
 
 
 class Cors:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
 from kvot.core.errors import (
+    BudgetExceeded,
     Conflict,
     FieldError,
     Forbidden,
@@ -18,8 +19,9 @@ from kvot.core.errors import (
     StoreUnavailable,
     TokenRejected,
     TooManyRequests,
+    whole_seconds,
 )
-from kvot.core.window import MS_PER_SECOND
+from kvot.wire import ratelimit
 
 STATUSES: dict[type[KvotError], int] = {
     KvotError: 500,
@@ -32,6 +34,7 @@ STATUSES: dict[type[KvotError], int] = {
     MethodNotAllowed: 405,
     Conflict: 409,
     TooManyRequests: 429,
+    BudgetExceeded: 429,
     StoreUnavailable: 503,
     ProviderFailed: 502,
 }
@@ -42,8 +45,9 @@ def to_wire(error: KvotError, meta: Mapping[str, str] | None = None) -> ErrorRes
     """The body of a reply for an error that Kvot foresaw."""
     fields = error.fields if isinstance(error, InvalidRequest) else ()
     response = _response(error.code, error.message, fields)
-    if meta is not None:
-        response.response_status.meta = dict(meta)
+    told = {**(ratelimit.to_meta(error) if isinstance(error, BudgetExceeded) else {}), **(meta or {})}
+    if told:
+        response.response_status.meta = told
     return response
 
 
@@ -67,8 +71,8 @@ def unforeseen(request_id: str) -> ErrorResponse:
 def retry_after_s(error: KvotError) -> int | None:
     """Whole seconds until a retry may succeed, rounded up; at least one. None where waiting does not help."""
     if isinstance(error, StoreUnavailable | TooManyRequests):
-        return max(1, -(-error.retry_after_ms // MS_PER_SECOND))
-    return None
+        return whole_seconds(error.retry_after_ms)
+    return error.retry_after_s if isinstance(error, BudgetExceeded) else None
 
 
 def _response(code: str, message: str, fields: Sequence[FieldError]) -> ErrorResponse:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from kvot.core.errors import KvotError
+from kvot.contract.holds import AiChatHoldResponse
+from kvot.core.errors import BudgetExceeded, KvotError
 from kvot.http import errors
-from kvot.wire import html
+from kvot.wire import html, ratelimit
 from kvot.wire.formats import FORMATS, HTML, JSONP, Format
 from kvot.wire.rows import Reply as Response
 from kvot.wire.style import Style
@@ -18,6 +19,8 @@ _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
 CLOSE = (b"connection", b"close")
+_NO_RETRY = (b"x-should-retry", b"false")
+"""What official SDKs ask before they send a request again by themselves: tokens come back in hours, not in seconds."""
 PAGE: Pairs = (
     (b"content-type", HTML.content_type.encode()),
     _VARY,
@@ -44,15 +47,20 @@ class Reply(NamedTuple):
 
 
 def of_response(response: Response, format_: Format, style: Style, status: int = 200) -> Reply:
-    return Reply(status, _FORMAT_HEADERS[format_.key], format_.write(response, style))
+    headers = _FORMAT_HEADERS[format_.key]
+    if type(response) is AiChatHoldResponse:
+        headers = (*headers, *ratelimit.fields_of(response))
+    return Reply(status, headers, format_.write(response, style))
 
 
 def of_error(error: KvotError, format_: Format, style: Style, meta: Mapping[str, str] | None = None) -> Reply:
     reply = of_response(errors.to_wire(error, meta), format_, style, errors.STATUSES[type(error)])
     seconds = errors.retry_after_s(error)
-    if seconds is None:
-        return reply
-    return reply._replace(headers=(*reply.headers, (b"retry-after", b"%d" % seconds)))
+    if seconds is not None:
+        reply = with_headers(reply, (b"retry-after", b"%d" % seconds))
+    if isinstance(error, BudgetExceeded):
+        reply = with_headers(reply, _NO_RETRY, *ratelimit.fields_of(error.usage, seconds))
+    return reply
 
 
 def of_text(text: str, status: int = 200) -> Reply:

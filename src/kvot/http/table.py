@@ -99,10 +99,14 @@ class Table:
 
     def _add_path(self, path: str, operations: dict[str, Operation]) -> None:
         endpoint = Endpoint(operations, None)
-        if "{" in path:
-            self._patterns.append((path.lower().strip("/").split("/"), endpoint))
-        else:
+        if "{" not in path:
             self._add_with_extensions(path, endpoint)
+            return
+        pattern = path.lower().strip("/").split("/")
+        self._patterns.append((pattern, endpoint))
+        if not pattern[-1].startswith("{"):
+            for key, format_ in FORMATS.items():
+                self._patterns.append(([*pattern[:-1], f"{pattern[-1]}.{key}"], endpoint._replace(format=format_)))
 
     def _add_with_extensions(self, path: str, endpoint: Endpoint) -> None:
         self._add_literal(path, endpoint)
@@ -117,7 +121,7 @@ class Table:
         segments = raw_path.strip(b"/").split(b"/")
         for pattern, endpoint in self._patterns:
             if len(pattern) == len(segments) and (values := _values(pattern, segments)) is not None:
-                return _with_extension(endpoint, values)
+                return _with_extension(endpoint, values) if pattern[-1].startswith("{") else Match(endpoint, values)
         return None
 
 

@@ -4,22 +4,21 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from kvot.contract import ROUTES
-from kvot.contract.describe import Operation
+from kvot.contract.describe import Operation, Response
 from kvot.metadata.languages import LANGUAGES
-from kvot.metadata.model import Attribute, Dto, DtoMember, JsonCase, Model, verb_of
+from kvot.metadata.model import BUILT_IN, Attribute, Dto, DtoMember, JsonCase, Model, verb_of
 from kvot.metadata.parameters import is_required
+from kvot.wire.formats import FORMATS
 
 Fields = dict[str, Any]
 
-_CONTENT_TYPES: Final = {
-    "json": "application/json",
-    "xml": "application/xml",
-    "jsv": "text/jsv",
-    "csv": "text/csv",
-    "jsonl": "text/jsonl",
-    "html": "text/html",
-}
+_CONTENT_TYPES: Final = {key: format_.content_type.partition(";")[0] for key, format_ in FORMATS.items()}
+_SERVICESTACK: Final = "ServiceStack"
+"""The namespace of what the client libraries bring along."""
+
 _TYPE_LINKS: Final = {
     "csharp": "CSharp",
     "fsharp": "FSharp",
@@ -37,11 +36,32 @@ _TYPE_LINKS: Final = {
     "ruby": "Ruby",
     "go": "Go",
     "rust": "Rust",
+    "zig": "Zig",
 }
 
 
+class OperationRoute(Response):
+    path: str
+    verbs: str
+
+
+class OperationDto(Response, kw_only=True):
+    """An operation as `/operations/metadata` lists it, in any format."""
+
+    name: str
+    response_name: str | None = None
+    service_name: str
+    actions: list[str]
+    routes: list[OperationRoute]
+    tags: list[str] | None = None
+
+
 def app_metadata(
-    model: Model, base_url: str, date: str, json_case: JsonCase = "camel", operations: tuple[Operation, ...] = ROUTES
+    model: Model,
+    base_url: str,
+    date: str | msgspec.Raw,
+    json_case: JsonCase = "camel",
+    operations: tuple[Operation, ...] = ROUTES,
 ) -> Fields:
     """`/metadata/app.json`. `date`: the moment it is made, as the host writes dates in JSON."""
     return {
@@ -59,11 +79,11 @@ def app_metadata(
 
 
 def types_metadata(model: Model, base_url: str, operations: tuple[Operation, ...] = ROUTES) -> Fields:
-    """`/types/metadata`: the types and operations, each type once."""
+    """`/types/metadata`: the types that are ours and no request, and the operations with their request and response."""
     return {
         "config": {"baseUrl": base_url},
         "namespaces": [model.host.dto_namespace],
-        "types": [_type(dto, model) for dto in model.dtos if dto.operation is None],
+        "types": [_type(dto, model) for dto in model.dtos if dto.operation is None and dto.name not in BUILT_IN],
         "operations": [_operation(operation, model) for operation in operations],
     }
 
@@ -74,18 +94,16 @@ def types_links(base_url: str) -> Fields:
     return {"Metadata": f"{base_url}/types/metadata", **links}
 
 
-def operations_metadata(operations: tuple[Operation, ...] = ROUTES) -> list[Fields]:
+def operations_metadata(operations: tuple[Operation, ...] = ROUTES) -> list[OperationDto]:
     """`/operations/metadata`."""
     return [
-        _stated(
-            {
-                "name": operation.name,
-                "responseName": operation.response.__name__ if operation.response else None,
-                "serviceName": operation.name,
-                "actions": _actions(operation),
-                "routes": [{"path": route.path, "verbs": route.verb} for route in operation.routes],
-                "tags": list(operation.tags),
-            }
+        OperationDto(
+            name=operation.name,
+            response_name=operation.response.__name__ if operation.response else None,
+            service_name=operation.name,
+            actions=_actions(operation),
+            routes=[OperationRoute(path=route.path, verbs=route.verb) for route in operation.routes],
+            tags=list(operation.tags) or None,
         )
         for operation in operations
     ]
@@ -140,7 +158,7 @@ def _property(member: DtoMember, model: Model) -> Fields:
         {
             "name": member.name,
             "type": name,
-            "namespace": "System" if model.named(member.clr) is None else model.host.dto_namespace,
+            "namespace": _namespace(member, model),
             "isValueType": member.is_value_type,
             "genericArgs": generic,
             "description": member.description,
@@ -150,6 +168,14 @@ def _property(member: DtoMember, model: Model) -> Fields:
             "attributes": [_attribute(attribute) for attribute in member.attributes],
         }
     )
+
+
+def _namespace(member: DtoMember, model: Model) -> str:
+    if member.is_list or member.is_map:
+        return "System.Collections.Generic"
+    if member.clr in BUILT_IN:
+        return _SERVICESTACK
+    return "System" if model.named(member.clr) is None else model.host.dto_namespace
 
 
 def _clr_type(member: DtoMember) -> tuple[str, list[str]]:

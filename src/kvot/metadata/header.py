@@ -14,8 +14,9 @@ from kvot.metadata.options import ORDER, Options
 class HeaderStyle:
     """How a language writes the header.
 
-    `prefix` begins every line but the first and last; `marker` begins an option that is not in force; `tip` is what the
-    tip calls it. `extra` are lines after the date. `nests`: a comment inside a comment must be closed too.
+    `prefix` begins every line but the first and last; `marker` follows it where an option is not in force; `tip` is
+    what the tip calls that. `extra` are lines after the date. `nests`: a comment inside a comment must be closed too.
+    `marks_all`: what is no option begins with the marker as well, and no blank line parts them.
     """
 
     opening: tuple[str, ...]
@@ -25,6 +26,7 @@ class HeaderStyle:
     prefix: str = ""
     extra: tuple[str, ...] = ()
     nests: bool = False
+    marks_all: bool = False
 
 
 BLOCK: Final = HeaderStyle(("/* Options:",), ("*/",), marker="//", tip="//")
@@ -35,6 +37,7 @@ FSHARP: Final = HeaderStyle(("(* Options:",), ("*)",), marker="//", tip="//")
 VBNET: Final = HeaderStyle(("' Options:",), (), marker="''", tip="''", prefix="'")
 PHP: Final = HeaderStyle(("<?php namespace dtos;", "/* Options:"), ("*/",), marker="//", tip="//")
 RUBY: Final = HeaderStyle(("# Options:", "=begin"), ("=end",), marker="#", tip="//")
+ZIG: Final = HeaderStyle(("/// Options:",), (), marker="/ ", tip="/ ", prefix="//", marks_all=True)
 
 
 def header(style: HeaderStyle, options: Options, version: str, base_url: str, now: datetime) -> str:
@@ -45,8 +48,8 @@ def header(style: HeaderStyle, options: Options, version: str, base_url: str, no
         f"Version: {version}",
         f'Tip: To override a DTO option, remove "{style.tip}" prefix before updating',
         f"BaseUrl: {options.text('BaseUrl') or base_url}",
-        "",
     ]
+    about = [style.marker + line for line in about] if style.marks_all else [*about, ""]
     offered = [name for name in ORDER if name in options.values and name != "BaseUrl"]
     body = [style.prefix + line for line in (*about, *(_option(style, options, name) for name in offered))]
     return "\n".join([*style.opening, *body, *style.closing, "", ""])

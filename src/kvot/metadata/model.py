@@ -36,6 +36,7 @@ class Attribute:
 class DtoMember:
     """One member. `clr` is the CLR type of one value: of one element of a list, of one value of a map.
 
+    `initial`: what it holds before anything is said, where that is a number of its own.
     `is_optional`: it may be left out, `string?` in C#. ResponseStatus is not: the published types declare it so, though
     a reply may well lack it.
     """
@@ -50,6 +51,7 @@ class DtoMember:
     description: str | None = None
     attributes: tuple[Attribute, ...] = ()
     source: Member | None = None
+    initial: int | None = None
 
     @property
     def is_value_type(self) -> bool:
@@ -118,6 +120,7 @@ class Model:
 
     dtos: tuple[Dto, ...]
     host: Host = HOST
+    json_case: JsonCase = "camel"
 
     def named(self, name: str) -> Dto | None:
         return next((dto for dto in self.dtos if dto.name == name), None)
@@ -158,7 +161,7 @@ def model_of(operations: tuple[Operation, ...] = ROUTES, host: Host = HOST, json
     for operation in operations:
         for dto in _met_by(operation, json_case):
             found.setdefault(dto.name, dto)
-    return Model(tuple(found.values()), host)
+    return Model(tuple(found.values()), host, json_case)
 
 
 def _met_by(operation: Operation, json_case: JsonCase) -> Iterator[Dto]:
@@ -199,7 +202,7 @@ def _dto_member(member: MemberType, json_case: JsonCase) -> DtoMember:
     return DtoMember(
         name=member.wire_name,
         snake_name=member.name,
-        json_name=camel_case(member.wire_name) if json_case == "camel" else member.wire_name,
+        json_name=json_name_of(member.wire_name, json_case),
         clr="String" if is_map else member.clr,
         is_list=member.is_list,
         is_map=is_map,
@@ -250,6 +253,11 @@ def verb_of(operation: Operation) -> str:
     """The verb that generated clients use: that of the only route."""
     verbs = {route.verb for route in operation.routes}
     return verbs.pop() if len(verbs) == 1 else "POST"
+
+
+def json_name_of(name: str, json_case: JsonCase) -> str:
+    """The name of a member as the host writes JSON."""
+    return camel_case(name) if json_case == "camel" else name
 
 
 def camel_case(name: str) -> str:

@@ -29,15 +29,17 @@ def openapi(model: Model, base_url: str, version: str, operations: tuple[Operati
     """The document. `version`: that of the service."""
     paths: dict[str, Schema] = {}
     for operation in operations:
-        for route in operation.routes:
+        for position, route in enumerate(operation.routes):
             item = paths.setdefault(_path(route, operation, model), {})
-            item[route.verb.lower()] = _operation(operation, route, model)
+            item[route.verb.lower()] = _operation(operation, route, model, position)
+    tags = dict.fromkeys(tag for operation in operations for tag in _tags(operation))
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": _DIALECT,
         "info": {"title": model.host.service_name, "version": version},
         "servers": [{"url": base_url}],
         "security": [{name: []} for name in _SECURITY],
+        "tags": [{"name": tag} for tag in tags],
         "paths": paths,
         "components": {
             "securitySchemes": _SECURITY,
@@ -61,9 +63,16 @@ def _members(operation: Operation, model: Model) -> tuple[DtoMember, ...]:
     return dto.members if dto else ()
 
 
-def _operation(operation: Operation, route: Route, model: Model) -> Schema:
+def _tags(operation: Operation) -> list[str]:
+    """Those that the contract gives, or else where the operation lives: `assistant`, `apikeys`."""
+    return list(operation.tags) or [operation.routes[0].path.split("/")[1]]
+
+
+def _operation(operation: Operation, route: Route, model: Model, position: int) -> Schema:
+    """`position`: of the route among those of the operation. An id stands for one of them."""
     described: Schema = {
-        "operationId": operation.name,
+        "operationId": f"{operation.name}_{position + 1}" if position else operation.name,
+        "tags": _tags(operation),
         "summary": route.summary,
         "description": _described(operation, route),
         "parameters": [
@@ -76,8 +85,6 @@ def _operation(operation: Operation, route: Route, model: Model) -> Schema:
             **{name: {"$ref": f"#/components/responses/{name}"} for name in _REFUSALS},
         },
     }
-    if operation.tags:
-        described["tags"] = list(operation.tags)
     if route.verb in _BODY_VERBS:
         described["requestBody"] = {"content": {"application/json": {"schema": reference(operation.name)}}}
     return described

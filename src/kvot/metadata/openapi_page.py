@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 from kvot.metadata.openapi_schemas import Schema
 from kvot.metadata.rendering import render
 
-_UNTAGGED: Final = "Operations"
 _LIMITS: Final = {
     "exclusiveMinimum": "more than {}",
     "minimum": "at least {}",
@@ -42,8 +41,9 @@ class Reply(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """One operation."""
+    """One route of an operation. `id` is the operation's name, but for its further routes."""
 
+    id: str
     name: str
     verb: str
     path: str
@@ -82,9 +82,10 @@ def _operations(document: Schema) -> Iterator[tuple[str, Shown]]:
             ]
             body = operation.get("requestBody")
             yield (
-                operation.get("tags", [_UNTAGGED])[0],
+                operation["tags"][0],
                 Shown(
                     operation["operationId"],
+                    operation["operationId"].partition("_")[0],
                     verb.upper(),
                     path,
                     operation["summary"],

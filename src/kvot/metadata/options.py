@@ -25,6 +25,7 @@ COMMON: Final[Mapping[str, str]] = {
     "BaseUrl": "",
     "AddReturnMarker": "True",
     "AddDescriptionAsComments": "True",
+    "AddResponseStatus": "False",
     "MakePropertiesOptional": "False",
     "IncludeTypes": "",
     "ExcludeTypes": "",
@@ -32,9 +33,18 @@ COMMON: Final[Mapping[str, str]] = {
 }
 """What every language offers, because it is done to the model before any language sees it."""
 
-_VALUE: Final = re.compile(r"[\w .,:*/{}<>\[\]+-]{0,2000}", re.ASCII)
+_VALUE: Final = re.compile(r"[\w .,:*/{}<>@\[\]+-]{0,2000}", re.ASCII)
 """What a value may hold: lists of names, namespaces, addresses. No quote, bracket or line end that would leave the
 comment or the code that it is written into. 2,000 characters name every type of the contract several times."""
+
+_DECORATOR: Final = re.compile(r"@[\w.]{1,100}(?:\([\w.,= ]{0,200}\))?", re.ASCII)
+_VALUES: Final[Mapping[str, re.Pattern[str]]] = {
+    "AddImplicitVersion": re.compile(r"[0-9]{1,9}"),
+    "BaseClass": re.compile(r"[A-Za-z_][\w.]{0,200}", re.ASCII),
+    "DataClass": _DECORATOR,
+    "DataClassJson": _DECORATOR,
+}
+"""Options whose values are code, and all that each may be: a number, a name, a decorator that calls nothing else."""
 
 _WITHOUT_OPTIONS: Final = "withoutoptions"
 _TRUE: Final = frozenset({"true", "1", "on", "yes"})
@@ -73,14 +83,14 @@ def read_options(offered: Mapping[str, str], query: Iterable[tuple[str, str]]) -
     given = {
         name: value
         for name, default in options.values.items()
-        if (value := _accepted(stated.get(name.lower()), default)) is not None
+        if (value := _accepted(stated.get(name.lower()), default, _VALUES.get(name, _VALUE))) is not None
     }
     return Options({**options.values, **given}, frozenset(given), _WITHOUT_OPTIONS not in stated)
 
 
-def _accepted(value: str | None, default: str) -> str | None:
+def _accepted(value: str | None, default: str, form: re.Pattern[str]) -> str | None:
     """The value as the header writes it; None when it was not given or cannot be meant."""
-    if not value or not _VALUE.fullmatch(value) or "*/" in value:
+    if not value or not form.fullmatch(value) or "*/" in value:
         return None
     if default not in ("True", "False"):
         return value

@@ -32,7 +32,9 @@ def quoted(text: str) -> str:
 def attribute_text(
     attribute: Attribute, equals: str = "=", quote: Callable[[str], str] = quoted, positional: bool = False
 ) -> str:
-    """`ApiResponse(Description="…", StatusCode=401)`. `positional`: without the names of the arguments."""
+    """`ApiResponse(Description="…", StatusCode=401)`, `DataContract`. `positional`: arguments without their names."""
+    if not attribute.arguments:
+        return attribute.name
     written = (
         _literal(value, quote) if positional or not name else f"{name}{equals}{_literal(value, quote)}"
         for name, value in attribute.arguments

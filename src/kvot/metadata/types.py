@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kvot.contract.describe import Operation
 from kvot.metadata.header import header
-from kvot.metadata.languages import LANGUAGES
+from kvot.metadata.languages import LANGUAGES, language_of
 from kvot.metadata.model import Model
 from kvot.metadata.options import defaults_of, read_options
 from kvot.metadata.selection import applied
@@ -14,7 +14,7 @@ from kvot.metadata.selection import applied
 
 def types_source(key: str, model: Model, query: Iterable[tuple[str, str]], base_url: str, now: datetime) -> str | None:
     """What `/types/{key}?{query}` answers, or None for a language that does not exist. `now`: server's local time."""
-    language = LANGUAGES.get(key.lower())
+    language = language_of(key)
     if language is None:
         return None
     options = read_options(language.options, query)
@@ -29,4 +29,7 @@ def page_source(key: str, model: Model, operation: Operation) -> str | None:
     language = LANGUAGES.get(key.lower())
     if language is None:
         return None
-    return language.source(model.page_of(operation), replace(defaults_of(language.options), has_header=False))
+    defaults = defaults_of(language.options)
+    # The page declares nothing that the client library brings along.
+    values = {**defaults.values, "AddServiceStackTypes": "False"}
+    return language.source(model.page_of(operation), replace(defaults, values=values, has_header=False))

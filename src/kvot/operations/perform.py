@@ -8,12 +8,19 @@ from typing import Any
 
 from kvot.contract.budget import GetAiChatBudget, UpdateAiChatBudget
 from kvot.contract.describe import Operation, Request, Response
+from kvot.contract.holds import (
+    GetAiChatHold,
+    ReleaseAiChatHold,
+    RenewAiChatHold,
+    ReserveAiChatTokens,
+    SettleAiChatHold,
+)
 from kvot.contract.keeping import ImportAiChatUsage, PruneAiChatLedger, VerifyAiChatLedger
 from kvot.contract.keys import ApiKeyQuery, CreateApiKey, RevokeApiKey
 from kvot.contract.usage import CorrectAiChatUsage, GetAiChatUsage, GetAiChatUsageReport, RecordAiChatUsage
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.principal import Principal
-from kvot.operations import budget, imports, keeping, keys, usage
+from kvot.operations import budget, holds, imports, keeping, keys, usage
 from kvot.operations.services import Caller, Services
 from kvot.operations.validation import violations
 
@@ -26,6 +33,11 @@ HANDLERS: dict[type[Request], Handler] = {
     CorrectAiChatUsage: usage.correct_usage,
     GetAiChatBudget: budget.get_budget,
     UpdateAiChatBudget: budget.update_budget,
+    ReserveAiChatTokens: holds.reserve_tokens,
+    GetAiChatHold: holds.get_hold,
+    RenewAiChatHold: holds.renew_hold,
+    SettleAiChatHold: holds.settle_hold,
+    ReleaseAiChatHold: holds.release_hold,
     ImportAiChatUsage: imports.import_usage,
     VerifyAiChatLedger: keeping.verify_ledger,
     PruneAiChatLedger: keeping.prune_ledger,

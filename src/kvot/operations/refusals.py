@@ -1,7 +1,16 @@
 """What the ledger's refusals say to a caller of an operation that has no room for a refusal in its reply."""
 
-from kvot.core.errors import Conflict, FieldError, InvalidRequest, KvotError, NotFound
-from kvot.core.model import Status
+from kvot.core.errors import (
+    BudgetExceeded,
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    KvotError,
+    NotFound,
+    Refusal,
+    whole_seconds,
+)
+from kvot.core.model import Decision, HoldChange, HoldState, Status, Usage
 
 MESSAGES: dict[Status, tuple[str, str]] = {
     Status.CONFLICT: ("Conflict", "The id '{id}' was used before with other content. Nothing changed."),
@@ -43,3 +52,66 @@ def _error(status: Status, event_id: str) -> KvotError:
     if status is Status.NOT_FOUND:
         return NotFound(message)
     return InvalidRequest.of_fields([FieldError(_FIELDS[status], code, message)])
+
+
+HOLD_CLOSED = "HoldClosed"
+"""The code of what comes too late for a hold. Its message says how the hold ended."""
+
+
+def raise_reserve_refused(decision: Decision, hold_id: str, tokens: int) -> None:
+    """Raise the error that a decision is over HTTP; return if it is an open hold.
+
+    A replay that finds its hold closed is refused: whoever reserves goes on to make the call, and nothing is held for
+    it any more.
+    """
+    if decision.status is Status.CONFLICT:
+        raise _error(Status.CONFLICT, hold_id)
+    if decision.hold is None:
+        raise budget_exceeded(decision, tokens)
+    if decision.hold.state is not HoldState.OPEN:
+        message = f"The hold with this id is {decision.hold.state} already: reserve for another call with another id."
+        raise Conflict(message, code=HOLD_CLOSED)
+
+
+def raise_settle_refused(change: HoldChange) -> None:
+    """The same for a settlement. One that says otherwise than the first is a conflict, as with any id."""
+    if change.status is Status.CONFLICT and change.hold is not None and change.hold.state is HoldState.SETTLED:
+        raise Conflict("The hold was settled before with other content. Nothing changed.")
+    raise_change_refused(change)
+
+
+def raise_change_refused(change: HoldChange) -> None:
+    """The same for what changes a hold."""
+    if change.status in (Status.DONE, Status.REPLAYED):
+        return
+    if change.hold is None:
+        raise NotFound("No hold has this id.")
+    if field := _HOLD_FIELDS.get(change.status):
+        code, message = MESSAGES[change.status]
+        raise InvalidRequest.of_fields([FieldError(field, code, message)])
+    raise Conflict(f"The hold is {change.hold.state} already. Nothing changed.", code=HOLD_CLOSED)
+
+
+_HOLD_FIELDS = {Status.BEYOND_RETENTION: "HoldId", Status.COUNTER_FULL: "TokensUsed"}
+
+
+def budget_exceeded(decision: Decision, tokens: int) -> BudgetExceeded:
+    """A decision that refused, as an error with all that it says. `tokens`: how many were asked for."""
+    usage = decision.usage
+    if usage.in_doubt:
+        refusal, message = Refusal.IN_DOUBT, "The company's ledger is in doubt: nothing is held until it is proved."
+    elif tokens > usage.token_limit:
+        refusal, message = Refusal.ABOVE_LIMIT, f"{tokens} tokens never fit: the limit is {usage.token_limit}."
+    else:
+        refusal, message = Refusal.OVER_LIMIT, _over_limit(usage, tokens, decision.retry_after_ms)
+    return BudgetExceeded(message, tokens=tokens, usage=usage, refusal=refusal, retry_after_ms=decision.retry_after_ms)
+
+
+def _over_limit(usage: Usage, tokens: int, retry_after_ms: int | None) -> str:
+    message = (
+        f"{tokens} tokens do not fit: of {usage.token_limit} in {usage.window_days} days "
+        f"{usage.tokens_used} are used and {usage.tokens_held} held."
+    )
+    if retry_after_ms is None:
+        return message
+    return f"{message} They fit in {whole_seconds(retry_after_ms)} seconds if nothing else is spent."

@@ -116,3 +116,37 @@ def test_npm_makes_lists_and_revokes_an_api_key(npm_client):
     key_id = made["result"]["id"]
     assert npm_client(f"client.send(new RevokeApiKey({{ id: '{key_id}' }}))") == {"id": key_id}
     assert npm_client("client.send(new ApiKeyQuery({ $ }))")["results"][0]["revokedAt"]
+
+
+def test_python_holds_renews_settles_and_releases(python):
+    held = python("client.send(ReserveAiChatTokens($, hold_id='h', tokens=50, model='m'))")
+    assert (held["class"], held["hold_state"], held["hold_tokens"]) == ("AiChatHoldResponse", "open", 50)
+    renewed = python("client.put(RenewAiChatHold($, hold_id='h', ttl_seconds=600))")
+    assert renewed["hold_expires_at"] > held["hold_expires_at"]
+    assert python("client.get(GetAiChatHold($, hold_id='h'))")["tokens_held"] == 50
+    settled = python("client.send(SettleAiChatHold($, hold_id='h', tokens_used=20, input_tokens=15))")
+    assert (settled["hold_state"], settled["hold_tokens_used"], settled["tokens_used"]) == ("settled", 20, 20)
+    python("client.send(ReserveAiChatTokens($, hold_id='i', tokens=50))")
+    assert python("client.delete(ReleaseAiChatHold($, hold_id='i'))")["hold_state"] == "released"
+
+
+def test_npm_holds_renews_settles_and_releases(npm_client):
+    held = npm_client("client.send(new ReserveAiChatTokens({ $, holdId: 'h', tokens: 50, model: 'm' }))")
+    assert (held["holdState"], held["holdTokens"]) == ("open", 50)
+    renewed = npm_client("client.put(new RenewAiChatHold({ $, holdId: 'h', ttlSeconds: 600 }))")
+    assert renewed["holdExpiresAt"] > held["holdExpiresAt"]
+    assert npm_client("client.send(new GetAiChatHold({ $, holdId: 'h' }))")["tokensHeld"] == 50
+    settled = npm_client("client.send(new SettleAiChatHold({ $, holdId: 'h', tokensUsed: 20, inputTokens: 15 }))")
+    assert (settled["holdState"], settled["holdTokensUsed"], settled["tokensUsed"]) == ("settled", 20, 20)
+    npm_client("client.send(new ReserveAiChatTokens({ $, holdId: 'i', tokens: 50 }))")
+    assert npm_client("client.delete(new ReleaseAiChatHold({ $, holdId: 'i' }))")["holdState"] == "released"
+
+
+def test_a_budget_that_does_not_fit_reaches_npm_s_client_with_its_figures(npm_process, host, company):
+    call = f"client.send(new ReserveAiChatTokens({{ companyId: '{company}', tokens: 2000000 }}))"
+    told = npm_process(call, url=host.url, bearer=host.operator)["raised"]["responseStatus"]
+    assert (told["errorCode"], told["meta"]["Reason"], told["meta"]["TokenLimit"]) == (
+        "BudgetExceeded",
+        "AboveLimit",
+        "1000000",
+    )

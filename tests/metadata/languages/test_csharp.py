@@ -46,6 +46,36 @@ static class Caller {
     }
 }
 """
+SERIALIZATION = """
+using System;
+namespace System.Runtime.Serialization {
+    public class ExtensionDataObject {}
+    public interface IExtensibleDataObject { ExtensionDataObject ExtensionData { get; set; } }
+    [AttributeUsage(AttributeTargets.Class)]
+    public class DataContractAttribute : Attribute {}
+    [AttributeUsage(AttributeTargets.Property)]
+    public class DataMemberAttribute : Attribute { public int Order { get; set; } }
+    [AttributeUsage(AttributeTargets.Assembly)]
+    public class ContractNamespaceAttribute : Attribute {
+        public ContractNamespaceAttribute(string address) {}
+        public string ClrNamespace { get; set; }
+    }
+}
+"""
+TOLD = """
+static class Told {
+    static void Main() {
+        if (new GetAiChatUsage().version != 7) throw new Exception("version");
+        var order = typeof(GetAiChatUsage).GetProperty("companyId").GetCustomAttributes(false)[0];
+        if (((System.Runtime.Serialization.DataMemberAttribute)order).Order != 2) throw new Exception("order");
+    }
+}
+"""
+ALL_ATTRIBUTES = (
+    *(("AddDataContractAttributes", "True"), ("AddIndexesToDataMembers", "True"), ("AddImplicitVersion", "7")),
+    *(("AddGeneratedCodeAttributes", "True"), ("MakeDataContractsExtensible", "True")),
+    ("AddDefaultXmlNamespace", "http://example.org/types"),
+)
 NAMES = {
     "camel": {"company": "companyId", "tokens": "tokensUsed"},
     "pascal": {"company": "CompanyId", "tokens": "TokensUsed"},
@@ -60,6 +90,16 @@ def test_the_classes_compile(tmp_path, case):
     (tmp_path / "stubs.cs").write_text(STUBS)
     (tmp_path / "caller.cs").write_text(CALLER % NAMES[case])
     tools.run(tools.program("mcs"), "dtos.cs", "stubs.cs", "caller.cs", "-out:caller.exe", cwd=tmp_path)
+
+
+def test_the_classes_compile_with_all_that_dot_net_can_be_told(tmp_path):
+    (tmp_path / "dtos.cs").write_text(types_text("csharp", "camel", *UNKNOWN_TO_MCS, *ALL_ATTRIBUTES))
+    (tmp_path / "stubs.cs").write_text(STUBS)
+    (tmp_path / "serialization.cs").write_text(SERIALIZATION)
+    (tmp_path / "caller.cs").write_text(CALLER % NAMES["camel"] + TOLD)
+    files = ("dtos.cs", "stubs.cs", "serialization.cs", "caller.cs")
+    tools.run(tools.program("mcs"), *files, "-main:Told", "-out:caller.exe", cwd=tmp_path)
+    tools.run(tools.program("mono"), "caller.exe", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("case", NAMES)

@@ -15,6 +15,13 @@ def test_the_casing_of_the_original_parses(tmp_path):
     must_parse("dart", save_types(tmp_path, "dtos.dart", "dart", "pascal"))
 
 
+@pytest.mark.parametrize("optional", ["True", "False"])
+def test_the_classes_parse_with_options_of_their_own(tmp_path, optional):
+    query = [("AddImplicitVersion", "7"), ("MakePropertiesOptional", optional), ("BaseClass", "Mine")]
+    (tmp_path / "dtos.dart").write_text(types_text("dart", "camel", *query))
+    must_parse("dart", tmp_path / "dtos.dart")
+
+
 @pytest.mark.parametrize("options", ["plain", "required", "bare"])
 def test_what_is_odd_parses(tmp_path, options):
     (tmp_path / "odd.dart").write_text(odd_texts("dart")[options])

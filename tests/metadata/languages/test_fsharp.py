@@ -11,6 +11,16 @@ def test_the_classes_parse(tmp_path, case):
     must_parse("fsharp", save_types(tmp_path, "dtos.fs", "fsharp", case))
 
 
+@pytest.mark.parametrize("without_namespace", ["True", "False"])
+def test_the_classes_parse_with_all_that_dot_net_can_be_told(tmp_path, without_namespace):
+    flags = ("DataContractAttributes", "GeneratedCodeAttributes", "IndexesToDataMembers")
+    query = [(f"Add{flag}", "True") for flag in flags]
+    query += [("MakeDataContractsExtensible", "True"), ("AddDefaultXmlNamespace", "http://example.org/types")]
+    query += [("AddImplicitVersion", "7"), ("ExcludeNamespace", without_namespace)]
+    (tmp_path / "dtos.fs").write_text(types_text("fsharp", "camel", *query))
+    must_parse("fsharp", tmp_path / "dtos.fs")
+
+
 def test_the_classes_of_every_page_parse(tmp_path):
     must_parse("fsharp", *save_pages(tmp_path, "fs", "fsharp"))
 

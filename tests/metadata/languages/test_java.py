@@ -82,6 +82,7 @@ def test_the_classes_compile_and_work(tmp_path):
         [("AddPropertyAccessors", "False")],
         [("SettersReturnThis", "False"), ("Package", "my.dtos")],
         [("AddReturnMarker", "False"), ("AddDescriptionAsComments", "False")],
+        [("AddImplicitVersion", "7"), ("DefaultImports", "java.util.*,net.servicestack.client.*")],
     ],
 )
 def test_options_compile(tmp_path, query):

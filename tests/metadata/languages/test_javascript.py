@@ -3,7 +3,7 @@
 import pytest
 
 from tests.metadata import tools
-from tests.metadata.served import page_texts, save_types
+from tests.metadata.served import page_texts, save_types, types_text
 
 USE = """
 const assert = (held, what) => { if (!held) throw new Error(what) };
@@ -27,6 +27,19 @@ def test_commonjs_runs(tmp_path):
     save_types(tmp_path, "dtos.js", "js")
     (tmp_path / "check.js").write_text(f'const dtos = require("./dtos.js");\n{USE}')
     tools.run(tools.program("node"), "check.js", cwd=tmp_path)
+
+
+def test_a_version_is_sent_and_docs_can_be_left_out(tmp_path):
+    text = types_text("mjs", "camel", ("AddImplicitVersion", "7"), ("AddDocAnnotations", "False"))
+    assert "/**" not in text.partition("*/")[2]
+    (tmp_path / "dtos.mjs").write_text(text)
+    (tmp_path / "dtos.js").write_text(types_text("js", "camel", ("AddImplicitVersion", "7")))
+    (tmp_path / "check.mjs").write_text(
+        'import * as modern from "./dtos.mjs"; import old from "./dtos.js";\n'
+        'const sent = [modern, old].map(dtos => JSON.stringify(new dtos.GetAiChatUsage({ companyId: "c" })));\n'
+        'if (sent.some(text => text !== \'{"version":7,"companyId":"c"}\')) throw new Error(sent);\n'
+    )
+    tools.run(tools.program("node"), "check.mjs", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(("name", "key"), [("dtos.mjs", "mjs"), ("dtos.js", "js")])

@@ -48,6 +48,7 @@ def files():
     for case in ("camel", "pascal"):
         yield f"{case}.kt", packaged(case, types_text("kotlin", case))
     yield "option.kt", types_text("kotlin", "camel", ("Package", "my.dtos"))
+    yield "version.kt", types_text("kotlin", "camel", ("Package", "versioned"), ("AddImplicitVersion", "7"))
     yield "odd.kt", packaged("odd", odd_texts("kotlin")["plain"])
     yield "bare.kt", packaged("bare", odd_texts("kotlin")["bare"])
     for position, text in enumerate([*page_texts("kotlin"), odd_page("kotlin")]):

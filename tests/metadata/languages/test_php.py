@@ -4,7 +4,7 @@ import pytest
 
 from tests.metadata import tools
 from tests.metadata.languages.odd import odd_page, odd_texts
-from tests.metadata.served import save_pages, save_types
+from tests.metadata.served import save_pages, save_types, types_text
 
 STUBS = r"""<?php namespace ServiceStack;
 interface IReturn { function createResponse(): mixed; }
@@ -77,6 +77,17 @@ def test_the_classes_work(tmp_path):
 
 def test_the_casing_of_the_original_is_sound(tmp_path):
     checked(save_types(tmp_path, "dtos.php", "php", "pascal"))
+
+
+def test_the_classes_work_without_docs_and_with_a_version(tmp_path):
+    text = types_text("php", "camel", ("AddDocAnnotations", "False"), ("AddImplicitVersion", "7"))
+    assert "@var" not in text
+    (tmp_path / "dtos.php").write_text(text)
+    checked(tmp_path / "dtos.php")
+    run(
+        tmp_path,
+        USE.replace('\'{"companyId"', '\'{"version":7,"companyId"').replace("=== '{}'", "=== '{\"version\":7}'"),
+    )
 
 
 def test_the_classes_of_every_page_are_sound(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.metadata import tools
-from tests.metadata.served import page_texts, save_types
+from tests.metadata.served import page_texts, save_types, types_text
 
 SENDS = """
 import dtos
@@ -61,6 +61,25 @@ server.shutdown()
 def test_the_official_client_works_with_the_classes(tmp_path, script):
     save_types(tmp_path, "dtos.py", "python")
     (tmp_path / "check.py").write_text(script)
+    tools.run(tools.python(), "check.py", cwd=tmp_path)
+
+
+def test_decorators_of_ones_own_and_a_version_work(tmp_path):
+    query = (("DataClass", "@dataclass(frozen=True)"), ("AddImplicitVersion", "7"))
+    (tmp_path / "dtos.py").write_text(types_text("python", "camel", *query))
+    check = """
+import dataclasses, dtos
+from servicestack import to_json
+request = dtos.GetAiChatUsage(company_id="c")
+assert to_json(request) == '{"version": 7, "companyId": "c"}', to_json(request)
+try:
+    request.company_id = "d"
+except dataclasses.FrozenInstanceError:
+    pass
+else:
+    raise AssertionError("not frozen")
+"""
+    (tmp_path / "check.py").write_text(check)
     tools.run(tools.python(), "check.py", cwd=tmp_path)
 
 

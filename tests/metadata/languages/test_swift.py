@@ -16,6 +16,13 @@ def test_the_classes_parse(tmp_path):
     must_parse("swift", save_types(tmp_path, "dtos.swift", "swift"), *save_pages(tmp_path, "swift", "swift"))
 
 
+@pytest.mark.parametrize("optional", ["True", "False"])
+def test_the_classes_parse_with_options_of_their_own(tmp_path, optional):
+    query = [("AddImplicitVersion", "7"), ("MakePropertiesOptional", optional), ("BaseClass", "Mine")]
+    (tmp_path / "dtos.swift").write_text(types_text("swift", "camel", *query))
+    must_parse("swift", tmp_path / "dtos.swift")
+
+
 @pytest.mark.parametrize("options", ["plain", "required", "bare"])
 def test_what_is_odd_parses(tmp_path, options):
     (tmp_path / "odd.swift").write_text(odd_texts("swift")[options])

@@ -57,6 +57,16 @@ def test_a_namespace_of_ones_own_compiles(tmp_path):
     compile_strictly(tmp_path, "caller.ts", strictPropertyInitialization=False)
 
 
+def test_a_version_and_imports_compile(tmp_path):
+    query = (("AddImplicitVersion", "7"), ("DefaultImports", "./mine:Mine"))
+    (tmp_path / "dtos.ts").write_text(types_text("typescript", "camel", *query).replace("// @ts-nocheck", ""))
+    (tmp_path / "mine.ts").write_text("export class Mine {}\n")
+    (tmp_path / "caller.ts").write_text(
+        'import { GetAiChatUsage } from "./dtos";\nexport const version: number = new GetAiChatUsage().version;\n'
+    )
+    compile_strictly(tmp_path, "caller.ts", strictPropertyInitialization=False)
+
+
 def test_the_classes_of_every_page_compile_beside_what_they_name(tmp_path):
     named = "interface ICompany { companyId?: string }\nclass ResponseStatus { errorCode?: string }\n"
     names = []
@@ -64,6 +74,17 @@ def test_the_classes_of_every_page_compile_beside_what_they_name(tmp_path):
         names.append(f"page{position}.ts")
         (tmp_path / names[-1]).write_text(text.replace("// @ts-nocheck", named))
     compile_strictly(tmp_path, *names, strictPropertyInitialization=False)
+
+
+def test_exported_declarations_are_imported(tmp_path):
+    (tmp_path / "dtos.d.ts").write_text(types_text("typescript.d", "camel", ("ExportAsTypes", "True")))
+    (tmp_path / "caller.ts").write_text(
+        'import type { GetAiChatUsage, IReturnVoid } from "./dtos";\n'
+        'export const sent: GetAiChatUsage & IReturnVoid = { companyId: "c" };\n'
+        "// @ts-expect-error: there is no such member\n"
+        'export const wrong: GetAiChatUsage = { company: "c" };\n'
+    )
+    compile_strictly(tmp_path, "caller.ts")
 
 
 def test_the_declarations_compile_and_know_their_members(tmp_path):

@@ -7,7 +7,17 @@ import pytest
 from tests.metadata.served import page_texts, types_text
 
 OPENS = re.compile(r"(?:(?:Public|Friend) )?(?:Partial )?(Class|Interface|Namespace) \w")
-TEXTS = [types_text("vbnet", "camel"), types_text("vbnet", "pascal"), *page_texts("vbnet")]
+ALL_ATTRIBUTES = (
+    *(("AddDataContractAttributes", "True"), ("AddIndexesToDataMembers", "True"), ("AddImplicitVersion", "7")),
+    *(("AddGeneratedCodeAttributes", "True"), ("MakeDataContractsExtensible", "True"), ("ExcludeNamespace", "True")),
+    ("AddDefaultXmlNamespace", "http://example.org/types"),
+)
+TEXTS = [
+    types_text("vbnet", "camel"),
+    types_text("vbnet", "pascal"),
+    types_text("vbnet", "camel", *ALL_ATTRIBUTES),
+    *page_texts("vbnet"),
+]
 
 
 def code(text):
@@ -32,8 +42,9 @@ def test_every_line_is_one_that_the_language_knows(text):
     argument = r'\w+:=(?:"(?:[^"]|"")*"|\d+|true)'
     known = re.compile(
         rf"Imports [\w.]+|Namespace [\w.]+|End \w+|Implements {type_name}|(?:\w+ )?(?:\w+ )?(?:Class|Interface) {name}"
-        rf"|(?:Public (?:Overridable )?)?Property {name} As {type_name}(?: Implements \w+\.{name})?"
-        rf'|<\w+\({argument}(?:, {argument})*\)>|<Route\("[^"]*", "[A-Z]+"\)>'
+        rf"|(?:Public (?:Overridable )?)?Property {name} As {type_name}(?: = \d+)?(?: Implements \w+\.{name})?"
+        rf'|<\w+\({argument}(?:, {argument})*\)>|<(?:Route|GeneratedCode)\("[^"]*", "[A-Z0-9.]+"\)>|<DataContract>'
+        rf'|<Assembly: ContractNamespace\("[^"]*", {argument}\)>'
     )
     assert [line for line in code(text) if not known.fullmatch(line)] == []
 

@@ -2,48 +2,44 @@
 
 from typing import Final
 
+from kvot.metadata import dotnet
 from kvot.metadata.model import Attribute, Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, spaced
 
 OPTIONS: Final = {
+    **dotnet.OPTIONS,
     "MakePartial": "True",
     "MakeVirtual": "True",
     "MakeInternal": "False",
     "InitializeCollections": "True",
     "AddNullableAnnotations": "True",
-    "GlobalNamespace": "",
-    "AddNamespaces": "",
 }
 
-_USINGS: Final = (
-    "System",
-    "System.IO",
-    "System.Collections",
-    "System.Collections.Generic",
-    "System.Runtime.Serialization",
-    "ServiceStack",
-    "ServiceStack.DataAnnotations",
-)
+_EXTENSIBLE: Final = "IExtensibleDataObject"
 
 
 def source(model: Model, options: Options) -> str:
     namespace = options.text("GlobalNamespace") or model.host.dto_namespace
-    usings = (*_USINGS, model.host.dto_namespace, *options.names("AddNamespaces"))
+    of_assembly = [f"[assembly: {attribute_text(each)}]" for each in dotnet.contract_namespace(options, namespace)]
+    usings = [f"using {name};" for name in dotnet.opened(options, model.host.dto_namespace)]
     types = spaced(_type(dto, options) for dto in model.alphabetical().dtos)
-    return document(
-        [*(f"using {name};" for name in usings), "", f"namespace {namespace}", "{", *indented(types, 4), "}"]
-    )
+    if not options.on("ExcludeNamespace"):
+        types = [f"namespace {namespace}", "{", *indented(types, 4), "}"]
+    return document([*usings, "", *([*of_assembly, ""] if of_assembly else []), *types])
 
 
 def _type(dto: Dto, options: Options) -> list[str]:
-    bases = ", ".join([*dto.markers("IReturn<{}>", "IReturnVoid"), *dto.implements])
+    is_extensible = options.on("MakeDataContractsExtensible") and not dto.is_interface
+    extensible = [_EXTENSIBLE] if is_extensible else []
+    bases = ", ".join([*dto.markers("IReturn<{}>", "IReturnVoid"), *dto.implements, *extensible])
     return [
         *map(_attribute, dto.attributes_with_routes),
         f"{_modifiers(options)}{'interface' if dto.is_interface else 'class'} {dto.name}",
         *([f"    : {bases}"] if bases else []),
         "{",
         *indented(_members(dto, options), 4),
+        *([f"    {_access(options)} ExtensionDataObject ExtensionData {{ get; set; }}"] if is_extensible else []),
         "}",
     ]
 
@@ -71,13 +67,17 @@ def _member(member: DtoMember, dto: Dto, options: Options) -> list[str]:
     declared = f"{_type_name(member, options)} {member.json_name} {{ get; set; }}"
     if dto.is_interface:
         return [*described, declared]
-    access = "public virtual" if options.on("MakeVirtual") else "public"
     starts_empty = member.is_list and not member.is_optional and options.on("InitializeCollections")
+    initial = " = [];" if starts_empty else "" if member.initial is None else f" = {member.initial};"
     return [
         *described,
         *map(_attribute, member.attributes),
-        f"{access} {declared}{' = [];' if starts_empty else ''}",
+        f"{_access(options)} {declared}{initial}",
     ]
+
+
+def _access(options: Options) -> str:
+    return "public virtual" if options.on("MakeVirtual") else "public"
 
 
 def _type_name(member: DtoMember, options: Options) -> str:

@@ -11,9 +11,12 @@ from kvot.metadata.model import Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, quoted, spaced
 
-OPTIONS: Final = {"MakePropertiesOptional": "True"}
+OPTIONS: Final = {
+    "MakePropertiesOptional": "True",
+    "AddImplicitVersion": "",
+    "DefaultImports": "package:servicestack/servicestack.dart",
+}
 
-_IMPORT: Final = "import 'package:servicestack/servicestack.dart';"
 _SCALARS: Final = {
     "String": "String",
     "Guid": "String",
@@ -50,7 +53,8 @@ _TAKEN_TYPES: Final = _KEYWORDS | {
 
 def source(model: Model, options: Options) -> str:
     types = spaced(_interface(dto) if dto.is_interface else _class(dto) for dto in model.dtos)
-    return document([_IMPORT, "", *types, "", *_context(model)])
+    imports = (f"import '{name}';" for name in options.names("DefaultImports"))
+    return document([*imports, "", *types, "", *_context(model)])
 
 
 def _interface(dto: Dto) -> list[str]:
@@ -88,7 +92,9 @@ def _members(dto: Dto) -> list[str]:
 
 def _constructors(dto: Dto) -> list[str]:
     name = _type_name(dto.name)
-    given = ",".join(f"this.{_name(member)}" for member in dto.members)
+    given = ",".join(
+        f"this.{_name(member)}{'' if member.initial is None else f'={member.initial}'}" for member in dto.members
+    )
     return [
         f"{name}({{{given}}});" if given else f"{name}();",
         f"{name}.fromJson(Map<String, dynamic> json) {{ fromMap(json); }}",
@@ -164,6 +170,8 @@ def _mark(member: DtoMember) -> str:
 
 
 def _default(member: DtoMember) -> str:
+    if member.initial is not None:
+        return f" = {member.initial}"
     if member.is_optional:
         return ""
     if member.is_list or member.is_map:

@@ -5,28 +5,29 @@ Interfaces of the contract are left out: F# would have each member of theirs wri
 
 from typing import Final
 
+from kvot.metadata import dotnet
 from kvot.metadata.model import Attribute, Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, spaced
 
-OPTIONS: Final = {"InitializeCollections": "True", "GlobalNamespace": "", "AddNamespaces": ""}
+OPTIONS: Final = {**dotnet.OPTIONS, "InitializeCollections": "True"}
 
-_OPENS: Final = (
-    "System",
-    "System.IO",
-    "System.Collections",
-    "System.Collections.Generic",
-    "System.Runtime.Serialization",
-    "ServiceStack",
-    "ServiceStack.DataAnnotations",
-)
+_EXTENSIBLE: Final = [
+    "interface IExtensibleDataObject with",
+    "    member val ExtensionData:ExtensionDataObject = null with get,set",
+]
 
 
 def source(model: Model, options: Options) -> str:
     namespace = options.text("GlobalNamespace") or model.host.dto_namespace
-    opens = (*_OPENS, *options.names("AddNamespaces"))
+    opens = [f"open {name}" for name in dotnet.opened(options)]
+    of_assembly = [f"[<assembly: {attribute_text(each)}>]" for each in dotnet.contract_namespace(options, namespace)]
     types = spaced(_type(dto, options) for dto in model.dtos if not dto.is_interface)
-    return document([f"namespace {namespace}", "", *(f"open {name}" for name in opens), "", *indented(types, 4)])
+    if of_assembly:  # They stand before an expression that does nothing.
+        types = [*of_assembly, "do()", "", *types]
+    if options.on("ExcludeNamespace"):
+        return document([*opens, "", *types])
+    return document([f"namespace {namespace}", "", *opens, "", *indented(types, 4)])
 
 
 def _type(dto: Dto, options: Options) -> list[str]:
@@ -35,6 +36,7 @@ def _type(dto: Dto, options: Options) -> list[str]:
         "[<AllowNullLiteral>]",
         f"type {dto.name}() = ",
         *(f"    interface {marker}" for marker in dto.markers("IReturn<{}>", "IReturnVoid")),
+        *indented(_EXTENSIBLE if options.on("MakeDataContractsExtensible") else [], 4),
         *indented(_members(dto, options), 4),
     ]
 
@@ -64,4 +66,4 @@ def _hint(member: DtoMember, options: Options) -> tuple[str, str]:
     if not member.is_value_type:
         return member.clr, "null"
     hint = f"Nullable<{member.clr}>" if member.is_optional else member.clr
-    return hint, f"new {hint}()"
+    return hint, f"new {hint}()" if member.initial is None else str(member.initial)

@@ -12,9 +12,15 @@ from kvot.metadata.model import Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, quoted, spaced
 
-OPTIONS: Final = {"AddPropertyAccessors": "True", "SettersReturnThis": "True", "GlobalNamespace": "", "Package": ""}
+OPTIONS: Final = {
+    "AddPropertyAccessors": "True",
+    "SettersReturnThis": "True",
+    "AddImplicitVersion": "",
+    "GlobalNamespace": "",
+    "Package": "",
+    "DefaultImports": "java.math.*,java.util.*,java.io.InputStream,net.servicestack.client.*",
+}
 
-_IMPORTS: Final = ("java.math.*", "java.util.*", "java.io.InputStream", "net.servicestack.client.*")
 _RENAMED: Final = "com.google.gson.annotations.SerializedName"
 _SCALARS: Final = {
     "String": "String",
@@ -54,7 +60,7 @@ def source(model: Model, options: Options) -> str:
     return document(
         [
             *([f"package {package};", ""] if package else []),
-            *(f"import {name};" for name in _IMPORTS),
+            *(f"import {name};" for name in options.names("DefaultImports")),
             "",
             f"public class {options.text('GlobalNamespace') or 'dtos'}",
             "{",
@@ -115,7 +121,7 @@ class _Writer:
             *_comment(member.description),
             *(f"@{self._known(a.name)}{_arguments(attribute_text(a))}" for a in member.attributes),
             *([f"@{_RENAMED}({quoted(member.json_name)})"] if name != member.json_name else []),
-            f"public {self._hint(member)} {name} = null;",
+            f"public {self._hint(member)} {name} = {'null' if member.initial is None else member.initial};",
         ]
 
     def _accessors_of(self, dto: Dto) -> list[str]:

@@ -6,7 +6,7 @@ from kvot.metadata.model import Dto, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import document, indented
 
-OPTIONS: Final = {"AddServiceStackTypes": "True"}
+OPTIONS: Final = {"AddServiceStackTypes": "True", "AddImplicitVersion": ""}
 
 
 def source(model: Model, options: Options) -> str:
@@ -29,9 +29,11 @@ def _type(dto: Dto) -> list[str]:
 
 
 def _empties(dto: Dto) -> str:
-    """Lists and maps that are always there begin empty."""
+    """Lists and maps that are always there begin empty, a version with its number."""
     always = [member for member in dto.members if not member.is_optional and (member.is_list or member.is_map)]
-    return "".join(f"this.{member.json_name} = {'[]' if member.is_list else '{}'}; " for member in always)
+    starts = {member.json_name: "[]" if member.is_list else "{}" for member in always}
+    starts |= {member.json_name: str(member.initial) for member in dto.members if member.initial is not None}
+    return "".join(f"this.{name} = {value}; " for name, value in starts.items())
 
 
 def _operation(dto: Dto) -> list[str]:
@@ -41,5 +43,5 @@ def _operation(dto: Dto) -> list[str]:
     return [
         f"{dto.name}.prototype.getTypeName = function () {{ return '{dto.name}'; }};",
         f"{dto.name}.prototype.getMethod = function () {{ return '{dto.operation.verb}'; }};",
-        f"{dto.name}.prototype.createResponse = function () {{ {returned}}};",
+        *([f"{dto.name}.prototype.createResponse = function () {{ {returned}}};"] if dto.operation.has_marker else []),
     ]

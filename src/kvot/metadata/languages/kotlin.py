@@ -15,9 +15,12 @@ from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, spaced
 from kvot.metadata.source import quoted as quoted_plainly
 
-OPTIONS: Final = {"Package": ""}
+OPTIONS: Final = {
+    "AddImplicitVersion": "",
+    "Package": "",
+    "DefaultImports": "java.math.*,java.util.*,java.io.InputStream,net.servicestack.client.*",
+}
 
-_IMPORTS: Final = ("java.math.*", "java.util.*", "java.io.InputStream", "net.servicestack.client.*")
 _RENAMED: Final = "com.google.gson.annotations.SerializedName"
 _SCALARS: Final = {
     "String": "String",
@@ -53,7 +56,7 @@ def source(model: Model, options: Options) -> str:
     return document(
         [
             *([f"package {package}", ""] if package else []),
-            *(f"import {name}" for name in _IMPORTS),
+            *(f"import {name}" for name in options.names("DefaultImports")),
             "",
             "",
             *spaced(writer.type(dto) for dto in model.requests_first().dtos),
@@ -99,11 +102,12 @@ class _Writer:
         if dto.is_interface:
             return [f"var {name}:{hint}?"]
         renamed = name.strip("`") != member.json_name
+        initial = "null" if member.initial is None else member.initial
         return [
             *(["/**", f"* {in_block(member.description)}", "*/"] if member.description else []),
             *(f"@{self._known(a.name)}{_arguments(attribute_text(a, quote=_quoted))}" for a in member.attributes),
             *([f"@{_RENAMED}({_quoted(member.json_name)})"] if renamed else []),
-            f"{'override' if _is_of_interface(member, dto) else 'open'} var {name}:{hint}? = null",
+            f"{'override' if _is_of_interface(member, dto) else 'open'} var {name}:{hint}? = {initial}",
         ]
 
     def _response_type(self, dto: Dto) -> list[str]:

@@ -10,7 +10,7 @@ from kvot.metadata.model import Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, spaced
 
-OPTIONS: Final[dict[str, str]] = {}
+OPTIONS: Final = {"AddDocAnnotations": "True", "AddImplicitVersion": ""}
 
 _OPENING: Final = ["<?php namespace dtos;", ""]
 """The header brings the first of these lines itself, for nothing may stand before it."""
@@ -60,9 +60,14 @@ def source(model: Model, options: Options) -> str:
             *(f"use {name};" for name in _USES),
             "",
             "",
-            *spaced(_type(dto) for dto in model.dtos),
+            *spaced(map(_type, model.dtos) if options.on("AddDocAnnotations") else map(_undocumented, model.dtos)),
         ]
     )
+
+
+def _undocumented(dto: Dto) -> list[str]:
+    """Without the types and throws that tools read; every one of them has a line of its own."""
+    return [line for line in _type(dto) if not line.lstrip().startswith(("/** @var ", "/** @throws "))]
 
 
 def _type(dto: Dto) -> list[str]:
@@ -194,6 +199,8 @@ def _documented(member: DtoMember) -> str:
 
 
 def _default(member: DtoMember) -> str:
+    if member.initial is not None:
+        return str(member.initial)
     return "null" if member.is_optional else _DEFAULTS.get(_hint(member), "null")
 
 

@@ -11,14 +11,13 @@ from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented
 
 OPTIONS: Final = {
+    "AddImplicitVersion": "",
+    "DataClass": "@dataclass",
+    "DataClassJson": "@dataclass_json(letter_case=LetterCase.CAMEL, undefined=Undefined.EXCLUDE)",
     "DefaultImports": "datetime,decimal,marshmallow.fields:*,servicestack:*,typing:*,dataclasses:dataclass/field,"
     "dataclasses_json:dataclass_json/LetterCase/Undefined/config,enum:Enum/IntEnum",
 }
 
-_DECORATORS: Final = [
-    "@dataclass_json(letter_case=LetterCase.CAMEL, undefined=Undefined.EXCLUDE)",
-    "@dataclass",
-]
 _SCALARS: Final = {
     "String": "str",
     "Guid": "str",
@@ -39,8 +38,9 @@ _TAKEN: Final = frozenset({*keyword.kwlist, *_SCALARS.values(), "list", "dict", 
 
 def source(model: Model, options: Options) -> str:
     lines = [*_imports(options.text("DefaultImports")), "Object = TypeVar('Object')"]
+    decorators = [options.text("DataClassJson"), options.text("DataClass")]
     for dto in model.dtos:
-        lines += ["", "", *_type(dto)]
+        lines += ["", "", *_type(dto, decorators)]
     return document(lines) + "\n"
 
 
@@ -52,11 +52,11 @@ def _imports(text: str) -> list[str]:
     return lines
 
 
-def _type(dto: Dto) -> list[str]:
+def _type(dto: Dto, decorators: list[str]) -> list[str]:
     bases = [*dto.markers("IReturn[{}]", "IReturnVoid"), *dto.implements]
     return [
         *(f"# @{attribute_text(attribute)}" for attribute in dto.attributes_with_routes),
-        *([] if dto.is_interface else _DECORATORS),
+        *([] if dto.is_interface else decorators),
         f"class {dto.name}({', '.join(bases)}):" if bases else f"class {dto.name}:",
         *indented(_members(dto), 4),
     ]
@@ -90,6 +90,8 @@ def _hint(member: DtoMember) -> tuple[str, str]:
     """The type and the default of a member."""
     hint = _SCALARS.get(member.clr, member.clr)
     default = None if member.is_optional else _DEFAULTS.get(hint)
+    if member.initial is not None:
+        default = str(member.initial)
     if member.is_list:
         hint, default = f"List[{hint}]", "field(default_factory=list)"
     if member.is_map:

@@ -12,9 +12,13 @@ from kvot.metadata.model import Dto, DtoMember, Model, camel_case
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, quoted, spaced
 
-OPTIONS: Final = {"MakePropertiesOptional": "True"}
+OPTIONS: Final = {
+    "MakePropertiesOptional": "True",
+    "AddImplicitVersion": "",
+    "BaseClass": "",
+    "DefaultImports": "Foundation,ServiceStack",
+}
 
-_IMPORTS: Final = ("Foundation", "ServiceStack")
 _SCALARS: Final = {
     "String": "String",
     "Guid": "String",
@@ -45,28 +49,31 @@ _RENAMED: Final = {"description": "Description"}
 
 
 def source(model: Model, options: Options) -> str:
-    writer = _Writer(frozenset(dto.name for dto in model.dtos))
+    writer = _Writer(frozenset(dto.name for dto in model.dtos), options.text("BaseClass"))
     types = (writer.type(dto) for dto in model.requests_first().dtos)
-    return document([*(f"import {name}" for name in _IMPORTS), "", *spaced(types)])
+    return document([*(f"import {name}" for name in options.names("DefaultImports")), "", *spaced(types)])
 
 
 class _Writer:
-    """Writes types beside others: `declared` are the names of all of them."""
+    """Writes types beside others: `declared` are the names of all of them. `base`: a Codable class that all have."""
 
-    def __init__(self, declared: frozenset[str]) -> None:
+    def __init__(self, declared: frozenset[str], base: str) -> None:
         self._declared = declared
+        self._base = base
 
     def type(self, dto: Dto) -> list[str]:
         if dto.is_interface:
             body = indented((f"{self._variable(member)} {{ get set }}" for member in dto.members), 4)
             return [f"public protocol {_safe(dto.name)}", "{", *body, "}"]
-        bases = [*dto.markers(self._known("IReturn"), self._known("IReturnVoid")), *dto.implements]
+        markers = dto.markers(self._known("IReturn"), self._known("IReturnVoid"))
+        bases = [*([self._base] if self._base else []), *markers, *dto.implements]
+        codable = [] if self._base else [self._known("Codable")]
+        init = self._coding(dto) if self._base else ["required public init(){}"]
         return [
             *(f"// @{in_line(attribute_text(attribute))}" for attribute in dto.attributes_with_routes),
-            f"public class {_safe(dto.name)} : {', '.join([*bases, self._known('Codable')])}",
+            f"public class {_safe(dto.name)} : {', '.join([*bases, *codable])}",
             "{",
-            *indented([*self._returned(dto), *self._members(dto), *self._coding_keys(dto)], 4),
-            "    required public init(){}",
+            *indented([*self._returned(dto), *self._members(dto), *self._coding_keys(dto), *init], 4),
             "}",
         ]
 
@@ -97,16 +104,48 @@ class _Writer:
 
     def _coding_keys(self, dto: Dto) -> list[str]:
         """Swift makes them up from the members' names, unless one of those is not the wire's."""
-        if not any(_wire_name(member) in _RENAMED for member in dto.members):
+        has_own_names = any(_wire_name(member) in _RENAMED for member in dto.members)
+        if not dto.members or not (has_own_names or self._base):
             return []
         keys = (f"    case {_name(member)} = {quoted(_wire_name(member))}" for member in dto.members)
         return [f"enum CodingKeys: {self._known('String')}, {self._known('CodingKey')}", "{", *keys, "}", ""]
+
+    def _coding(self, dto: Dto) -> list[str]:
+        """A class whose base is Codable codes its own members by hand, or they would be left out."""
+        has_members = bool(dto.members)
+        reading = "    let container = try decoder.container(keyedBy: CodingKeys.self)"
+        writing = "    var container = encoder.container(keyedBy: CodingKeys.self)"
+        return [
+            "required public init(){ super.init() }",
+            "",
+            "required public init(from decoder: Decoder) throws {",
+            "    try super.init(from: decoder)",
+            *([reading, *map(self._read, dto.members)] if has_members else []),
+            "}",
+            "",
+            "public override func encode(to encoder: Encoder) throws {",
+            "    try super.encode(to: encoder)",
+            *([writing, *map(_write, dto.members)] if has_members else []),
+            "}",
+        ]
+
+    def _read(self, member: DtoMember) -> str:
+        name = _name(member)
+        otherwise = "" if member.is_optional else f" ?? {name}"
+        return f"    {name} = try container.decodeIfPresent({self._hint(member)}.self, forKey: .{name}){otherwise}"
 
     def _known(self, name: str) -> str:
         return f"{_MODULES[name]}.{name}" if name in self._declared else name
 
 
+def _write(member: DtoMember) -> str:
+    name = _name(member)
+    return f"    try container.encode{'IfPresent' if member.is_optional else ''}({name}, forKey: .{name})"
+
+
 def _empty(member: DtoMember) -> str:
+    if member.initial is not None:
+        return f" = {member.initial}"
     if member.is_optional or not (member.is_list or member.is_map):
         return ""
     return " = []" if member.is_list else " = [:]"

@@ -6,7 +6,7 @@ from kvot.metadata.model import Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, spaced
 
-OPTIONS: Final = {"AddServiceStackTypes": "True", "GlobalNamespace": ""}
+OPTIONS: Final = {"AddServiceStackTypes": "True", "AddImplicitVersion": "", "GlobalNamespace": "", "DefaultImports": ""}
 
 _SCALARS: Final = {
     "String": "string",
@@ -22,20 +22,21 @@ _RETURN_VOID: Final = ["export interface IReturnVoid", "{", "    createResponse(
 
 
 def source(model: Model, options: Options) -> str:
-    blocks = [*_markers(model, options), *(_type(dto) for dto in model.dtos)]
+    # The interfaces that requests use are declared here so that the file stands alone.
+    markers = [_RETURN, _RETURN_VOID] if options.on("AddServiceStackTypes") else []
+    blocks = [*markers, *(_type(dto) for dto in model.dtos)]
     namespace = options.text("GlobalNamespace")
     if namespace:
         blocks = [[f"export namespace {namespace}", "{", *indented(spaced(blocks), 4), "}"]]
+    imports = _imports(options)
     # The classes leave members unset until a reply fills them; strict compilers would refuse each of them.
-    return document(spaced([["// @ts-nocheck"], *blocks]))
+    return document(spaced([["// @ts-nocheck"], *([imports] if imports else []), *blocks]))
 
 
-def _markers(model: Model, options: Options) -> list[list[str]]:
-    """The interfaces that requests use, declared here so that the file stands alone."""
-    if not options.on("AddServiceStackTypes"):
-        return []
-    used = {marker for dto in model.dtos for marker in dto.markers("IReturn", "IReturnVoid")}
-    return [block for name, block in (("IReturn", _RETURN), ("IReturnVoid", _RETURN_VOID)) if name in used]
+def _imports(options: Options) -> list[str]:
+    """`module:A/B` as an import of both names. A colon parts, since a module's name may have slashes."""
+    entries = (entry.rpartition(":") for entry in options.names("DefaultImports"))
+    return [f'import {{ {names.replace("/", ", ")} }} from "{module}";' for module, _, names in entries if module]
 
 
 def _type(dto: Dto) -> list[str]:
@@ -74,6 +75,8 @@ def _declaration(member: DtoMember) -> str:
         hint, empty = f"{{ [index:string]: {hint}; }}", " = {}"
     if member.is_optional:
         return f"{member.json_name}?: {hint};"
+    if member.initial is not None:
+        empty = f" = {member.initial}"
     return f"{member.json_name}: {hint}{empty};"
 
 

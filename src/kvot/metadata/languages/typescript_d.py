@@ -1,4 +1,7 @@
-"""TypeScript declarations (`.d.ts`): interfaces alone, for code that makes its objects by hand."""
+"""TypeScript declarations (`.d.ts`): interfaces alone, for code that makes its objects by hand.
+
+They stand in a namespace that is everywhere, or with `ExportAsTypes` in a module that is imported.
+"""
 
 from typing import Final
 
@@ -6,7 +9,12 @@ from kvot.metadata.model import Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, spaced
 
-OPTIONS: Final = {"AddServiceStackTypes": "True", "GlobalNamespace": "", "MakePropertiesOptional": "True"}
+OPTIONS: Final = {
+    "AddServiceStackTypes": "True",
+    "ExportAsTypes": "False",
+    "GlobalNamespace": "",
+    "MakePropertiesOptional": "True",
+}
 
 _SCALARS: Final = {
     "String": "string",
@@ -18,20 +26,21 @@ _SCALARS: Final = {
     "DateTime": "string",
 }
 _NAMESPACE: Final = "dtos"
-_MARKERS: Final = {"IReturn": ["interface IReturn<T>", "{", "}"], "IReturnVoid": ["interface IReturnVoid", "{", "}"]}
+_RETURN: Final = ["interface IReturn<T>", "{", "}"]
+_RETURN_VOID: Final = ["interface IReturnVoid", "{", "}"]
 
 
 def source(model: Model, options: Options) -> str:
-    blocks = [*_markers(model, options), *(_type(dto) for dto in model.dtos)]
+    markers = [_RETURN, _RETURN_VOID] if options.on("AddServiceStackTypes") else []
+    blocks = [*markers, *map(_type, model.dtos)]
+    if options.on("ExportAsTypes"):
+        return document(spaced(map(_exported, blocks)))
     namespace = options.text("GlobalNamespace") or _NAMESPACE
     return document([f"declare namespace {namespace}", "{", *indented(spaced(blocks), 4), "}"])
 
 
-def _markers(model: Model, options: Options) -> list[list[str]]:
-    if not options.on("AddServiceStackTypes"):
-        return []
-    used = {marker for dto in model.dtos for marker in dto.markers("IReturn", "IReturnVoid")}
-    return [block for name, block in _MARKERS.items() if name in used]
+def _exported(block: list[str]) -> list[str]:
+    return [f"export {line}" if line.startswith("interface ") else line for line in block]
 
 
 def _type(dto: Dto) -> list[str]:

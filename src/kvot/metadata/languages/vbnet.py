@@ -2,28 +2,20 @@
 
 from typing import Final
 
+from kvot.metadata import dotnet
 from kvot.metadata.model import Attribute, Dto, DtoMember, Model
 from kvot.metadata.options import Options
 from kvot.metadata.source import attribute_text, document, indented, spaced
 
 OPTIONS: Final = {
+    **dotnet.OPTIONS,
     "MakePartial": "True",
     "MakeVirtual": "True",
     "MakeInternal": "False",
     "InitializeCollections": "False",
-    "GlobalNamespace": "",
-    "AddNamespaces": "",
 }
 
-_IMPORTS: Final = (
-    "System",
-    "System.IO",
-    "System.Collections",
-    "System.Collections.Generic",
-    "System.Runtime.Serialization",
-    "ServiceStack",
-    "ServiceStack.DataAnnotations",
-)
+_EXTENSIBLE: Final = "IExtensibleDataObject"
 _SCALARS: Final = {"Int32": "Integer", "Int64": "Long", "DateTime": "Date"}
 _RESERVED: Final = frozenset(
     {
@@ -40,21 +32,25 @@ _RESERVED: Final = frozenset(
 
 def source(model: Model, options: Options) -> str:
     namespace = options.text("GlobalNamespace") or model.host.dto_namespace
-    imports = (*_IMPORTS, model.host.dto_namespace, *options.names("AddNamespaces"))
+    imports = [f"Imports {name}" for name in dotnet.opened(options, model.host.dto_namespace)]
+    of_assembly = [f"<Assembly: {_text(each)}>" for each in dotnet.contract_namespace(options, namespace)]
     types = spaced(_type(dto, options) for dto in model.alphabetical().dtos)
-    inner = [f"Namespace {namespace}", "", *indented(types, 4), "End Namespace"]
-    outer = ["Namespace Global", "", *indented(inner, 4), "End Namespace"]
-    return document([*(f"Imports {name}" for name in imports), "", *outer])
+    if not options.on("ExcludeNamespace"):
+        inner = [f"Namespace {namespace}", "", *indented(types, 4), "End Namespace"]
+        types = ["Namespace Global", "", *indented(inner, 4), "End Namespace"]
+    return document([*imports, "", *([*of_assembly, ""] if of_assembly else []), *types])
 
 
 def _type(dto: Dto, options: Options) -> list[str]:
     kind = "Interface" if dto.is_interface else "Class"
-    bases = [*dto.markers("IReturn(Of {})", "IReturnVoid"), *dto.implements]
+    is_extensible = options.on("MakeDataContractsExtensible") and not dto.is_interface
+    bases = [*dto.markers("IReturn(Of {})", "IReturnVoid"), *dto.implements, *([_EXTENSIBLE] if is_extensible else [])]
     return [
         *map(_attribute, dto.attributes_with_routes),
         f"{_modifiers(options)}{kind} {dto.name}",
         *(f"    Implements {base}" for base in bases),
         *indented(_members(dto, options), 4),
+        *([f"    {_extension_data(options)}"] if is_extensible else []),
         f"End {kind}",
     ]
 
@@ -64,8 +60,17 @@ def _modifiers(options: Options) -> str:
     return f"{access} Partial " if options.on("MakePartial") else f"{access} "
 
 
+def _extension_data(options: Options) -> str:
+    implemented = f"Implements {_EXTENSIBLE}.ExtensionData"
+    return f"{_access(options)} Property ExtensionData As ExtensionDataObject {implemented}"
+
+
 def _attribute(attribute: Attribute) -> str:
-    return f"<{attribute_text(attribute, equals=':=', quote=_quoted)}>"
+    return f"<{_text(attribute)}>"
+
+
+def _text(attribute: Attribute) -> str:
+    return attribute_text(attribute, equals=":=", quote=_quoted)
 
 
 def _quoted(text: str) -> str:
@@ -87,8 +92,13 @@ def _member(member: DtoMember, dto: Dto, options: Options) -> list[str]:
     declared = f"Property {name} As {_type_name(member, dto, options)}"
     if dto.is_interface:
         return [*described, declared]
-    access = "Public Overridable" if options.on("MakeVirtual") else "Public"
-    return [*described, *map(_attribute, member.attributes), f"{access} {declared}{_implemented(member, dto)}"]
+    initial = "" if member.initial is None else f" = {member.initial}"
+    line = f"{_access(options)} {declared}{initial}{_implemented(member, dto)}"
+    return [*described, *map(_attribute, member.attributes), line]
+
+
+def _access(options: Options) -> str:
+    return "Public Overridable" if options.on("MakeVirtual") else "Public"
 
 
 def _implemented(member: DtoMember, dto: Dto) -> str:

@@ -1,0 +1,188 @@
+"""The life of one held call: send, pass the reply on as it comes, settle.
+
+Whatever happens the hold ends in the ledger. The provider's figures settle it when they come; when the reply breaks
+off, the client leaves, or the hold cannot be kept, the call is charged for what passed; when the provider refused, the
+hold is released. If the process dies, the hold, marked as sent from its beginning, is charged when it expires.
+
+The end of a reply is sent only after the settlement is durable: a client that has its whole answer finds the tokens
+in its usage.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kvot.core.ledger import Ledger
+from kvot.core.model import CallDetail, NewHold, Settlement
+from kvot.gateway.charge import End, Guess, Passed, charge
+from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
+from kvot.gateway.estimate import Estimator
+from kvot.gateway.keeper import HoldKeeper
+from kvot.gateway.settling import Settler
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+
+REFUSAL_BYTES_MAX = 1_048_576
+"""Of a provider's own error; what is longer is cut there."""
+
+FIRST_REFUSAL = 400
+
+
+class Client(Protocol):
+    """Where a reply goes. Its methods wait while the client reads slowly."""
+
+    async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
+        """The head of a reply; `headers` are the provider's, as they came. A stream's goes out at once."""
+        ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def end(self) -> None:
+        """The reply is whole. One that never ends has broken off, and its client sees that."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What calls are written to, and what is learned from them."""
+
+    ledger: Ledger
+    settler: Settler
+    estimator: Estimator
+    cached_weight_percent: int = 100
+
+
+class HeldCall:
+    """One call whose tokens are held. Run once."""
+
+    def __init__(
+        self, books: Books, company_id: str, hold: NewHold, held_at_s: float, endpoint: Endpoint, ask: Ask
+    ) -> None:
+        """held_at_s: the loop's time before the hold was asked for."""
+        self._books = books
+        self._company_id = company_id
+        self._hold = hold
+        self._held_at_s = held_at_s
+        self._endpoint = endpoint
+        self._ask = ask
+        self._meter: Meter | None = None
+        self._was_begun = False
+        self._charged: Settlement | None = None
+        self._is_open = True
+        self._is_lost = False
+
+    @property
+    def charged_for_nothing(self) -> int:
+        """Tokens that the call was charged although no byte of its reply went out: the client had left."""
+        return 0 if self._was_begun or self._charged is None else self._charged.tokens
+
+    async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
+        """Raises UpstreamFailed as long as nothing has been passed on. To cancel it is to say that the client left."""
+        task = asyncio.current_task()
+        assert task is not None
+        keeper = self._keeper(task)
+        try:
+            await self._send(upstream, request, client)
+        except UpstreamFailed:
+            await self._end(End.BROKEN)
+            if not self._was_begun:
+                raise
+        except asyncio.CancelledError:
+            if not self._is_lost:
+                raise
+            task.uncancel()
+        finally:
+            keeper.stop()
+            if self._is_open:
+                self._end_later(End.CUT)
+
+    def _keeper(self, task: "asyncio.Task[Any]") -> HoldKeeper:
+        def lose() -> None:
+            self._is_lost = True
+            task.cancel()
+
+        hold = self._hold
+        return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, self._held_at_s, lose)
+
+    async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
+        reply = await upstream.send(request)
+        try:
+            if reply.status >= FIRST_REFUSAL:
+                await self._pass_refusal(reply, client)
+            else:
+                await self._pass_answer(reply, client)
+        finally:
+            await reply.close()
+
+    async def _pass_refusal(self, reply: UpstreamReply, client: Client) -> None:
+        """The provider said no before it generated anything: its words pass, the hold is dropped."""
+        body = await _first_bytes(reply, REFUSAL_BYTES_MAX)
+        self._is_open = False
+        await self._books.settler.end(self._company_id, self._hold.hold_id, None)
+        await client.begin(reply.status, reply.headers)
+        await client.write(body)
+        await client.end()
+
+    async def _pass_answer(self, reply: UpstreamReply, client: Client) -> None:
+        assert self._endpoint.meter is not None
+        kind = content_type(reply.headers)
+        is_stream = self._ask.is_stream or kind != "application/json"
+        self._meter = meter = self._endpoint.meter(self._ask, kind)
+        async for chunk in reply.chunks():
+            data = meter.feed(chunk)
+            if not self._was_begun:
+                self._was_begun = True
+                await client.begin(reply.status, reply.headers, is_stream=is_stream)
+            if data:
+                await client.write(data)
+        tail = meter.finish()
+        await self._end(End.WHOLE)
+        if not self._was_begun:
+            self._was_begun = True
+            await client.begin(reply.status, reply.headers)
+        if tail:
+            await client.write(tail)
+        await client.end()
+
+    # -- the end of the hold -------------------------------------------------------------------------------------
+
+    async def _end(self, end: End) -> None:
+        self._is_open = False
+        await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end))
+
+    def _end_later(self, end: End) -> None:
+        self._is_open = False
+        self._books.settler.end_later(self._company_id, self._hold.hold_id, self._settlement(end))
+
+    def _settlement(self, end: End) -> Settlement | None:
+        meter, estimator = self._meter, self._books.estimator
+        provider, model = self._hold.provider or "", self._hold.model or ""
+        if meter is None:
+            passed = Passed(end)
+        else:
+            passed = Passed(end, self._was_begun, meter.has_failed, meter.reported, meter.output_bytes)
+        if passed.reported is not None and passed.reported.is_final:
+            estimator.learn(provider, model, self._ask.size, passed.reported.tokens.input)
+        guess = Guess(
+            estimator.input_tokens(provider, model, self._ask.size),
+            lambda text_bytes: estimator.output_tokens(provider, model, text_bytes),
+        )
+        self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
+        return self._charged
+
+
+async def _first_bytes(reply: UpstreamReply, bytes_max: int) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in reply.chunks():
+            body += chunk
+            if len(body) > bytes_max:
+                break
+    except UpstreamFailed:
+        pass  # the status is here, and that is what matters of a refusal
+    return bytes(body[:bytes_max])
+
+
+def content_type(headers: tuple[Pair, ...]) -> str:
+    """Without its parameters, in lower case."""
+    value = next((value for name, value in headers if name == b"content-type"), b"")
+    return value.partition(b";")[0].strip().lower().decode("latin-1")

@@ -1,0 +1,80 @@
+"""What a call is charged when it is over: the provider's figures where there are any, otherwise a documented estimate.
+
+| how it ended | charge | source |
+|---|---|---|
+| the provider gave its final figures | those | reported |
+| cut, and the provider had given some | its input; its output or an estimate of what passed, the larger | partial |
+| no figures | an estimate of the input and of what passed | estimated |
+| the provider refused, or failed before anything passed | nothing: the hold is released | |
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import NamedTuple
+
+from kvot.core.model import TOKENS_MAX, CallDetail, Settlement, Source
+from kvot.gateway.tokens import Reported, TokenCount
+
+
+class End(Enum):
+    """How the reply to a call ended."""
+
+    WHOLE = "whole"
+    BROKEN = "broken"  # by the provider
+    CUT = "cut"  # the client left, or the hold could not be kept
+
+
+class Passed(NamedTuple):
+    """What is known of a reply when it has ended. `was_begun`: a byte of it went to the client."""
+
+    end: End
+    was_begun: bool = False
+    has_failed: bool = False  # an error inside a reply that began well
+    reported: Reported | None = None
+    output_bytes: int = 0
+
+
+class Guess(NamedTuple):
+    """What is known of a call without its provider: a fair guess at its input, and how to guess at its output."""
+
+    input_tokens: int
+    output_tokens: Callable[[int], int]  # from the bytes of generated content
+
+
+def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_percent: int = 100) -> Settlement | None:
+    """The settlement of a call; None: nothing was used, and the hold is to be released.
+
+    `detail` says whose call it was; its numbers are filled in here.
+    """
+    reported = passed.reported
+    if reported is not None and reported.is_final:
+        return _settlement(reported.tokens, Source.REPORTED, detail, cached_weight_percent)
+    output = guess.output_tokens(passed.output_bytes)
+    if reported is not None and reported.tokens.total:
+        known = reported.tokens
+        known = known._replace(output_visible=max(known.output_visible, output - known.output_reasoning))
+        if not known.input:
+            known = known._replace(input_uncached=guess.input_tokens)
+        return _settlement(known, Source.PARTIAL, detail, cached_weight_percent)
+    if _used_nothing(passed):
+        return None
+    tokens = TokenCount(max(1, guess.input_tokens), output_visible=output)
+    return _settlement(tokens, Source.ESTIMATED, detail, cached_weight_percent)
+
+
+def _used_nothing(passed: Passed) -> bool:
+    if passed.has_failed and not passed.output_bytes:
+        return True
+    return passed.end is End.BROKEN and not passed.was_begun
+
+
+def _settlement(tokens: TokenCount, source: Source, detail: CallDetail, cached_weight_percent: int) -> Settlement:
+    """Tokens read from a cache may weigh less in the budget; the parts are kept as they are."""
+    weighed = tokens.total - tokens.cache_read * (100 - cached_weight_percent) // 100
+    parts = detail._replace(
+        input_tokens=min(tokens.input, TOKENS_MAX),
+        output_tokens=min(tokens.output, TOKENS_MAX),
+        cached_tokens=min(tokens.cache_read, TOKENS_MAX),
+        reasoning_tokens=min(tokens.output_reasoning, TOKENS_MAX),
+    )
+    return Settlement(min(weighed, TOKENS_MAX), source, parts)

@@ -1,0 +1,185 @@
+"""The seam to providers: what the gateway must know of an API to pass its calls on, meter them and refuse them.
+
+A dialect is data and pure functions: bytes in, values out. It never does I/O, never reads a clock, and never sees the
+address or the key of a provider. Everything that a client or a provider sends may be hostile: every reader takes any
+bytes, raises InvalidRequest for a request that cannot be understood, and nothing for a reply.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from kvot.core.errors import KvotError
+from kvot.gateway.tokens import Reported
+
+Pair = tuple[bytes, bytes]
+
+
+class Size(NamedTuple):
+    """How much a request gives the model to read, for the estimate of its input tokens."""
+
+    text_bytes: int
+    """UTF-8 bytes of all that is text, tools and schemas included; encoded images, sound and files are not text."""
+    media_tokens: int = 0
+    """For images, sound and files, by the constants that docs/internals/gateway.md gives."""
+
+
+class Ask(Protocol):
+    """A call that a client asks for, read from its request."""
+
+    model: str
+    is_stream: bool
+    size: Size
+    output_max: int | None
+    """The most output tokens that the request allows one answer to have; None: it names none."""
+    output_min: int
+    """The lowest `output_max` that the request can be sent on with; where less remains, it is refused, not clamped.
+
+    A thinking budget must fit below the ceiling, and some APIs take no ceiling under a few tokens.
+    """
+    answers: int
+    """How many answers it asks for (`n`, `candidateCount`); the ceiling of the call is `output_max * answers`."""
+
+    def body(self, output_max: int | None = None) -> bytes:
+        """The bytes to send on: the client's own where nothing must change, otherwise changed in just that place.
+
+        output_max: a lower ceiling to ask for, per answer. Whatever else the dialect must add to be told the usage
+        (`include_usage`) is added here too.
+        """
+        ...
+
+
+class Meter(Protocol):
+    """Reads one reply as it passes. It keeps no more of it than the event or line it is in, and a bound of that."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What to send on now. The same bytes, but for events that were asked for on our own account."""
+        ...
+
+    def finish(self) -> bytes:
+        """What was kept back, at the reply's end; empty in a reply that ended where it should."""
+        ...
+
+    @property
+    def reported(self) -> Reported | None:
+        """The provider's figures so far; None as long as it gave none that can be true (negative, absurd)."""
+        ...
+
+    @property
+    def output_bytes(self) -> int:
+        """UTF-8 bytes of generated content (text, reasoning, tool arguments) that have passed, for the estimate."""
+        ...
+
+    @property
+    def has_failed(self) -> bool:
+        """An error came inside a reply that began well."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """The model that answered, where the reply names it."""
+        ...
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's own id of the reply, where it names one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path of a provider's API. `read` None: it uses no tokens, and passes without a hold.
+
+    read: the request's body and the path's variables to what it asks for; raises InvalidRequest.
+    meter: for a reply to that, by whether its content type is a stream's (SSE, NDJSON, …; `content_type` lower-case).
+    has_array: its replies are JSON arrays, errors too.
+    """
+
+    name: str  # in metrics and events: "chat", "responses", "embeddings"
+    read: Callable[[bytes, Mapping[str, str]], Ask] | None = None
+    meter: Callable[[Ask, str], Meter] | None = None
+    has_array: bool = False
+
+    def framed(self, refusal: "Refusal") -> "Refusal":
+        """A reply of our own in the form that clients of this path read."""
+        return refusal._replace(body=b"[%b]" % refusal.body) if self.has_array else refusal
+
+
+class Found(NamedTuple):
+    endpoint: Endpoint
+    variables: Mapping[str, str]
+
+
+class Limits(NamedTuple):
+    """How a company stands at an instant, for the headers and bodies that tell a client so.
+
+    retry_after_ms: until the tokens asked for fit; None where waiting cannot help, or nothing was refused.
+    """
+
+    now_ms: int
+    token_limit: int
+    tokens_used: int
+    tokens_held: int
+    window_ms: int
+    retry_after_ms: int | None = None
+
+    @property
+    def tokens_remaining(self) -> int:
+        """What can still be reserved."""
+        return max(0, self.token_limit - self.tokens_used - self.tokens_held)
+
+
+class Refusal(NamedTuple):
+    """A reply of our own, in the provider's shape."""
+
+    status: int
+    headers: tuple[Pair, ...]
+    body: bytes
+
+
+class Dialect(Protocol):
+    """One provider's API. Paths are as its official client sends them behind the base URL, beginning with a slash."""
+
+    name: str
+
+    def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
+        """What a path means; None: not an API that we pass on."""
+        ...
+
+    def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
+        """The Kvot key (or token) that the client sent in the place of the provider's."""
+        ...
+
+    def authorization(self, api_key: str) -> tuple[Pair, ...]:
+        """How the provider takes its key. An empty key: none."""
+        ...
+
+    def passes_request_header(self, name: bytes) -> bool:
+        """Whether a client's header goes on to the provider: those that the API knows. `name` is lower-case.
+
+        Never a credential, an organisation or project of the provider's, a cookie, or how the call came here.
+        """
+        ...
+
+    def passes_query(self, name: str) -> bool:
+        """Whether a client's query parameter goes on to the provider. The query is built anew from those that do.
+
+        Never a credential, and nothing that would hide the usage from the reply.
+        """
+        ...
+
+    def passes_reply_header(self, name: bytes) -> bool:
+        """Whether a provider's header goes on to the client. Never its organisation's ids or cookies."""
+        ...
+
+    def exhausted(self, limits: Limits, message: str, request_id: str, status: int) -> Refusal:
+        """The budget does not hold the call. `status` is 429 or, by a setting, 402. With `x-should-retry: false`."""
+        ...
+
+    def failed(self, error: KvotError, status: int, request_id: str) -> Refusal:
+        """Any other error, in the words and codes that the official clients know."""
+        ...
+
+    def limit_headers(self, limits: Limits) -> tuple[Pair, ...]:
+        """The API's own family of headers, with our figures, for any reply."""
+        ...

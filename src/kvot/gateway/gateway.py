@@ -1,0 +1,219 @@
+"""The gateway: a client's call to a provider, from the path that it asked for to the last byte of its reply.
+
+It decides before the first byte: no call goes to a provider unless its tokens are held, durably. What fails on the way
+to that decision fails the call.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kvot.core.errors import NotFound, ProviderFailed
+from kvot.core.model import NewHold
+from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall
+from kvot.gateway.dialect import Ask, Found, Pair
+from kvot.gateway.headers import query_of, reply_headers, request_headers
+from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.provider import Provider
+from kvot.gateway.retries import REPLY_BYTES_MAX, Attempt, Charged, Reply, Retries
+from kvot.gateway.retries import attempt as attempt_of
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRequest
+
+REPEATED_HEADER = b"x-kvot-repeated"
+"""On a reply that is given a second time, to a client that asked again for what had not reached it."""
+
+
+class Asked(NamedTuple):
+    """A client's request, as far as HTTP is concerned. `path` begins behind the provider's prefix."""
+
+    provider: Provider
+    found: Found
+    credential_id: str
+    verb: str
+    path: str
+    query_string: bytes
+    headers: tuple[Pair, ...]
+    body: bytes
+
+
+class Whose(NamedTuple):
+    """Whose ledger a call counts in, and by which labels its tokens are found again."""
+
+    company_id: str
+    user: str | None
+    feature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What whoever runs the gateway has decided."""
+
+    ceilings: Ceilings
+    hold_ttl_ms: int
+
+
+class Gateway:
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        upstream: Upstream,
+        books: Books,
+        terms: Terms,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._providers = providers
+        self._upstream = upstream
+        self._books = books
+        self._terms = terms
+        self._new_id = new_id
+        self._retries = Retries()
+
+    def provider(self, path: str) -> Provider | None:
+        """The provider that a path leads to, by its first segment."""
+        return self._providers.get(path[1:].partition("/")[0])
+
+    async def pass_on(self, asked: Asked, whose: Whose, client: Client) -> Exhausted | None:
+        """Carry out a call; Exhausted, and nothing was sent anywhere, when its tokens do not fit.
+
+        Raises KvotError as long as `client` has not begun. To cancel it is to say that the client left.
+        """
+        endpoint, variables = asked.found
+        if endpoint.read is None:
+            await self._pass_unmetered(asked, client)
+            return None
+        ask = endpoint.read(asked.body, variables)
+        attempt = attempt_of(asked.credential_id, asked.path, dict(asked.headers), asked.body)
+        if attempt is not None and (kept := self._retries.reply(attempt, _now_s())) is not None:
+            await _give(kept, client)
+            return None
+        held_at_s = _now_s()
+        asked_hold = self._hold(asked, whose, ask)
+        held = await self._held(asked, whose, ask, asked_hold)
+        if isinstance(held, Exhausted):
+            return held
+        call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
+        headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
+        try:
+            await call.run(self._upstream, _request(asked, ask.body(held.output_max)), headed)
+        except UpstreamFailed as error:
+            raise _failed(asked.provider, error) from error
+        finally:
+            if attempt is not None:
+                self._remember(attempt, call, headed, whose, asked_hold)
+        return None
+
+    def _remember(self, attempt: Attempt, call: HeldCall, headed: "_Headed", whose: Whose, hold: NewHold) -> None:
+        """For the client's next attempt at the same call."""
+        if call.charged_for_nothing:
+            self._retries.suspect(attempt, Charged(hold.hold_id, call.charged_for_nothing), _now_s())
+        elif (reply := headed.whole_reply) is not None:
+            for charged in self._retries.take_back(attempt):
+                self._books.settler.take_back(whose.company_id, charged.hold_id, charged.tokens)
+            self._retries.keep(attempt, reply, _now_s())
+
+    async def close(self) -> None:
+        """Return when every call's end is in the ledger."""
+        await self._books.settler.finish()
+        await self._upstream.close()
+
+    def _hold(self, asked: Asked, whose: Whose, ask: Ask) -> NewHold:
+        """Marked as sent from the start: a mark of its own would cost a commit, and could be lost to a crash."""
+        return NewHold(
+            self._new_id(),
+            amount=1,
+            ttl_ms=self._terms.hold_ttl_ms,
+            dispatched=True,
+            provider=asked.provider.name,
+            model=ask.model,
+            user=whose.user,
+            feature=whose.feature,
+        )
+
+    async def _held(self, asked: Asked, whose: Whose, ask: Ask, asked_hold: NewHold) -> Held | Exhausted:
+        input_tokens = self._books.estimator.held_input_tokens(asked.provider.name, ask.model, ask.size)
+        ceilings = self._terms.ceilings
+        return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
+
+    async def _pass_unmetered(self, asked: Asked, client: Client) -> None:
+        """A path that uses no tokens: models, counting."""
+        headed = _Headed(client, asked.provider, None)
+        try:
+            reply = await self._upstream.send(_request(asked, asked.body))
+            try:
+                await headed.begin(reply.status, reply.headers)
+                async for chunk in reply.chunks():
+                    await headed.write(chunk)
+                await headed.end()
+            finally:
+                await reply.close()
+        except UpstreamFailed as error:
+            if not headed.has_begun:
+                raise _failed(asked.provider, error) from error
+
+
+class _Headed:
+    """The client, given the head of the provider's reply in our words. `keeps`: the whole reply, if it is small."""
+
+    def __init__(self, client: Client, provider: Provider, held: Held | None, *, keeps: bool = False) -> None:
+        self._client = client
+        self._provider = provider
+        self._held = held
+        self._status = 0
+        self._headers: tuple[Pair, ...] = ()
+        self._body: bytearray | None = bytearray() if keeps else None
+        self._is_whole = False
+        self.has_begun = False
+
+    @property
+    def whole_reply(self) -> Reply | None:
+        """The reply as the client was sent it, once it has ended well."""
+        if self._body is None or not self._is_whole or self._status >= FIRST_REFUSAL:
+            return None
+        return Reply(self._status, self._headers, bytes(self._body))
+
+    async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
+        self.has_begun = True
+        ours = reply_headers(self._provider.dialect, headers, self._held)
+        self._status, self._headers = status, ours
+        await self._client.begin(status, ours, is_stream=is_stream)
+
+    async def write(self, data: bytes) -> None:
+        if self._body is not None:
+            self._body += data
+            if len(self._body) > REPLY_BYTES_MAX:
+                self._body = None
+        await self._client.write(data)
+
+    async def end(self) -> None:
+        self._is_whole = True
+        await self._client.end()
+
+
+async def _give(reply: Reply, client: Client) -> None:
+    await client.begin(reply.status, (*reply.headers, (REPEATED_HEADER, b"true")))
+    await client.write(reply.body)
+    await client.end()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> Found:
+    """What a path behind a provider's prefix means. Raises NotFound: what we do not know we cannot meter."""
+    found = provider.dialect.find(verb, path, query)
+    if found is None:
+        raise NotFound(f"{verb} {path} is not a path of {provider.name} that Kvot passes on.")
+    return found
+
+
+def _request(asked: Asked, body: bytes) -> UpstreamRequest:
+    provider = asked.provider
+    headers = request_headers(provider.dialect, asked.headers, provider.api_key)
+    url = provider.url(asked.path, query_of(provider.dialect, asked.query_string))
+    return UpstreamRequest(asked.verb, url, headers, body or None)
+
+
+def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
+    return ProviderFailed(str(error), provider=provider.name)

@@ -1,0 +1,67 @@
+"""What of a request's and a reply's head goes on. Requests are rebuilt, replies are cleaned: nothing passes unnamed."""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, urlencode
+
+from kvot.gateway.dialect import Dialect, Limits, Pair
+from kvot.gateway.holding import Held
+from kvot.wire.ratelimit import fields_of
+
+OF_THE_HOP = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"date",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"server",
+        b"set-cookie",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Of one connection, or of one host: never passed on. The length is counted anew, as events may be taken out."""
+
+OUTPUT_MAX = b"x-kvot-output-tokens-max"
+"""On the reply to a call whose ceiling was lowered so that it fits."""
+
+_UPSTREAM = b"x-upstream-"
+
+
+def request_headers(dialect: Dialect, headers: Iterable[Pair], api_key: str) -> tuple[Pair, ...]:
+    """The head of the request to the provider, with our own key and nothing of the client's but what its API knows."""
+    passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_request_header(pair[0])]
+    return (*passed, (b"accept-encoding", b"identity"), *dialect.authorization(api_key))
+
+
+def query_of(dialect: Dialect, query_string: bytes) -> str:
+    """The query to send on, of the parameters that the API knows."""
+    if not query_string:
+        return ""
+    pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    return urlencode([(name, value) for name, value in pairs if dialect.passes_query(name)])
+
+
+def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) -> tuple[Pair, ...]:
+    """The head of the reply to the client. Where our limit is the tighter one the provider's figures are renamed."""
+    passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_reply_header(pair[0])]
+    if held is None:
+        return tuple(passed)
+    added = fields_of(held.usage)
+    if held.output_max is not None:
+        added = (*added, (OUTPUT_MAX, b"%d" % held.output_max))
+    ours = dialect.limit_headers(held.limits)
+    if not _is_tighter(held.limits, dict(passed), ours):
+        return (*passed, *added)
+    names = {name for name, _ in ours}
+    theirs = [(_UPSTREAM + name if name in names else name, value) for name, value in passed]
+    return (*theirs, *ours, *added)
+
+
+def _is_tighter(limits: Limits, theirs: Mapping[bytes, bytes], ours: Iterable[Pair]) -> bool:
+    remaining = [theirs[name] for name, _ in ours if b"remaining" in name and name in theirs]
+    return all(not value.isdigit() or limits.tokens_remaining <= int(value) for value in remaining)

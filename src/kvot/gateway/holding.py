@@ -1,0 +1,83 @@
+"""The decision before a call: enough tokens held for it, if need be for a shorter answer, or a refusal."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kvot.core.errors import StoreUnavailable
+from kvot.core.ledger import Ledger
+from kvot.core.model import TOKENS_MAX, Decision, NewHold, Status, Usage
+from kvot.gateway.dialect import Ask, Limits
+from kvot.wire.ratelimit import available
+
+CLAMP_TRIES_MAX = 4
+"""Others may take the room between being told of it and asking for it; after so many times they have won."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What answers may have where requests do not say, and how short an answer may be made so that it fits."""
+
+    output_max: int  # of a request that names none
+    output_min: int  # shorter answers are refused rather than asked for
+    clamps: bool  # whether the ceiling of a request may be lowered at all
+
+
+class Held(NamedTuple):
+    """A call may go ahead. `output_max`: the ceiling to ask for in place of the request's own; None: leave it."""
+
+    amount: int
+    output_max: int | None
+    usage: Usage
+    limits: Limits
+
+
+class Exhausted(NamedTuple):
+    """A call may not. `amount` is what it would need, at its shortest."""
+
+    amount: int
+    usage: Usage
+    limits: Limits
+
+
+async def hold(
+    ledger: Ledger, company_id: str, asked: NewHold, ask: Ask, input_tokens: int, ceilings: Ceilings
+) -> Held | Exhausted:
+    """Hold `input_tokens` and the call's ceiling, or as much of it as fits. `asked.amount` is not looked at.
+
+    Raises StoreUnavailable, and InvalidRequest for labels that no ledger takes.
+    """
+    named = ceilings.output_max if ask.output_max is None else ask.output_max
+    least = min(named, max(ask.output_min, ceilings.output_min)) if ceilings.clamps else named
+    each, tries = named, 0
+    while True:
+        amount = _amount(input_tokens, each, ask.answers)
+        decision = await ledger.reserve(company_id, asked._replace(amount=amount))
+        usage, tries = decision.usage, tries + 1
+        if decision.status is Status.DONE:
+            return Held(amount, None if each == named else each, usage, limits_of(usage, ledger.now_ms()))
+        _check(decision)
+        each = min(each - 1, (available(usage) - input_tokens) // ask.answers)
+        if each < least or tries == CLAMP_TRIES_MAX:
+            break
+    amount = _amount(input_tokens, least, ask.answers)
+    return Exhausted(amount, usage, await _limits_until(ledger, company_id, amount, usage))
+
+
+def limits_of(usage: Usage, now_ms: int, retry_after_ms: int | None = None) -> Limits:
+    return Limits(now_ms, usage.token_limit, usage.tokens_used, usage.tokens_held, usage.window_ms, retry_after_ms)
+
+
+def _amount(input_tokens: int, output_each: int, answers: int) -> int:
+    return min(TOKENS_MAX, max(1, input_tokens + output_each * answers))
+
+
+def _check(decision: Decision) -> None:
+    if decision.status is not Status.OVER_LIMIT:  # in doubt; an id of our own is never taken
+        raise StoreUnavailable("The company's ledger failed its verification: nothing is admitted until it is mended.")
+
+
+async def _limits_until(ledger: Ledger, company_id: str, tokens: int, usage: Usage) -> Limits:
+    """How the company stands, and how long until so many tokens fit."""
+    now_ms = ledger.now_ms()
+    fits_at_ms = await ledger.fits_at(company_id, tokens)
+    return limits_of(usage, now_ms, None if fits_at_ms is None else max(0, fits_at_ms - now_ms))

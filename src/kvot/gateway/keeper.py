@@ -1,0 +1,68 @@
+"""Keeps a hold alive as long as its call runs, and says when it no longer can."""
+
+import asyncio
+from collections.abc import Callable
+
+from kvot.core.errors import StoreUnavailable
+from kvot.core.ledger import Ledger
+from kvot.core.model import Status
+
+RENEWALS_PER_TTL = 3
+"""Two renewals may fail before a hold runs out."""
+
+_TRIES_PER_INTERVAL = 8
+_MARGIN = 0.05
+"""Of the ttl. A call is cut so long before its hold ends, so that no byte passes behind it."""
+
+
+class HoldKeeper:
+    """Renews one hold at a third of its ttl; calls `on_lost` once when the hold is about to run out all the same.
+
+    Most calls are over before the first renewal: they cost one timer.
+    """
+
+    __slots__ = ("_company_id", "_deadline_s", "_hold_id", "_ledger", "_loop", "_on_lost", "_task", "_timer", "_ttl_s")
+
+    def __init__(
+        self, ledger: Ledger, company_id: str, hold_id: str, ttl_ms: int, held_at_s: float, on_lost: Callable[[], None]
+    ) -> None:
+        """held_at_s: the loop's time before the hold was asked for, so it lasts at least until `held_at_s + ttl`."""
+        self._ledger = ledger
+        self._company_id = company_id
+        self._hold_id = hold_id
+        self._ttl_s = ttl_ms / 1000
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._deadline_s = held_at_s + self._ttl_s * (1 - _MARGIN)
+        self._task: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_at(held_at_s + self._ttl_s / RENEWALS_PER_TTL, self._begin)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._renew())
+
+    async def _renew(self) -> None:
+        asked_at_s = self._loop.time()
+        interval_s = self._ttl_s / RENEWALS_PER_TTL
+        if await self._is_renewed():
+            self._deadline_s = asked_at_s + self._ttl_s * (1 - _MARGIN)
+            next_s = asked_at_s + interval_s
+        else:
+            next_s = self._loop.time() + interval_s / _TRIES_PER_INTERVAL
+        if next_s >= self._deadline_s:
+            self._timer = self._loop.call_at(self._deadline_s, self._on_lost)
+        else:
+            self._timer = self._loop.call_at(next_s, self._begin)
+
+    async def _is_renewed(self) -> bool:
+        """No answer in time is no renewal, whatever becomes of it."""
+        try:
+            async with asyncio.timeout_at(self._deadline_s):
+                change = await self._ledger.renew(self._company_id, self._hold_id, round(self._ttl_s * 1000))
+        except (StoreUnavailable, TimeoutError):
+            return False
+        return change.status is Status.DONE

@@ -1,0 +1,204 @@
+"""What the meters of all dialects share: figures that can be true, replies that are one document, events that pass.
+
+It never keeps a reply: a stream's meter holds one event, a document's meter a bounded copy. No byte is changed or
+delayed, but for events that were asked for on our own account, which are taken out whole.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from kvot.core.model import TOKENS_MAX
+from kvot.gateway.sse import Event, Scanner
+from kvot.gateway.tokens import Reported
+
+DOCUMENT_BYTES_MAX = 2 * 1024 * 1024
+"""The most that is kept of a reply that is one document. An answer of 128,000 tokens takes well under a megabyte; a
+reply beyond it (embeddings by the thousand) is read from its tail, where the usage stands."""
+
+TAIL_BYTES_MAX = 64 * 1024
+"""What is kept of such a reply: its usage, and the members after it."""
+
+TAIL_TRIES_MAX = 16
+"""How many members of the usage's name are tried there, the last ones: each try reads the tail once."""
+
+JSON_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading a document that anybody wrote may raise. The interpreter bounds the depth; the decoder tells."""
+
+
+def figure(value: object) -> int | None:
+    """A count of tokens that can be true: whole, not negative, at most TOKENS_MAX. 12.0 is whole, True is no number."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= TOKENS_MAX else None
+
+
+def text_bytes(value: object) -> int:
+    """UTF-8 bytes of all text in a value read from JSON, at any depth; the names of members are not counted."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    total = 0
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            total += len(each) if each.isascii() else len(each.encode())
+        elif isinstance(each, dict):
+            left.extend(each.values())
+        elif isinstance(each, list):
+            left.extend(each)
+    return total
+
+
+class Reading(NamedTuple):
+    """What one document of a reply tells."""
+
+    reported: Reported | None = None
+    output_bytes: int = 0
+    has_failed: bool = False
+    model: str | None = None
+    request_id: str | None = None
+
+
+class DocumentMeter:
+    """For a reply that is one JSON document; it is read at its end. `read` may raise JSON_FAULTS.
+
+    usage_name: the member that holds the usage, to look for in the tail of a document beyond the bound.
+    """
+
+    def __init__(self, read: Callable[[bytes], Reading], usage_name: str) -> None:
+        self._read = read
+        self._usage_name = usage_name
+        self._kept = bytearray()
+        self._bytes = 0
+        self._reading: Reading | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        self._bytes += len(data)
+        self._kept += data
+        if self._bytes > DOCUMENT_BYTES_MAX and len(self._kept) > 2 * TAIL_BYTES_MAX:
+            del self._kept[:-TAIL_BYTES_MAX]
+        return data
+
+    def finish(self) -> bytes:
+        document = bytes(self._kept)
+        if self._bytes > DOCUMENT_BYTES_MAX:
+            document = tail_of(document, self._usage_name)
+        self._kept.clear()
+        try:
+            self._reading = self._read(document)
+        except JSON_FAULTS:
+            self._reading = None
+        return b""
+
+    @property
+    def reported(self) -> Reported | None:
+        return self._reading.reported if self._reading else None
+
+    @property
+    def output_bytes(self) -> int:
+        """All that passed, as long as the document is not known: more than the content, never less."""
+        return self._reading.output_bytes if self._reading and not self._is_tail else self._bytes
+
+    @property
+    def _is_tail(self) -> bool:
+        return self._bytes > DOCUMENT_BYTES_MAX
+
+    @property
+    def has_failed(self) -> bool:
+        return bool(self._reading and self._reading.has_failed)
+
+    @property
+    def model(self) -> str | None:
+        return self._reading.model if self._reading else None
+
+    @property
+    def request_id(self) -> str | None:
+        return self._reading.request_id if self._reading else None
+
+
+def tail_of(tail: bytes, name: str) -> bytes:
+    """An object of the outermost members from `name` to the end of a document whose tail this is; empty where `name`
+    is not among them.
+
+    Text cannot pass for the member: inside a string a quote has a backslash before it. Nor can a member of an inner
+    object: what follows it closes more than one object, and is then no document.
+    """
+    matches = re.finditer(rb'(?<!\\)"' + re.escape(name.encode()) + rb'"\s*:', tail)
+    for match in deque(matches, TAIL_TRIES_MAX):
+        document = b"{" + tail[match.start() :]
+        try:
+            msgspec.json.decode(document)
+        except JSON_FAULTS:
+            continue
+        return document
+    return b""
+
+
+class EventReader(Protocol):
+    """Reads the events of one dialect's stream."""
+
+    reported: Reported | None
+    output_bytes: int
+    has_failed: bool
+    model: str | None
+    request_id: str | None
+
+    def read(self, event: Event) -> bool:
+        """Take an event's figures in; whether it is to be taken out, as one that only we asked for."""
+        ...
+
+
+class StreamMeter:
+    """For a stream of events. takes_out: some may have to go, so each is kept back until it is whole."""
+
+    def __init__(self, reader: EventReader, *, takes_out: bool) -> None:
+        self._reader = reader
+        self._takes_out = takes_out
+        self._scanner = Scanner()
+
+    def feed(self, data: bytes) -> bytes:
+        return self._passing(self._scanner.feed(data), data)
+
+    def finish(self) -> bytes:
+        return self._passing(self._scanner.finish(), b"")
+
+    def _passing(self, events: list[Event], data: bytes) -> bytes:
+        reader = self._reader
+        if not self._takes_out:
+            for event in events:
+                reader.read(event)
+            return data
+        passing = [event.raw for event in events if not reader.read(event)]
+        return passing[0] if len(passing) == 1 else b"".join(passing)
+
+    @property
+    def reported(self) -> Reported | None:
+        return self._reader.reported
+
+    @property
+    def output_bytes(self) -> int:
+        return self._reader.output_bytes
+
+    @property
+    def has_failed(self) -> bool:
+        return self._reader.has_failed
+
+    @property
+    def model(self) -> str | None:
+        return self._reader.model
+
+    @property
+    def request_id(self) -> str | None:
+        return self._reader.request_id
+
+
+def name_or_none(value: Any) -> str | None:
+    """A model's name or a reply's id as a provider gives it: text of a length that fits a record, or nothing."""
+    return value if isinstance(value, str) and 0 < len(value) <= NAME_LENGTH_MAX and value.isprintable() else None
+
+
+NAME_LENGTH_MAX = 256

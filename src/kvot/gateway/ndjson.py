@@ -1,0 +1,49 @@
+"""The lines of an NDJSON reply that comes in pieces, cut anywhere. It never raises, and never keeps more than one line.
+
+A line ends in LF; a CR before it is white space to JSON. The last line may lack its end. A line over the bound is
+forgotten as it passes, and the reader goes on with the next.
+"""
+
+from kvot.gateway.unfinished import Unfinished
+
+LINE_BYTES_MAX = 4 << 20
+"""Ollama's last line may repeat the whole context as numbers: seven bytes for each of some 256 k tokens."""
+
+
+class LineReader:
+    """Bytes in, whole lines out, without their ends; empty ones are left out."""
+
+    __slots__ = ("_line_bytes_max", "_unfinished")
+
+    def __init__(self, line_bytes_max: int = LINE_BYTES_MAX) -> None:
+        self._line_bytes_max = line_bytes_max
+        self._unfinished = Unfinished(line_bytes_max)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if lines and self._unfinished:
+            self._unfinished.add(lines[0])
+            lines[0] = self._unfinished.take()
+        if rest:
+            self._unfinished.add(rest)
+        if max(map(len, lines), default=0) > self._line_bytes_max:
+            lines = [line for line in lines if not self._is_too_long(line)]
+        return [line for line in lines if line]
+
+    def _is_too_long(self, line: bytes) -> bool:
+        """Of a line that came in one piece."""
+        if len(line) <= self._line_bytes_max:
+            return False
+        self._unfinished.forgotten_bytes += len(line)
+        return True
+
+    @property
+    def forgotten_bytes(self) -> int:
+        """In lines that were too long to be read."""
+        return self._unfinished.forgotten_bytes
+
+    def finish(self) -> list[bytes]:
+        """The line that the reply ended in; none where it ended at a line's end."""
+        line = self._unfinished.take()
+        return [line] if line else []

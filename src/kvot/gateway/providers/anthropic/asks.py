@@ -1,0 +1,79 @@
+"""What a request to Anthropic's Messages asks for. Its bytes go on as they came, but for a ceiling that is lowered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kvot.core.errors import InvalidRequest
+from kvot.gateway.dialect import Size
+from kvot.gateway.providers.anthropic.media import blocks_size
+from kvot.gateway.providers.members import (
+    Document,
+    invalid,
+    object_at,
+    places_of,
+    read_object,
+    text_at,
+    truth_at,
+    whole_at,
+    with_values,
+)
+from kvot.gateway.providers.sizes import schema_bytes
+
+_CEILING = "max_tokens"
+
+
+@dataclass(slots=True)
+class MessagesAsk:
+    """`max_tokens` is required, so there always is a ceiling. 0 asks for no answer: it only fills the cache."""
+
+    document: Document
+    model: str
+    is_stream: bool
+    size: Size
+    output_max: int | None
+    output_min: int
+    answers: int = 1
+
+    def body(self, output_max: int | None = None) -> bytes:
+        if output_max is None or self.output_max is None or output_max >= self.output_max:
+            return self.document.body
+        if output_max < self.output_min:
+            raise InvalidRequest(f"A ceiling of {output_max} tokens leaves no room for the thinking budget.")
+        return with_values(self.document.body, self.document.places, {_CEILING: b"%d" % output_max})
+
+
+def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
+    document = read_object(body)
+    members = document.members
+    ceiling = whole_at(members, _CEILING, least=0)
+    if ceiling is None:
+        raise invalid(_CEILING, f"'{_CEILING}' is required.")
+    return MessagesAsk(
+        document,
+        text_at(members, "model"),
+        truth_at(members, "stream"),
+        _size(members),
+        ceiling,
+        min(ceiling, max(1, _thinking_budget(document) + 1)),
+    )
+
+
+def _thinking_budget(document: Document) -> int:
+    """It must stay below the ceiling. Where it does not already (some betas allow that), the ceiling is not lowered."""
+    thinking = object_at(document.members, "thinking")
+    if not thinking:
+        return 0
+    start, end = document.places["thinking"]
+    places_of(document.body[start:end])  # refuses a member that is there twice
+    return whole_at(thinking, "budget_tokens", least=0) or 0
+
+
+def _size(members: Mapping[str, Any]) -> Size:
+    messages = members.get("messages")
+    if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+        raise invalid("messages", "'messages' must be a list of objects.")
+    contents = [blocks_size(each.get("content")) for each in messages]
+    contents.append(blocks_size(members.get("system")))
+    schemas = sum(schema_bytes(members.get(name)) for name in ("tools", "output_config", "output_format"))
+    return Size(sum(each.text_bytes for each in contents) + schemas, sum(each.media_tokens for each in contents))

@@ -1,0 +1,83 @@
+"""Replies of our own in Anthropic's shape, and its family of headers with our figures."""
+
+from typing import Any
+
+import msgspec
+
+from kvot.core.errors import KvotError
+from kvot.core.window import MS_PER_SECOND
+from kvot.gateway.dialect import Limits, Pair, Refusal
+from kvot.gateway.providers.refusals import (
+    EXHAUSTED_CODE,
+    budget_block,
+    error_status,
+    response_status,
+    retry_after_s,
+    whole_seconds,
+)
+from kvot.wire.scalars import utc
+
+_EXHAUSTED_DETAILS = {"error_code": "enforced_spend_limit_reached"}
+"""The clients know this code, and raise an error of its own that is a RateLimitError as well."""
+
+
+def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
+    """`x-should-retry: false`, or the clients would sleep for as long as Retry-After says, however many hours."""
+    document = {
+        "type": "error",
+        "error": {"type": _kind(status), "message": message, "details": _EXHAUSTED_DETAILS},
+        "request_id": request_id,
+        "responseStatus": response_status(EXHAUSTED_CODE, message),
+        "kvot": budget_block(limits),
+    }
+    headers = [(b"x-should-retry", b"false")]
+    if limits.retry_after_ms is not None:
+        headers.append((b"retry-after", b"%d" % whole_seconds(limits.retry_after_ms)))
+    return _refusal(status, document, request_id, headers)
+
+
+def failed(error: KvotError, status: int, request_id: str) -> Refusal:
+    document = {
+        "type": "error",
+        "error": {"type": _kind(status), "message": error.message},
+        "request_id": request_id,
+        "responseStatus": error_status(error),
+    }
+    wait_s = retry_after_s(error)
+    return _refusal(status, document, request_id, [] if wait_s is None else [(b"retry-after", b"%d" % wait_s)])
+
+
+_KINDS = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_OURS_FROM = 500
+
+
+def _kind(status: int) -> str:
+    return _KINDS.get(status, "invalid_request_error" if status < _OURS_FROM else "api_error")
+
+
+def _refusal(status: int, document: dict[str, Any], request_id: str, headers: list[Pair]) -> Refusal:
+    always = ((b"content-type", b"application/json"), (b"request-id", request_id.encode()))
+    return Refusal(status, (*always, *headers), msgspec.json.encode(document))
+
+
+def limit_headers(limits: Limits) -> tuple[Pair, ...]:
+    """The reset is when all of the limit is free again if nothing more is used: at the latest after a whole window."""
+    used = limits.tokens_used + limits.tokens_held
+    reset_ms = limits.now_ms + (limits.window_ms if used else 0)
+    reset = utc(-(-reset_ms // MS_PER_SECOND) * MS_PER_SECOND).isoformat(timespec="seconds") + "Z"
+    return (
+        (b"anthropic-ratelimit-tokens-limit", b"%d" % limits.token_limit),
+        (b"anthropic-ratelimit-tokens-remaining", b"%d" % limits.tokens_remaining),
+        (b"anthropic-ratelimit-tokens-reset", reset.encode()),
+    )

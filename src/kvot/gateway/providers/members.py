@@ -1,0 +1,133 @@
+"""A request's JSON object by its members' places, so that one can be changed without touching the bytes of another.
+
+Reading is strict: what a provider might read otherwise than we do (a member twice, text after the object, bytes that
+are not UTF-8) is refused, as the hold would then be for another call than the one that is made.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.model import TOKENS_MAX
+from kvot.wire.document import Malformed, check_bounds
+
+MEMBERS_MAX = 400_000
+"""Members and items of a request. The most that a provider takes are the 300,000 numbers of an embedding's input."""
+
+Place = tuple[int, int]
+
+
+class Document(NamedTuple):
+    """body: as the client sent it. members: read. places: where the value of each begins and ends."""
+
+    body: bytes
+    members: Mapping[str, Any]
+    places: Mapping[str, Place]
+
+
+def read_object(body: bytes) -> Document:
+    """A request's document. Raises InvalidRequest, for people."""
+    try:
+        places = places_of(body)
+        _check_size(body)
+        members = msgspec.json.decode(body)
+        check_bounds(members, MEMBERS_MAX)
+    except RecursionError:
+        raise InvalidRequest("The request body nests too deeply.") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest("The request body is not UTF-8.") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The request body is not a JSON object: {error}.") from None
+    except Malformed as error:
+        raise InvalidRequest(f"The request body cannot be taken. {error}") from None
+    return Document(body, members, places)
+
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_NAME = re.compile(rb'[ \t\r\n]*("[^"\\]*(?:\\.[^"\\]*)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
+_NEXT = re.compile(rb"[ \t\r\n]*[,}]")
+
+
+def places_of(body: bytes) -> dict[str, Place]:
+    """Where the values of an object's own members are. Raises InvalidRequest where one is there twice, and
+    what the decoder raises.
+
+    The decoder hands out each value's bytes, the last of a name, in order: so the walk looks at names alone. Where the
+    bytes at a place are not those handed out, the name comes again.
+    """
+    values = _decode_members(body)
+    places: dict[str, Place] = {}
+    at = body.index(b"{") + 1
+    for _ in range(len(values) + 1):
+        match = _NAME.match(body, at)
+        if match is None:
+            break
+        name = msgspec.json.decode(match[1], type=str)
+        value = memoryview(values[name])
+        start, end = match.end(), match.end() + len(value)
+        after = _NEXT.match(body, end)
+        if name in places or body[start:end] != value or after is None:
+            raise InvalidRequest(f"The request has the member '{name[:64]}' twice.")
+        places[name] = start, end
+        at = after.end()
+    return places
+
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def _check_size(body: bytes) -> None:
+    """Refuse a document of too many members before it takes memory. The body is JSON: its form has been looked at."""
+    if body.count(b",") > MEMBERS_MAX and _STRING.sub(b"", body).count(b",") > MEMBERS_MAX:
+        raise InvalidRequest(f"The request has more than {MEMBERS_MAX} members.")
+
+
+def with_values(body: bytes, places: Mapping[str, Place], values: Mapping[str, bytes]) -> bytes:
+    """The object with these values: in the place of the old one, or, where there was none, in front of all others."""
+    new = [(name, value) for name, value in values.items() if name not in places]
+    changed = sorted((places[name], value) for name, value in values.items() if name in places)
+    at = body.index(b"{") + 1
+    added = b",".join(msgspec.json.encode(name) + b":" + value for name, value in new)
+    pieces = [body[:at], added, b"," if added and places else b""]
+    for (start, end), value in changed:
+        pieces += [body[at:start], value]
+        at = end
+    return b"".join([*pieces, body[at:]])
+
+
+def invalid(name: str, message: str) -> InvalidRequest:
+    return InvalidRequest.of_fields([FieldError(name, "InvalidRequest", message)])
+
+
+def text_at(members: Mapping[str, Any], name: str, length_max: int = 256) -> str:
+    value = members.get(name)
+    if not isinstance(value, str) or not value or len(value) > length_max or not value.isprintable():
+        raise invalid(name, f"'{name}' must be text of 1 to {length_max} characters.")
+    return value
+
+
+def truth_at(members: Mapping[str, Any], name: str) -> bool:
+    """False where it is absent or null."""
+    value = members.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise invalid(name, f"'{name}' must be true or false.")
+    return bool(value)
+
+
+def whole_at(members: Mapping[str, Any], name: str, least: int = 1, most: int = TOKENS_MAX) -> int | None:
+    """None where it is absent or null."""
+    value = members.get(name)
+    if value is not None and (type(value) is not int or not least <= value <= most):
+        raise invalid(name, f"'{name}' must be a whole number from {least} to {most}.")
+    return value
+
+
+def object_at(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Empty where it is absent or null."""
+    value = members.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise invalid(name, f"'{name}' must be an object.")
+    return value or {}

@@ -1,0 +1,136 @@
+"""OpenAI's API, and those that follow it: which paths pass, who is calling, which headers go on.
+
+A path that is not named here does not pass: what may generate, and is not metered, would go round every budget.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair
+from kvot.gateway.metered import DocumentMeter, StreamMeter
+from kvot.gateway.providers.openai import asks, meters, refusals
+from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible
+
+_ID = r"[A-Za-z0-9_-]{1,256}"
+_MODEL = r"[A-Za-z0-9_-](?:[A-Za-z0-9_:@.-]|/(?!\.)|%2[Ff](?!\.)|%3[Aa]){0,255}"
+
+# What passes without a hold, as it makes nothing, or gives what was made and charged before.
+_PLAIN = [
+    ("GET", "/models", "models"),
+    ("GET", f"/models/{_MODEL}", "model"),
+    ("GET", f"/responses/{_ID}", "response"),
+    ("DELETE", f"/responses/{_ID}", "response_delete"),
+    ("POST", f"/responses/{_ID}/cancel", "response_cancel"),
+    ("POST", "/responses/input_tokens", "input_tokens"),
+]
+_PLAIN_PATHS = [(verb, re.compile(path), Endpoint(name)) for verb, path, name in _PLAIN]
+
+_REQUEST_HEADERS = frozenset(
+    {b"accept", b"content-type", b"user-agent", b"openai-beta", b"idempotency-key", b"x-client-request-id"}
+)
+_REQUEST_HEADER_FAMILIES = (b"x-stainless-",)
+_QUERY = frozenset({"api-version", "include", "include_obfuscation", "starting_after", "stream"})
+
+# The forwarder frames the reply itself, so what says how it was framed does not go on.
+_FRAMING = frozenset(
+    {
+        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer",
+        b"transfer-encoding", b"upgrade", b"content-length", b"content-encoding",
+    }
+)  # fmt: skip
+# What speaks of the provider's own host, or in our name.
+_OF_ITS_HOST = frozenset(
+    {b"alt-svc", b"server", b"date", b"via", b"nel", b"report-to", b"reporting-endpoints", b"clear-site-data"}
+)
+_OF_ITS_HOST_FAMILIES = (b"strict-transport-", b"access-control-", b"content-security-", b"x-kvot-", b"cross-origin-")
+_ACCOUNT = re.compile(
+    rb"organi[sz]ation|project|account|tenant|subscription|workspace|cookie|credential|authoriz|authenticate|api-?key"
+)
+_CREDENTIAL_LENGTH_MAX = 8_192
+
+
+def _sum_up(ask: Ask) -> asks.OpenAiAsk:
+    assert isinstance(ask, asks.OpenAiAsk)  # a meter is only made for an ask of its own endpoint
+    return ask
+
+
+def _is_events(ask: Ask, content_type: str) -> bool:
+    """By what the reply says that it is; where it says nothing, by what was asked for."""
+    return content_type.startswith("text/event-stream") or (not content_type and ask.is_stream)
+
+
+def _chat_meter(ask: Ask, content_type: str, provider: Compatible) -> Meter:
+    own = _sum_up(ask)
+    if not _is_events(ask, content_type):
+        return DocumentMeter(partial(meters.read_chat, provider=provider), "usage")
+    events = meters.ChatEvents(provider, takes_out_usage=own.adds_usage, is_one=own.answers == 1)
+    return StreamMeter(events, takes_out=own.adds_usage)
+
+
+def _response_meter(ask: Ask, content_type: str) -> Meter:
+    if not _is_events(ask, content_type):
+        return DocumentMeter(meters.read_response, "usage")
+    return StreamMeter(meters.ResponseEvents(), takes_out=False)
+
+
+def _embeddings_meter(_ask: Ask, _content_type: str) -> Meter:
+    return DocumentMeter(meters.read_embeddings, "usage")
+
+
+def _metered(provider: Compatible) -> dict[str, Endpoint]:
+    chat_meter = partial(_chat_meter, provider=provider)
+    return {
+        "/chat/completions": Endpoint("chat", partial(asks.read_chat, provider=provider), chat_meter),
+        "/responses": Endpoint("responses", asks.read_response, _response_meter),
+        "/embeddings": Endpoint("embeddings", asks.read_embeddings, _embeddings_meter),
+        "/completions": Endpoint("completions", partial(asks.read_completion, provider=provider), chat_meter),
+    }
+
+
+class OpenAi:
+    """OpenAI's dialect, as one provider speaks it."""
+
+    def __init__(self, provider: Compatible) -> None:
+        self.name = provider.name
+        self._key_header = provider.key_header
+        self._endpoints = _metered(provider)
+
+    def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
+        """With `/v1` in front or without: some base URLs end in it, and some clients add it."""
+        path = path.removeprefix("/v1") if path.startswith("/v1/") else path
+        if verb == "POST" and path in self._endpoints:
+            return Found(self._endpoints[path], {})
+        for plain_verb, pattern, endpoint in _PLAIN_PATHS:
+            if verb == plain_verb and pattern.fullmatch(path):
+                return Found(endpoint, {})
+        return None
+
+    def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        bearer = token.strip() if scheme.lower() == b"bearer" else b""
+        key = bearer or headers.get(b"api-key", b"").strip() or headers.get(b"x-api-key", b"").strip()
+        return key.decode() if 0 < len(key) <= _CREDENTIAL_LENGTH_MAX and key.isascii() else None
+
+    def authorization(self, api_key: str) -> tuple[Pair, ...]:
+        if not api_key:
+            return ()
+        scheme = "Bearer " if self._key_header == b"authorization" else ""
+        return ((self._key_header, f"{scheme}{api_key}".encode()),)
+
+    def passes_request_header(self, name: bytes) -> bool:
+        return name in _REQUEST_HEADERS or name.startswith(_REQUEST_HEADER_FAMILIES)
+
+    def passes_query(self, name: str) -> bool:
+        return name in _QUERY
+
+    def passes_reply_header(self, name: bytes) -> bool:
+        is_framing = name in _FRAMING or name in _OF_ITS_HOST or name.startswith(_OF_ITS_HOST_FAMILIES)
+        return not is_framing and _ACCOUNT.search(name) is None
+
+    exhausted = staticmethod(refusals.exhausted)
+    failed = staticmethod(refusals.failed)
+    limit_headers = staticmethod(refusals.limit_headers)
+
+
+DIALECTS = {provider.name: OpenAi(provider) for provider in COMPATIBLES}

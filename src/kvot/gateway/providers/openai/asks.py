@@ -1,0 +1,176 @@
+"""What a request to one of OpenAI's APIs asks for. Its bytes go on as they came, but for the members that must change.
+
+A request that a provider could read otherwise than we do, or whose usage we would never learn, is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kvot.core.errors import InvalidRequest
+from kvot.gateway.dialect import Size
+from kvot.gateway.providers.members import (
+    Document,
+    invalid,
+    object_at,
+    places_of,
+    read_object,
+    text_at,
+    truth_at,
+    whole_at,
+    with_values,
+)
+from kvot.gateway.providers.openai.compatible import Compatible
+from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, input_size, schema_bytes
+
+ANSWERS_MAX = 128
+"""The most answers that OpenAI gives to one request."""
+
+_TRUE = b"true"
+
+
+@dataclass(slots=True)
+class OpenAiAsk:
+    """ceilings: the members that bound an answer, of which `ceiling_to_add` is set where there is none.
+
+    adds_usage: a stream whose client did not ask to be told the usage; we do, and take the chunk out of the reply.
+    """
+
+    document: Document
+    model: str
+    is_stream: bool
+    size: Size
+    output_max: int | None
+    output_min: int = 1
+    answers: int = 1
+    ceilings: tuple[str, ...] = ()
+    ceiling_to_add: str | None = None
+    adds_usage: bool = False
+
+    def body(self, output_max: int | None = None) -> bytes:
+        values = self._lowered(output_max)
+        if self.adds_usage:
+            values["stream_options"] = self._stream_options()
+        return with_values(self.document.body, self.document.places, values) if values else self.document.body
+
+    def _lowered(self, output_max: int | None) -> dict[str, bytes]:
+        if output_max is None or self.ceiling_to_add is None:
+            return {}
+        if self.output_max is None:
+            return {self.ceiling_to_add: b"%d" % output_max}
+        members = self.document.members
+        return {name: b"%d" % output_max for name in self.ceilings if (members.get(name) or 0) > output_max}
+
+    def _stream_options(self) -> bytes:
+        start, end = self.document.places.get("stream_options", (0, 0))
+        options = self.document.body[start:end]
+        if not options.startswith(b"{"):
+            options = b"{}"
+        return with_values(options, places_of(options), {"include_usage": _TRUE})
+
+
+def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
+    document = read_object(body)
+    members = document.members
+    size = _sum(
+        content_size(members.get("messages")),
+        content_size(members.get("prediction")),
+        Size(sum(schema_bytes(members.get(name)) for name in ("tools", "functions", "response_format"))),
+    )
+    ceilings = ("max_completion_tokens", "max_tokens")
+    answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
+    return _generating(document, provider, size, answers, ceilings, provider.chat_ceiling)
+
+
+def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
+    """The old completions: `n` answers for each of its prompts, the best of `best_of` that are all paid for."""
+    document = read_object(body)
+    members = document.members
+    size = _sum(input_size(members.get("prompt")), content_size(members.get("suffix")))
+    each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
+    answers = each * _prompts(members.get("prompt"))
+    return _generating(document, provider, size, answers, ("max_tokens",), "max_tokens", least=0)
+
+
+def _prompts(prompt: object) -> int:
+    """How many prompts: a list of numbers is one, a list of texts or of lists is as many as it has."""
+    are_many = isinstance(prompt, list) and prompt and type(prompt[0]) is not int
+    return len(prompt) if are_many else 1  # type: ignore[arg-type]
+
+
+def _generating(
+    document: Document,
+    provider: Compatible,
+    size: Size,
+    answers: int,
+    ceilings: tuple[str, ...],
+    ceiling_to_add: str,
+    *,
+    least: int = 1,
+) -> OpenAiAsk:
+    members = document.members
+    is_stream = truth_at(members, "stream")
+    has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
+    return OpenAiAsk(
+        document,
+        text_at(members, "model"),
+        is_stream,
+        size,
+        _ceiling(members, ceilings, least),
+        least,
+        answers,
+        ceilings,
+        ceiling_to_add,
+        adds_usage=is_stream and not has_usage and provider.takes_include_usage,
+    )
+
+
+def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> int | None:
+    """The higher of two that are given: which of them a provider holds to is its own choice."""
+    values = [value for name in names if (value := whole_at(members, name, least)) is not None]
+    return max(values, default=None)
+
+
+def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
+    document = read_object(body)
+    members = document.members
+    if truth_at(members, "background"):
+        raise invalid(
+            "background",
+            "'background' is not possible here: the tokens of an answer that is made after its reply cannot be held "
+            "to a budget. Ask for a stream instead.",
+        )
+    is_stored = any(members.get(name) is not None for name in ("previous_response_id", "conversation", "prompt"))
+    size = _sum(
+        content_size(members.get("input")),
+        content_size(members.get("instructions")),
+        content_size(members.get("prompt")),
+        Size(schema_bytes(members.get("tools")) + schema_bytes(members.get("text")), STORED_TOKENS * is_stored),
+    )
+    names = ("max_output_tokens",)
+    return OpenAiAsk(
+        document,
+        _response_model(members),
+        truth_at(members, "stream"),
+        size,
+        _ceiling(members, names, 1),
+        ceilings=names,
+        ceiling_to_add=names[0],
+    )
+
+
+def _response_model(members: Mapping[str, Any]) -> str:
+    """A stored prompt may name the model in its stead: then we cannot know which it is."""
+    if members.get("model") is None and members.get("prompt") is not None:
+        raise InvalidRequest("'model' is required here, also beside a stored prompt.")
+    return text_at(members, "model")
+
+
+def read_embeddings(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
+    document = read_object(body)
+    members = document.members
+    return OpenAiAsk(document, text_at(members, "model"), False, input_size(members.get("input")), 0, 0)
+
+
+def _sum(*sizes: Size) -> Size:
+    return Size(sum(each.text_bytes for each in sizes), sum(each.media_tokens for each in sizes))

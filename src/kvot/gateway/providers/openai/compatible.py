@@ -1,0 +1,37 @@
+"""Where providers that speak OpenAI's API count or behave unlike OpenAI: one row each, and nothing of them elsewhere.
+
+Only what changes a count, or makes a request fail, has a row. What a reply itself tells (fields that only one provider
+has, a total that shows where the reasoning is) is read for all alike in usage.py. Sources: docs/internals/gateway.md.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Compatible:
+    """name: of the dialect, in settings."""
+
+    name: str
+    chat_excludes: tuple[str, ...] = ()
+    """Members of a chat usage (or of its details) whose tokens are not in `completion_tokens`, and are output."""
+
+    chat_ceiling: str = "max_tokens"
+    """The member that bounds an answer of Chat Completions, where we must add one to a request that names none."""
+
+    takes_include_usage: bool = True
+    """Whether a stream's request may ask for its usage. Where False, it is told unasked."""
+
+    key_header: bytes = b"authorization"
+
+
+COMPATIBLES = [
+    # OpenAI's reasoning models refuse max_tokens; the others take both.
+    Compatible("openai", chat_ceiling="max_completion_tokens"),
+    Compatible("azure", chat_ceiling="max_completion_tokens", key_header=b"api-key"),
+    # Any other that follows OpenAI: vLLM, llama.cpp, LM Studio, Ollama's /v1, Groq, Together, OpenRouter, DeepSeek, …
+    Compatible("compatible"),
+    # Sends the usage with the last piece of content, and refuses members that it does not know.
+    Compatible("mistral", takes_include_usage=False),
+    Compatible("xai", chat_excludes=("reasoning_tokens",)),
+    Compatible("perplexity", chat_excludes=("reasoning_tokens", "citation_tokens"), takes_include_usage=False),
+]

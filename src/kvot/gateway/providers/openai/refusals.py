@@ -1,0 +1,87 @@
+"""Replies of our own in OpenAI's shape, and its family of headers with our figures."""
+
+from typing import Any
+
+import msgspec
+
+from kvot.core.errors import InvalidRequest, KvotError
+from kvot.core.window import MS_PER_SECOND
+from kvot.gateway.dialect import Limits, Pair, Refusal
+from kvot.gateway.providers.refusals import (
+    EXHAUSTED_CODE,
+    budget_block,
+    error_status,
+    response_status,
+    retry_after_s,
+    whole_seconds,
+)
+
+
+def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
+    """`x-should-retry: false`, as the clients would otherwise ask twice more at once, or sleep for hours."""
+    document = {
+        "error": _error(message, "insufficient_quota", "project_spend_limit_exceeded"),
+        "responseStatus": response_status(EXHAUSTED_CODE, message),
+        "kvot": budget_block(limits),
+    }
+    headers = [(b"x-should-retry", b"false")]
+    if limits.retry_after_ms is not None:
+        headers.append((b"retry-after", b"%d" % whole_seconds(limits.retry_after_ms)))
+    return _refusal(status, document, request_id, headers)
+
+
+_INVALID = "invalid_request_error"
+
+# By status: the type and the code in OpenAI's words. Others below 500 are invalid requests, and above it its own.
+_WORDS: dict[int, tuple[str, str | None]] = {
+    401: (_INVALID, "invalid_api_key"),
+    403: ("permission_error", "insufficient_permissions"),
+    404: (_INVALID, "not_found"),
+    413: (_INVALID, "request_too_large"),
+    429: ("requests", "rate_limit_exceeded"),
+    503: ("server_error", "service_unavailable"),
+    504: ("server_error", "timeout"),
+}
+_OURS_FROM = 500
+
+
+def failed(error: KvotError, status: int, request_id: str) -> Refusal:
+    kind, code = _WORDS.get(status, (_INVALID if status < _OURS_FROM else "server_error", None))
+    param = error.fields[0].field if isinstance(error, InvalidRequest) and error.fields else None
+    document = {"error": _error(error.message, kind, code, param), "responseStatus": error_status(error)}
+    wait_s = retry_after_s(error)
+    return _refusal(status, document, request_id, [] if wait_s is None else [(b"retry-after", b"%d" % wait_s)])
+
+
+def _error(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:
+    return {"message": message, "type": kind, "param": param, "code": code}
+
+
+def _refusal(status: int, document: dict[str, Any], request_id: str, headers: list[Pair]) -> Refusal:
+    always = ((b"content-type", b"application/json"), (b"x-request-id", request_id.encode()))
+    return Refusal(status, (*always, *headers), msgspec.json.encode(document))
+
+
+def limit_headers(limits: Limits) -> tuple[Pair, ...]:
+    """The reset is when all of the limit is free again if nothing more is used: at the latest after a whole window."""
+    used = limits.tokens_used + limits.tokens_held
+    return (
+        (b"x-ratelimit-limit-tokens", b"%d" % limits.token_limit),
+        (b"x-ratelimit-remaining-tokens", b"%d" % limits.tokens_remaining),
+        (b"x-ratelimit-reset-tokens", duration(limits.window_ms if used else 0).encode()),
+    )
+
+
+_MINUTE_MS = 60 * MS_PER_SECOND
+_HOUR_MS = 60 * _MINUTE_MS
+
+
+def duration(ms: int) -> str:
+    """As OpenAI writes one: 12ms, 6m0s, 24h0m0s; whole seconds, rounded up, from a second on."""
+    if 0 < ms < MS_PER_SECOND:
+        return f"{ms}ms"
+    ms = -(-ms // MS_PER_SECOND) * MS_PER_SECOND
+    hours, minutes, seconds = ms // _HOUR_MS, ms % _HOUR_MS // _MINUTE_MS, ms % _MINUTE_MS // MS_PER_SECOND
+    if hours:
+        return f"{hours}h{minutes}m{seconds}s"
+    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

@@ -1,0 +1,80 @@
+"""Ends holds: settles or releases each exactly once, and goes on trying when the store cannot take it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kvot.core.errors import StoreUnavailable
+from kvot.core.ledger import Ledger
+from kvot.core.model import Correction, Settlement
+from kvot.core.store import settlement_event_id
+
+TRIES_MAX = 8
+"""Then the hold runs out, and its call is charged at what was held for it."""
+
+_FIRST_PAUSE_S = 0.25
+
+ACTOR = "gateway"
+"""Who stands beside its corrections in the history."""
+
+
+class Settler:
+    """Every operation of a hold's end has the hold's id, so that repeating it is safe."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def end(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
+        """Return when the end is durable, or handed to the background. `settlement` None: release.
+
+        Cancelled, it leaves the rest to the background too: whether the write was on its way does not matter.
+        """
+        try:
+            await self._write(company_id, hold_id, settlement)
+        except StoreUnavailable:
+            self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
+        except asyncio.CancelledError:
+            self.end_later(company_id, hold_id, settlement)
+            raise
+
+    def end_later(self, company_id: str, hold_id: str, settlement: Settlement | None, *, pause_s: float = 0.0) -> None:
+        """The same in the background, where nobody waits for it."""
+        self._in_background(lambda: self._write(company_id, hold_id, settlement), pause_s)
+
+    def take_back(self, company_id: str, hold_id: str, tokens: int) -> None:
+        """Correct, in the background, the charge of an attempt that delivered nothing and was repeated with success."""
+        correction = Correction(
+            event_id=f"retried→{hold_id}",
+            target_id=settlement_event_id(hold_id),
+            tokens=-tokens,
+            actor=ACTOR,
+            reason="Nothing of this attempt was delivered, and the call was repeated.",
+        )
+        self._in_background(lambda: self._ledger.correct(company_id, correction))
+
+    async def finish(self) -> None:
+        """Return when nothing is left in the background."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _write(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
+        """No refusal of the ledger changes anything here: a hold that is closed already has its charge."""
+        if settlement is None:
+            await self._ledger.release(company_id, hold_id)
+        else:
+            await self._ledger.settle(company_id, hold_id, settlement)
+
+    def _in_background(self, write: Callable[[], Awaitable[object]], pause_s: float = 0.0) -> None:
+        task = asyncio.create_task(_keep_writing(write, pause_s))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _keep_writing(write: Callable[[], Awaitable[object]], pause_s: float) -> None:
+    for _ in range(TRIES_MAX):
+        await asyncio.sleep(pause_s)
+        try:
+            await write()
+            return
+        except StoreUnavailable:
+            pause_s = max(_FIRST_PAUSE_S, 2 * pause_s)

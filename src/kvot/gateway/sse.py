@@ -1,0 +1,127 @@
+"""Server-sent events, found in the bytes as they pass. It never changes a byte, and never refuses one.
+
+An event is handed out with its raw bytes, the blank line at its end included: what is handed out, put together, is what
+came in. Where the events end does not depend on how the bytes are cut. Source: the HTML standard, "Server-sent events".
+"""
+
+import re
+
+import msgspec
+
+EVENT_BYTES_MAX = 4 * 1024 * 1024
+"""The most that is kept of an event whose end has not come. The largest we know, the `response.completed` of OpenAI's
+Responses, repeats the whole answer and its tools: under a megabyte for 128,000 tokens. A larger one passes unread."""
+
+_BOM = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+_EVENT_END = re.compile(rb"\n\n|\r\r|\n\r\n|\n\r(?=[^\n])")
+"""The end of a line and a blank line after it. A line feed after `\\r\\r` need not be waited for: it would be one more
+blank line. After `\\n\\r` it must be, as it always comes where lines end in CRLF."""
+
+_BLANK_LINES = re.compile(rb"[\r\n]*")
+"""Between events they mean nothing, and pass at once: some providers keep a connection with them."""
+
+_END_BYTES_MAX = 3
+
+
+class Event(msgspec.Struct, gc=False):
+    """`name` and `data` are as the standard reads them; `data` None: it has none, as a comment that keeps a connection.
+
+    is_read: False for a piece of an event beyond the bound, of which only the raw bytes are known.
+    """
+
+    raw: bytes
+    name: bytes = b""
+    data: bytes | None = None
+    is_read: bool = True
+
+
+class Scanner:
+    """Bytes in, whole events out. What is held is never more than EVENT_BYTES_MAX and the piece just fed."""
+
+    def __init__(self, event_bytes_max: int = EVENT_BYTES_MAX) -> None:
+        self._event_bytes_max = event_bytes_max
+        self._held = bytearray()
+        self._is_first = True
+        self._is_skipping = False
+        self.has_overflowed = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        # The common case, told by a few looks: one whole event, with line feeds alone and nothing held before it.
+        is_one = data.find(b"\n\n") == len(data) - 2 > 0 and b"\r" not in data and data[:1] != b"\n"
+        if is_one and not self._held and not self._is_skipping and len(data) <= self._event_bytes_max:
+            return [self._read(data)]
+        return self._scan(data)
+
+    def finish(self) -> list[Event]:
+        """What was held, at the stream's end: read as an event, as the blank line may just be missing."""
+        rest, self._held = bytes(self._held), bytearray()
+        if not rest:
+            return []
+        return [Event(rest, is_read=False) if self._is_skipping else self._read(rest)]
+
+    def _scan(self, data: bytes) -> list[Event]:
+        held = self._held
+        search_from = max(0, len(held) - _END_BYTES_MAX + 1)
+        held += data
+        events: list[Event] = []
+        start = 0 if self._is_skipping else self._pass_blank_lines(0, events)
+        while match := _EVENT_END.search(held, max(start, search_from)):
+            events.append(self._ended(bytes(held[start : match.end()])))
+            start = self._pass_blank_lines(match.end(), events)
+        del held[:start]
+        if self._is_skipping or len(held) > self._event_bytes_max:
+            events += self._skipped()
+        return events
+
+    def _pass_blank_lines(self, start: int, events: list[Event]) -> int:
+        match = _BLANK_LINES.match(self._held, start)
+        assert match is not None
+        if match.end() > start:
+            self._is_first = False
+            events.append(Event(match[0]))
+        return match.end()
+
+    def _ended(self, raw: bytes) -> Event:
+        is_beyond, self._is_skipping = self._is_skipping or len(raw) > self._event_bytes_max, False
+        if not is_beyond:
+            return self._read(raw)
+        self._is_first = False
+        self.has_overflowed = True
+        return Event(raw, is_read=False)
+
+    def _skipped(self) -> list[Event]:
+        """Let go of an event beyond the bound, but for the bytes that may be the beginning of its end."""
+        self._is_skipping = self.has_overflowed = True
+        self._is_first = False
+        keep_from = max(0, len(self._held) - _END_BYTES_MAX + 1)
+        raw = bytes(self._held[:keep_from])
+        del self._held[:keep_from]
+        return [Event(raw, is_read=False)] if raw else []
+
+    def _read(self, raw: bytes) -> Event:
+        text = raw.removeprefix(_BOM) if self._is_first else raw
+        self._is_first = False
+        if b"data" not in text:
+            return Event(raw)
+        name, line = b"", text
+        if text.startswith(b"event: "):
+            name, _, line = text[7:].partition(b"\n")
+        end = len(line) - 2
+        if line.startswith(b"data: ") and line.find(b"\n") == end and b"\r" not in text:
+            return Event(raw, name, line[6:end])
+        return _fields(raw, text)
+
+
+def _fields(raw: bytes, text: bytes) -> Event:
+    """Any event, by the standard's rules."""
+    name = b""
+    data: list[bytes] = []
+    for line in _LINE_END.split(text):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            data.append(value.removeprefix(b" "))
+        elif field == b"event":
+            name = value.removeprefix(b" ")
+    return Event(raw, name, b"\n".join(data) if data else None)

@@ -1,0 +1,51 @@
+"""The port to providers' servers: one request out, one streamed reply back. What implements it is in forward.py.
+
+It follows no redirect, keeps no cookie, decompresses nothing that it did not ask for, and retries nothing.
+"""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+Pair = tuple[bytes, bytes]
+
+
+class UpstreamFailed(Exception):
+    """The provider could not be asked, or its reply broke off. `was_sent`: the request may have reached it."""
+
+    def __init__(self, message: str, *, was_sent: bool) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
+
+
+class UpstreamRequest(NamedTuple):
+    """`url` is whole, query included; `headers` are all that go out beside host and content length."""
+
+    verb: str
+    url: str
+    headers: tuple[Pair, ...]
+    body: bytes | None
+
+
+class UpstreamReply(Protocol):
+    """A reply whose body is read as it comes; nothing is read ahead beyond the client's pace but one bounded buffer."""
+
+    status: int
+    headers: tuple[Pair, ...]
+    """As they came, names in lower case."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, in pieces as they arrive, decompressed where the provider compressed unasked. Raises
+        UpstreamFailed when it breaks off or is shorter than its declared length."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the reply; a body that has not ended closes the connection, within a second."""
+        ...
+
+
+class Upstream(Protocol):
+    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+        """Send, and return when the reply's head is here. Raises UpstreamFailed. Cancelling closes the connection."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,236 @@
+"""The gateway's edge: ASGI on one side, `kvot.gateway` on the other. Errors go out in the provider's own words.
+
+It watches for the client's leaving: that ends the call to the provider at once, and settles it for what passed.
+"""
+
+import asyncio
+import secrets
+from time import perf_counter
+from typing import Any
+from urllib.parse import parse_qsl
+
+from kvot.core.errors import InvalidRequest, KvotError, NotAuthenticated, StoreUnavailable, whole_seconds
+from kvot.core.model import TEXT_LENGTH_MAX
+from kvot.core.principal import Principal
+from kvot.gateway.dialect import Found, Pair, Refusal
+from kvot.gateway.gateway import Asked, Gateway, Whose, find
+from kvot.gateway.holding import Exhausted
+from kvot.gateway.provider import Provider
+from kvot.http.authenticator import Authenticator
+from kvot.http.errors import STATUSES
+from kvot.http.headers import read_headers
+from kvot.http.health import Health
+from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
+from kvot.http.reply_writer import WRITE
+from kvot.http.requestlog import RequestLog
+from kvot.operations.company import company_for
+from kvot.wire.ratelimit import fields_of
+from kvot.wire.scalars import guid
+
+LIMITS = Limits(max_body_bytes=20 * 1_048_576)
+"""A request may carry images and files."""
+
+HELD_BACK_BYTES_MAX = 262_144
+"""Of a reply with a length: until so much it waits, so that a common reply goes out in one piece."""
+
+REQUEST_ID = b"x-kvot-request-id"
+_COMPANY = b"x-kvot-company-id"
+_USER = b"x-kvot-user-id"
+_FEATURE = b"x-kvot-feature"
+_NO_BODY = frozenset({"GET", "HEAD", "DELETE"})
+_UNAVAILABLE = "The ledger cannot answer now, so nothing was sent to the provider. Repeat the call."
+
+
+class GatewayEdge:
+    """`exhausted_status`: what a call that does not fit is answered with, 429 or 402."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        authenticator: Authenticator,
+        health: Health,
+        *,
+        log: RequestLog | None = None,
+        exhausted_status: int = 429,
+    ) -> None:
+        self._gateway = gateway
+        self._authenticator = authenticator
+        self._health = health
+        self._log = log or RequestLog()
+        self._exhausted_status = exhausted_status
+
+    def provider(self, path: str) -> Provider | None:
+        return self._gateway.provider(path)
+
+    async def answer(self, provider: Provider, scope: Any, receive: Receive, send: Any) -> None:
+        """One request to a path of `provider`. Returns when all of it is over."""
+        started_s = perf_counter()
+        exchange = _Exchange(provider, scope, receive, send)
+        try:
+            await self._answer(exchange)
+        except ClientGone:
+            return
+        if exchange.status >= self._log.least_status:
+            self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - started_s)
+
+    async def _answer(self, exchange: "_Exchange") -> None:
+        try:
+            await self._pass_on(exchange)
+        except KvotError as error:
+            if isinstance(error, StoreUnavailable):
+                self._log.unavailable(None, error)
+                error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
+            await exchange.refuse(exchange.failed(error, STATUSES[type(error)]))
+        except (ClientGone, asyncio.CancelledError):
+            raise
+        except Exception as error:  # the outermost edge: nothing of it may reach the client
+            self._log.unforeseen(exchange.scope, None, error)
+            await exchange.refuse(exchange.failed(KvotError("The request could not be carried out."), 500))
+
+    async def _pass_on(self, exchange: "_Exchange") -> None:
+        if self._health.is_draining:
+            raise StoreUnavailable("The server is stopping.")
+        scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
+        verb, path = scope["method"], scope["path"][len(exchange.provider.name) + 1 :]
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        principal = exchange.principal = await self._principal(exchange, headers, query)
+        found = find(exchange.provider, verb, path, query)
+        whose = _whose(principal, headers, found)
+        body = b""
+        if verb not in _NO_BODY and has_body(headers):
+            body = await read_body(exchange.receive, headers, LIMITS)
+        asked = Asked(
+            exchange.provider,
+            found,
+            principal.credential_id,
+            verb,
+            path,
+            scope["query_string"],
+            tuple(scope["headers"]),
+            body,
+        )
+        exhausted = await exchange.watch(self._gateway.pass_on(asked, whose, exchange))
+        if exhausted is not None:
+            await exchange.refuse(exchange.exhausted(exhausted, self._exhausted_status))
+
+    async def _principal(self, exchange: "_Exchange", headers: Headers, query: dict[str, str]) -> Principal:
+        credential = exchange.provider.dialect.credential(headers, query)
+        client = exchange.scope["client"]
+        bearer = None if credential is None else b"Bearer " + credential.encode("latin-1", "replace")
+        principal = await self._authenticator.principal(bearer, None, client[0] if client else None)
+        if principal is None:
+            raise NotAuthenticated
+        return principal
+
+
+class _Exchange:
+    """One request and its reply; the `Client` of the gateway."""
+
+    def __init__(self, provider: Provider, scope: Any, receive: Receive, send: Any) -> None:
+        self.provider = provider
+        self.scope = scope
+        self.receive = receive
+        self.principal: Principal | None = None
+        self.request_id = f"req_{secrets.token_hex(12)}"
+        self.status = 0
+        self._send = send
+        self._head: tuple[Pair, ...] = ()
+        self._kept = bytearray()
+        self._is_sent = False  # the head
+
+    async def watch(self, work: Any) -> Exhausted | None:
+        """The result of the gateway's work, which is cancelled when the client leaves."""
+        task: asyncio.Task[Exhausted | None] = asyncio.ensure_future(work)
+        watcher = asyncio.ensure_future(self._cancel_when_gone(task))
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if watcher.done():
+                raise ClientGone from None
+            task.cancel()
+            raise
+        finally:
+            watcher.cancel()
+
+    async def _cancel_when_gone(self, task: "asyncio.Task[Any]") -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    # -- what the gateway sends ----------------------------------------------------------------------------------
+
+    async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
+        self.status = status
+        self._head = (*headers, (REQUEST_ID, self.request_id.encode()))
+        if is_stream:
+            await self._send_head()
+
+    async def write(self, data: bytes) -> None:
+        if not self._is_sent:
+            self._kept += data
+            if len(self._kept) <= HELD_BACK_BYTES_MAX:
+                return
+            await self._send_head()
+            data = bytes(self._kept)
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        if self._is_sent:
+            await self._send({"type": "http.response.body", "body": b""})
+        else:
+            await self._reply(self.status, self._head, bytes(self._kept))
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """A whole reply of our own; nothing, where the provider's has begun."""
+        if self._is_sent:
+            return
+        self.status = refusal.status
+        await self._reply(refusal.status, (*refusal.headers, (REQUEST_ID, self.request_id.encode())), refusal.body)
+
+    def exhausted(self, exhausted: Exhausted, status: int) -> Refusal:
+        limits = exhausted.limits
+        message = (
+            f"The token budget does not hold this call: it needs {exhausted.amount} tokens and "
+            f"{limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
+            f"{limits.tokens_held} held)."
+        )
+        refusal = self.provider.dialect.exhausted(limits, message, self.request_id, status)
+        wait_s = None if limits.retry_after_ms is None else whole_seconds(limits.retry_after_ms)
+        return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, wait_s)))
+
+    def failed(self, error: KvotError, status: int) -> Refusal:
+        return self.provider.dialect.failed(error, status, self.request_id)
+
+    async def _send_head(self) -> None:
+        self._is_sent = True
+        await self._send({"type": "http.response.start", "status": self.status, "headers": self._head})
+
+    async def _reply(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
+        self._is_sent = True
+        pairs = [*headers, (b"content-length", b"%d" % len(body))]
+        if write := self.scope.get("extensions", {}).get(WRITE):
+            await write(status, pairs, body, None)
+            return
+        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+        await self._send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+
+
+def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:
+    """A superadmin says whose call it is in a header; a company's own credential says it by itself."""
+    named = _label(headers, _COMPANY)
+    if found.endpoint.read is None and named is None:
+        return Whose("", None, None)  # uses no tokens: any credential will do
+    user = principal.user_id or _label(headers, _USER)
+    return Whose(company_for(principal, named and _guid(named)), user, _label(headers, _FEATURE))
+
+
+def _guid(text: str) -> str:
+    try:
+        return guid(text)
+    except ValueError:
+        raise InvalidRequest("The header X-Kvot-Company-Id must be a GUID.") from None
+
+
+def _label(headers: Headers, name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if not value else value.decode("latin-1")[:TEXT_LENGTH_MAX]

@@ -1,0 +1,146 @@
+"""Holds: tokens set aside for a call that the caller makes itself.
+
+Whoever reserves here goes on to make the call, and nobody tells us when. So a hold counts as that of a call that was
+sent, from the first moment: if it runs out it is charged at its tokens, and settling or releasing it later puts that
+right. docs/internals/decisions/holds-are-charged.md.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from kvot.contract.describe import Instant
+from kvot.contract.holds import (
+    AiChatHoldResponse,
+    GetAiChatHold,
+    ReleaseAiChatHold,
+    RenewAiChatHold,
+    ReserveAiChatTokens,
+    SettleAiChatHold,
+)
+from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.model import CallDetail, Hold, HoldChange, NewHold, Settlement, Source, Usage
+from kvot.core.window import MS_PER_SECOND
+from kvot.operations.company import company_for
+from kvot.operations.refusals import raise_change_refused, raise_reserve_refused, raise_settle_refused
+from kvot.operations.services import Caller, Services
+
+TTL_S = 120
+"""How long a hold lasts when nobody says: longer than most calls, short enough that a lost one is soon charged."""
+
+SOURCES = {source.value: source for source in (Source.REPORTED, Source.ESTIMATED, Source.PARTIAL)}
+"""What a caller may say of its figure. The others say how the ledger itself came by one."""
+
+
+async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiChatTokens) -> AiChatHoldResponse:
+    company_id = company_for(caller.principal, request.company_id)
+    hold_id = request.hold_id
+    if hold_id is None:
+        hold_id = caller.idempotency_key or services.new_id()
+    new = NewHold(
+        hold_id,
+        request.tokens,
+        _ttl_ms(request.ttl_seconds),
+        dispatched=True,
+        provider=request.provider,
+        model=request.model,
+        user=request.user_id,
+        feature=request.feature,
+    )
+    with _named_as_in_the_contract():
+        decision = await services.ledger.reserve(company_id, new)
+    raise_reserve_refused(decision, hold_id, request.tokens)
+    assert decision.hold is not None
+    return _to_response(decision.hold, decision.usage)
+
+
+async def get_hold(services: Services, caller: Caller, request: GetAiChatHold) -> AiChatHoldResponse:
+    assert request.hold_id is not None
+    company_id = company_for(caller.principal, request.company_id)
+    found = await services.ledger.hold(company_id, request.hold_id)
+    raise_change_refused(found)
+    return _of_change(found)
+
+
+async def renew_hold(services: Services, caller: Caller, request: RenewAiChatHold) -> AiChatHoldResponse:
+    assert request.hold_id is not None
+    company_id = company_for(caller.principal, request.company_id)
+    renewed = await services.ledger.renew(company_id, request.hold_id, _ttl_ms(request.ttl_seconds))
+    raise_change_refused(renewed)
+    return _of_change(renewed)
+
+
+async def settle_hold(services: Services, caller: Caller, request: SettleAiChatHold) -> AiChatHoldResponse:
+    assert request.hold_id is not None
+    company_id = company_for(caller.principal, request.company_id)
+    detail = CallDetail(
+        input_tokens=request.input_tokens,
+        output_tokens=request.output_tokens,
+        cached_tokens=request.cached_tokens,
+        reasoning_tokens=request.reasoning_tokens,
+    )
+    settlement = Settlement(request.tokens_used, _source(request.source), detail)
+    settled = await services.ledger.settle(company_id, request.hold_id, settlement)
+    raise_settle_refused(settled)
+    return _of_change(settled)
+
+
+async def release_hold(services: Services, caller: Caller, request: ReleaseAiChatHold) -> AiChatHoldResponse:
+    assert request.hold_id is not None
+    company_id = company_for(caller.principal, request.company_id)
+    released = await services.ledger.release(company_id, request.hold_id)
+    raise_change_refused(released)
+    return _of_change(released)
+
+
+def _ttl_ms(ttl_seconds: int | None) -> int:
+    return (TTL_S if ttl_seconds is None else ttl_seconds) * MS_PER_SECOND
+
+
+def _source(named: str | None) -> Source:
+    if named is None:
+        return Source.REPORTED
+    source = SOURCES.get(named.lower())
+    if source is None:
+        message = f"'{named[:80]}' is not a source. Sources are {', '.join(SOURCES)}."
+        raise InvalidRequest.of_fields([FieldError("Source", "Enum", message)])
+    return source
+
+
+@contextmanager
+def _named_as_in_the_contract() -> Iterator[None]:
+    """What the ledger calls User is UserId here, and clients find their member by that name."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if not error.fields:
+            raise
+        faults = [_as_user_id(each) if each.field == "User" else each for each in error.fields]
+        raise InvalidRequest.of_fields(faults) from None
+
+
+def _as_user_id(fault: FieldError) -> FieldError:
+    return replace(fault, field="UserId", message=fault.message.replace("'User'", "'UserId'"))
+
+
+def _of_change(change: HoldChange) -> AiChatHoldResponse:
+    assert change.hold is not None
+    return _to_response(change.hold, change.usage)
+
+
+def _to_response(hold: Hold, usage: Usage) -> AiChatHoldResponse:
+    return AiChatHoldResponse(
+        company_id=usage.company_id,
+        hold_id=hold.hold_id,
+        hold_state=hold.state.value,
+        hold_tokens=hold.amount,
+        hold_tokens_used=hold.actual,
+        hold_created_at=Instant(hold.created_at_ms),
+        hold_expires_at=Instant(hold.expires_at_ms),
+        tokens_used=usage.tokens_used,
+        tokens_held=usage.tokens_held,
+        token_limit=usage.token_limit,
+        tokens_remaining=usage.tokens_remaining,
+        is_within_budget=usage.is_within_budget,
+        window_days=usage.window_days,
+    )

@@ -1,0 +1,68 @@
+"""A real server whose clock a test moves, and a path to it on which replies get lost."""
+
+import http.client
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import uuid4
+
+from kvot.core.budget import Rules
+from kvot.core.ledger import Ledger
+from kvot.http.app import App
+from kvot.http.health import Health
+from kvot.http.requestlog import RequestLog
+from kvot.operations import Services
+from kvot.stores.memory import MemoryStore
+from tests.http.conftest import Lines, Server, TableAuthenticator
+
+NOW_MS = 1_800_000_000_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ms = NOW_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+def make_server(clock: Clock) -> Server:
+    store = MemoryStore(Rules())
+    ledger = Ledger(store, clock)
+    services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
+    log = RequestLog(least_status=0, log=Lines())
+    return Server(App(services, TableAuthenticator(), Health(ledger), log=log))
+
+
+class Lossy(ThreadingHTTPServer):
+    """Hands requests on to a server, and drops as many of its replies as `losses` says."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.server_behind = server
+        self.losses = 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Lossy
+
+    def _hand_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        behind = self.server.server_behind
+        connection = http.client.HTTPConnection(behind.host, behind.port, timeout=10)
+        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        reply = connection.getresponse()
+        text = reply.read()
+        connection.close()
+        if self.server.losses:
+            self.server.losses -= 1
+            return
+        self.send_response(reply.status)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _hand_on
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nobody reads it."""

@@ -1,0 +1,234 @@
+"""Holds of the Python client against a real server on a socket, through the blocking and the asynchronous shell."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from kvot.client import AsyncClient, BudgetExceeded, Client, StoreUnavailable, UnsettledHold
+from kvot.client.holds import HoldLife
+from kvot.contract.budget import UpdateAiChatBudget
+from kvot.contract.holds import GetAiChatHold
+from kvot.contract.usage import GetAiChatUsage
+from kvot.core.errors import Conflict, NotAuthenticated, Refusal
+from tests.client.servers import NOW_MS
+
+TTL_MS = 120_000
+
+
+@pytest.fixture
+def company():
+    return str(uuid4())
+
+
+@pytest.fixture
+def url(server):
+    return f"http://{server.host}:{server.port}"
+
+
+@pytest.fixture
+def client(url, company):
+    with Client(url, company) as client:
+        yield client
+
+
+class Blocking:
+    """The asynchronous shell, waited for: so that each sentence below is said of both."""
+
+    def __init__(self, url, api_key):
+        self._runner = asyncio.Runner()
+        self._client = AsyncClient(url, api_key)
+
+    def hold(self, tokens, **options):
+        return _BlockingHold(self._runner, self._client.hold(tokens, **options))
+
+    def call(self, request):
+        return self._runner.run(self._client.call(request))
+
+    def wait_for(self, function):
+        """Let the client's tasks go on while a function waits for what they do."""
+        return self._runner.run(asyncio.to_thread(function))
+
+    def close(self):
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+
+class _BlockingHold:
+    def __init__(self, runner, hold):
+        self._runner, self._hold = runner, hold
+
+    def __getattr__(self, name):
+        return getattr(self._hold, name)
+
+    def __enter__(self):
+        self._runner.run(self._hold.__aenter__())
+        return self
+
+    def __exit__(self, *error):
+        self._runner.run(self._hold.__aexit__(*error))
+
+    def settle(self, tokens_used, **figures):
+        return self._runner.run(self._hold.settle(tokens_used, **figures))
+
+    def release(self):
+        return self._runner.run(self._hold.release())
+
+
+@pytest.fixture(params=["sync", "async"])
+def make(request):
+    """Opens a shell on an address: closed when the test is over."""
+    made = []
+
+    def make(url, api_key):
+        made.append(Client(url, api_key) if request.param == "sync" else Blocking(url, api_key))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def shell(make, url, company):
+    return make(url, company)
+
+
+def limit_to(url, company, tokens):
+    with Client(url, "super") as operator:
+        operator.call(UpdateAiChatBudget(company_id=company, token_limit=tokens, window_days=1))
+
+
+def state(client, hold):
+    reply = client.call(GetAiChatHold(hold_id=hold.id))
+    return reply.hold_state, reply.tokens_used, reply.tokens_held
+
+
+def test_a_block_holds_tokens_and_settles_what_was_used(shell, client):
+    with shell.hold(1_500, model="m", feature="f") as hold:
+        assert state(client, hold) == ("open", 0, 1_500)
+        assert hold.response.hold_expires_at.ms == NOW_MS + TTL_MS
+        settled = hold.settle(700, input_tokens=500, output_tokens=200, source="estimated")
+        assert hold.settle(700, input_tokens=500, output_tokens=200, source="estimated") == settled
+    assert (settled.hold_state, settled.hold_tokens_used, settled.tokens_used) == ("settled", 700, 700)
+    assert hold.response == settled
+
+
+def test_a_block_releases_what_was_not_used(shell, client):
+    with shell.hold(1_500) as hold:
+        assert hold.release().hold_state == "released"
+    assert state(client, hold) == ("released", 0, 0)
+
+
+def test_what_does_not_fit_raises_the_refusal_and_the_block_does_not_run(shell, url, company, client):
+    limit_to(url, company, 1_000)
+    with shell.hold(800) as held:
+        with pytest.raises(BudgetExceeded, match="do not fit") as caught, shell.hold(300):
+            pytest.fail("the block ran")
+        held.release()
+    error = caught.value
+    assert error.retry_after_s == 86_400 + 120
+    assert (error.usage.company_id, error.usage.tokens_held, error.usage.token_limit) == (company, 800, 1_000)
+    assert (error.refusal, error.tokens) == (Refusal.OVER_LIMIT, 300)
+    with pytest.raises(BudgetExceeded) as caught, shell.hold(1_001):
+        pytest.fail("the block ran")
+    assert caught.value.retry_after_s is None
+
+
+def test_an_exception_leaves_the_hold_to_be_charged(shell, client, clock):
+    with pytest.raises(ZeroDivisionError), shell.hold(900) as hold:
+        raise ZeroDivisionError
+    assert state(client, hold) == ("open", 0, 900)
+    clock.ms += TTL_MS
+    assert state(client, hold) == ("charged", 900, 0)
+    assert hold.settle(40).tokens_used == 40
+
+
+def test_a_block_that_ends_well_without_a_word_warns_and_is_charged(shell, client, clock):
+    with pytest.warns(UnsettledHold, match="charged at 900 tokens"), shell.hold(900) as hold:
+        pass
+    clock.ms += TTL_MS
+    assert state(client, hold) == ("charged", 900, 0)
+    assert hold.release().tokens_used == 0
+
+
+def renewals(server, count):
+    """Wait until the server has carried out so many."""
+    while count:
+        _, fields = server.lines.next()
+        count -= fields["operation"] == "RenewAiChatHold"
+
+
+def test_a_hold_is_renewed_as_long_as_its_block_runs(make, url, company, server, client, clock):
+    shell = make(url, company)
+    wait_for = getattr(shell, "wait_for", lambda function: function())
+    with shell.hold(900, ttl_s=1) as hold:
+        clock.ms += 900
+        wait_for(lambda: renewals(server, 2))  # the first may have come before the clock moved on
+        clock.ms += 900
+        assert state(client, hold) == ("open", 0, 900)
+        hold.settle(5)
+    assert state(client, hold) == ("settled", 5, 0)
+
+
+@pytest.mark.parametrize(("ttl_s", "every_s"), [(1, 1 / 3), (120, 40), (3_600, 1_200)])
+def test_a_hold_is_renewed_three_times_before_it_could_run_out(ttl_s, every_s):
+    assert HoldLife(1, ttl_s=ttl_s).renew_every_s == every_s
+
+
+def test_a_renewal_that_gets_lost_is_followed_by_another(make, lossy, company, server, client):
+    shell = make(lossy.url, company)
+    wait_for = getattr(shell, "wait_for", lambda function: function())
+    with shell.hold(900, ttl_s=1) as hold:
+        lossy.losses = 1
+        wait_for(lambda: renewals(server, 2))
+        hold.settle(5)
+    assert (lossy.losses, state(client, hold)) == (0, ("settled", 5, 0))
+
+
+def test_a_renewal_that_comes_too_late_does_not_disturb_the_block(make, url, company, server, client):
+    shell = make(url, company)
+    wait_for = getattr(shell, "wait_for", lambda function: function())
+    with shell.hold(900, ttl_s=1) as hold:
+        with Client(url, company) as other, other.hold(900, ttl_s=1, hold_id=hold.id) as same:
+            same.settle(7)
+        wait_for(lambda: renewals(server, 1))
+        with pytest.raises(Conflict):
+            hold.settle(8)
+        hold.settle(7)
+    assert client.call(GetAiChatUsage()).tokens_used == 7
+
+
+def test_a_company_may_be_named_by_a_superadmin(make, url, company, client):
+    with make(url, "super").hold(10, company_id=company) as hold:
+        hold.settle(3)
+    assert client.call(GetAiChatUsage()).tokens_used == 3
+
+
+def test_a_reply_that_got_lost_is_asked_for_again_and_counts_once(make, lossy, company, client):
+    shell = make(lossy.url, company)
+    lossy.losses = 1
+    with shell.hold(50) as hold:
+        assert state(client, hold) == ("open", 0, 50)
+        lossy.losses = 1
+        assert hold.settle(20).tokens_used == 20
+    assert lossy.losses == 0
+
+
+def test_tokens_that_may_be_held_for_a_block_that_never_runs_are_released(make, lossy, company, client):
+    shell = make(lossy.url, company)
+    lossy.losses = 2
+    hold = shell.hold(50, hold_id="lost")
+    with pytest.raises(StoreUnavailable), hold:
+        pytest.fail("the block ran")
+    assert state(client, hold) == ("released", 0, 0)
+
+
+def test_a_server_that_is_not_there_is_unavailable(make):
+    with pytest.raises(StoreUnavailable), make("http://127.0.0.1:1", "k").hold(1):
+        pytest.fail("the block ran")
+
+
+def test_a_wrong_key_is_refused(make, url):
+    with pytest.raises(NotAuthenticated), make(url, "wrong").hold(1):
+        pytest.fail("the block ran")

@@ -1,0 +1,311 @@
+import asyncio
+
+import pytest
+
+from kvot.contract.budget import UpdateAiChatBudget
+from kvot.contract.holds import (
+    GetAiChatHold,
+    ReleaseAiChatHold,
+    RenewAiChatHold,
+    ReserveAiChatTokens,
+    SettleAiChatHold,
+)
+from kvot.contract.usage import GetAiChatUsage, RecordAiChatUsage
+from kvot.core.budget import Rules
+from kvot.core.errors import BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal
+from kvot.core.ledger import Ledger
+from kvot.core.model import Decision, Status, Usage
+from kvot.core.window import MS_PER_DAY
+from kvot.operations import Services
+from kvot.operations.refusals import budget_exceeded
+from kvot.stores.memory import MemoryStore
+from kvot.stores.sqlite import SqliteStore
+from tests.operations.support import ACME, NOW_MS, OPERATOR, OTHER, USER, ask
+
+TTL_MS = 120_000
+
+
+class House:
+    """Services with a clock that a test moves, and a company with a limit of 100 tokens a day."""
+
+    def __init__(self, store=None):
+        self.now_ms = NOW_MS
+        self.store = store or MemoryStore(Rules())
+        self.services = Services(Ledger(self.store, lambda: self.now_ms), self.store, b"pepper", lambda: "made")
+
+    async def __call__(self, request, caller=USER):
+        return await ask(self.services, caller, request)
+
+    async def used(self):
+        return (await self(GetAiChatUsage())).tokens_used
+
+
+@pytest.fixture
+async def house():
+    house = House()
+    await house(UpdateAiChatBudget(company_id=ACME, token_limit=100, window_days=1), OPERATOR)
+    return house
+
+
+def reserve(tokens=40, hold_id="h", **members):
+    return ReserveAiChatTokens(tokens=tokens, hold_id=hold_id, **members)
+
+
+def numbers(reply):
+    return reply.hold_state, reply.hold_tokens, reply.hold_tokens_used, reply.tokens_used, reply.tokens_held
+
+
+async def test_a_hold_counts_as_held_until_it_is_settled_and_then_as_used(house):
+    held = await house(reserve())
+    assert numbers(held) == ("open", 40, None, 0, 40)
+    assert (held.company_id, held.hold_id, held.token_limit, held.tokens_remaining) == (ACME, "h", 100, 100)
+    assert (held.hold_created_at.ms, held.hold_expires_at.ms) == (NOW_MS, NOW_MS + TTL_MS)
+    settled = await house(SettleAiChatHold(hold_id="h", tokens_used=25))
+    assert numbers(settled) == ("settled", 40, 25, 25, 0)
+    assert numbers(await house(GetAiChatHold(hold_id="h"))) == ("settled", 40, 25, 25, 0)
+
+
+async def test_a_settlement_counts_once_and_another_is_a_conflict(house):
+    await house(reserve())
+    settle = SettleAiChatHold(hold_id="h", tokens_used=25, input_tokens=20)
+    assert await house(settle) == await house(settle)
+    for other in (
+        SettleAiChatHold(hold_id="h", tokens_used=26, input_tokens=20),
+        SettleAiChatHold(hold_id="h", tokens_used=25, input_tokens=19),
+        SettleAiChatHold(hold_id="h", tokens_used=25, input_tokens=20, source="estimated"),
+    ):
+        with pytest.raises(Conflict) as caught:
+            await house(other)
+        assert caught.value.code == "Conflict"
+    assert await house.used() == 25
+
+
+async def test_more_than_was_held_is_recorded_truthfully(house):
+    await house(reserve())
+    settled = await house(SettleAiChatHold(hold_id="h", tokens_used=140))
+    assert (settled.tokens_used, settled.tokens_remaining, settled.is_within_budget) == (140, 0, False)
+
+
+async def test_a_released_hold_leaves_nothing(house):
+    await house(reserve())
+    assert numbers(await house(ReleaseAiChatHold(hold_id="h"))) == ("released", 40, None, 0, 0)
+    assert numbers(await house(ReleaseAiChatHold(hold_id="h"))) == ("released", 40, None, 0, 0)
+
+
+async def test_a_hold_that_runs_out_is_charged_and_a_late_word_puts_it_right(house):
+    await house(reserve(40, "settled"))
+    await house(reserve(30, "released"))
+    house.now_ms += TTL_MS
+    assert numbers(await house(GetAiChatHold(hold_id="settled"))) == ("charged", 40, None, 70, 0)
+    assert numbers(await house(SettleAiChatHold(hold_id="settled", tokens_used=25)))[:4] == ("settled", 40, 25, 55)
+    assert numbers(await house(ReleaseAiChatHold(hold_id="released")))[:4] == ("released", 30, None, 25)
+
+
+async def test_a_renewed_hold_lasts_longer_and_never_shorter(house):
+    await house(reserve())
+    house.now_ms += TTL_MS - 1
+    renewed = await house(RenewAiChatHold(hold_id="h", ttl_seconds=60))
+    assert renewed.hold_expires_at.ms == house.now_ms + 60_000
+    assert (await house(RenewAiChatHold(hold_id="h", ttl_seconds=1))).hold_expires_at == renewed.hold_expires_at
+    assert (await house(RenewAiChatHold(hold_id="h"))).hold_expires_at.ms == house.now_ms + TTL_MS
+
+
+# How a hold ended, what comes too late, and how it is answered.
+async def _settle(house):
+    await house(SettleAiChatHold(hold_id="h", tokens_used=5))
+
+
+async def _release(house):
+    await house(ReleaseAiChatHold(hold_id="h"))
+
+
+async def _run_out(house):
+    house.now_ms += TTL_MS
+
+
+TOO_LATE = [
+    (_settle, RenewAiChatHold(hold_id="h"), "settled"),
+    (_settle, ReleaseAiChatHold(hold_id="h"), "settled"),
+    (_settle, reserve(), "settled"),
+    (_release, RenewAiChatHold(hold_id="h"), "released"),
+    (_release, SettleAiChatHold(hold_id="h", tokens_used=5), "released"),
+    (_release, reserve(), "released"),
+    (_run_out, RenewAiChatHold(hold_id="h"), "charged"),
+    (_run_out, reserve(), "charged"),
+]
+
+
+@pytest.mark.parametrize(("end", "request_", "state"), TOO_LATE)
+async def test_what_comes_too_late_is_told_how_the_hold_ended_and_changes_nothing(house, end, request_, state):
+    await house(reserve())
+    await end(house)
+    before = await house(GetAiChatHold(hold_id="h"))
+    with pytest.raises(Conflict, match=state) as caught:
+        await house(request_)
+    assert caught.value.code == "HoldClosed"
+    assert await house(GetAiChatHold(hold_id="h")) == before
+
+
+UNKNOWN = [GetAiChatHold, RenewAiChatHold, ReleaseAiChatHold, lambda **id_: SettleAiChatHold(tokens_used=1, **id_)]
+
+
+@pytest.mark.parametrize("make", UNKNOWN)
+async def test_an_unknown_hold_is_not_found_and_neither_is_another_company_s(house, make):
+    await house(reserve(5, "theirs", company_id=OTHER), OPERATOR)
+    for hold_id in ("none", "theirs"):
+        with pytest.raises(NotFound):
+            await house(make(hold_id=hold_id))
+
+
+async def test_a_hold_of_another_company_is_a_superadmin_s_to_make_and_settle(house):
+    with pytest.raises(Forbidden):
+        await house(reserve(company_id=OTHER))
+    await house(reserve(company_id=OTHER), OPERATOR)
+    settled = await house(SettleAiChatHold(company_id=OTHER, hold_id="h", tokens_used=3), OPERATOR)
+    assert (settled.company_id, settled.tokens_used) == (OTHER, 3)
+    assert await house.used() == 0
+
+
+# -- ids -----------------------------------------------------------------------------------------------------
+
+
+async def test_reserving_again_with_the_same_id_is_one_hold(house):
+    first = await house(reserve(model="m"))
+    assert await house(reserve(model="m")) == first
+    for other in (reserve(41, model="m"), reserve(model="n"), reserve(model="m", ttl_seconds=60)):
+        with pytest.raises(Conflict) as caught:
+            await house(other)
+        assert caught.value.code == "Conflict"
+    assert (await house(GetAiChatHold(hold_id="h"))).tokens_held == 40
+
+
+async def test_the_id_is_the_request_s_or_the_idempotency_key_or_made(house):
+    caller = USER._replace(idempotency_key="key")
+    assert (await house(reserve(1, "named"), caller)).hold_id == "named"
+    assert (await house(reserve(1, None), caller)).hold_id == "key"
+    assert (await house(reserve(1, None))).hold_id == "made"
+
+
+BAD = [
+    (reserve(0), "Tokens", "GreaterThan"),
+    (reserve(-1), "Tokens", "GreaterThan"),
+    (reserve(10**12 + 1), "Tokens", "InclusiveBetween"),
+    (reserve(hold_id=""), "HoldId", "InclusiveBetween"),
+    (reserve(hold_id="a b"), "HoldId", "RegularExpression"),
+    (reserve(ttl_seconds=0), "TtlSeconds", "InclusiveBetween"),
+    (reserve(ttl_seconds=3_601), "TtlSeconds", "InclusiveBetween"),
+    (reserve(user_id="x" * 256), "UserId", "InclusiveBetween"),
+    (reserve(model="x" * 256), "Model", "InclusiveBetween"),
+    (RenewAiChatHold(), "HoldId", "NotEmpty"),
+    (RenewAiChatHold(hold_id="h", ttl_seconds=0), "TtlSeconds", "InclusiveBetween"),
+    (SettleAiChatHold(hold_id="h"), "TokensUsed", "GreaterThan"),
+    (SettleAiChatHold(hold_id="h", tokens_used=-1), "TokensUsed", "GreaterThan"),
+    (SettleAiChatHold(hold_id="h", tokens_used=10**12 + 1), "TokensUsed", "InclusiveBetween"),
+    (SettleAiChatHold(hold_id="h", tokens_used=1, cached_tokens=-1), "CachedTokens", "InclusiveBetween"),
+    (SettleAiChatHold(hold_id="h", tokens_used=1, source="corrected"), "Source", "Enum"),
+]
+
+
+@pytest.mark.parametrize(("request_", "field", "code"), BAD)
+async def test_bad_input_names_its_field_and_holds_nothing(house, request_, field, code):
+    with pytest.raises(InvalidRequest) as caught:
+        await house(request_)
+    assert [(each.field, each.code) for each in caught.value.fields] == [(field, code)]
+    assert caught.value.message.replace(" ", "").startswith(f"'{field}'") or field == "Source"
+    assert (await house.services.ledger.usage(ACME)).tokens_held == 0
+
+
+@pytest.mark.parametrize(("said", "kept"), [(None, "reported"), ("Estimated", "estimated"), ("partial", "partial")])
+async def test_a_figure_keeps_its_source_and_the_call_its_names(house, said, kept):
+    await house(reserve(model="m", provider="p", user_id="u", feature="f"))
+    await house(SettleAiChatHold(hold_id="h", tokens_used=7, input_tokens=4, output_tokens=3, source=said))
+    for by, label in {"model": "m", "user": "u", "feature": "f", "source": kept}.items():
+        hour = NOW_MS // 3_600_000
+        (share,) = await house.services.ledger.breakdown(ACME, by, first_hour=hour, end_hour=hour + 1)
+        assert (share.label, share.tokens, share.input_tokens, share.output_tokens) == (label, 7, 4, 3)
+
+
+# -- refusals ------------------------------------------------------------------------------------------------
+
+
+async def test_what_fits_exactly_is_held_and_one_more_is_refused(house):
+    await house(RecordAiChatUsage(tokens_used=30))
+    await house(reserve(50, "a"))
+    await house(reserve(20, "b"))
+    with pytest.raises(BudgetExceeded) as caught:
+        await house(reserve(1, "c"))
+    error = caught.value
+    assert (error.refusal, error.tokens) == (Refusal.OVER_LIMIT, 1)
+    assert (error.usage.tokens_used, error.usage.tokens_held, error.usage.token_limit) == (30, 70, 100)
+    assert "1 tokens do not fit: of 100 in 1 days 30 are used and 70 held." in error.message
+
+
+async def test_a_refusal_is_not_remembered(house):
+    await house(reserve(100, "a"))
+    with pytest.raises(BudgetExceeded):
+        await house(reserve(40, "b"))
+    await house(ReleaseAiChatHold(hold_id="a"))
+    assert (await house(reserve(40, "b"))).hold_state == "open"
+
+
+# When 60 tokens were used, and when 40 more are asked for while 30 are held for a while: the whole seconds to wait.
+WAITS = [(0, 0, 86_400), (0, 1, 86_400), (1, 1, 86_400), (999, 1_000, 86_400), (0, 1_500, 86_399), (250, 2_000, 86_399)]
+
+
+@pytest.mark.parametrize(("used_at", "asked_at", "wait_s"), WAITS)
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+async def test_tokens_fit_when_the_wait_is_over_and_not_a_second_before(engine, used_at, asked_at, wait_s, tmp_path):
+    house = House(SqliteStore.open(tmp_path / "kvot.db", Rules()) if engine == "sqlite" else None)
+    await house(UpdateAiChatBudget(company_id=ACME, token_limit=100, window_days=1), OPERATOR)
+    house.now_ms = NOW_MS + used_at
+    await house(RecordAiChatUsage(tokens_used=70))
+    house.now_ms = NOW_MS + asked_at
+    with pytest.raises(BudgetExceeded) as caught:
+        await house(reserve())
+    assert caught.value.retry_after_s == wait_s
+    house.now_ms = NOW_MS + asked_at + (wait_s - 1) * 1_000
+    with pytest.raises(BudgetExceeded):
+        await house(reserve())
+    house.now_ms += 1_000
+    assert (await house(reserve())).hold_state == "open"
+    await house.store.close()
+
+
+async def test_the_wait_counts_open_holds_as_charged(house):
+    """An open hold may yet be charged when it runs out: its tokens come back a window after that."""
+    await house(reserve(80))
+    with pytest.raises(BudgetExceeded) as caught:
+        await house(reserve(40, "other"))
+    assert caught.value.retry_after_ms == TTL_MS + MS_PER_DAY
+
+
+async def test_more_than_the_limit_never_fits(house):
+    with pytest.raises(BudgetExceeded, match="never fit: the limit is 100") as caught:
+        await house(reserve(101))
+    assert (caught.value.refusal, caught.value.retry_after_s) == (Refusal.ABOVE_LIMIT, None)
+
+
+def test_a_ledger_in_doubt_refuses_without_a_wait():
+    usage = Usage(ACME, NOW_MS, MS_PER_DAY, 0, 0, 100, in_doubt=True)
+    error = budget_exceeded(Decision(Status.IN_DOUBT, usage), 1)
+    assert (error.refusal, error.retry_after_s) == (Refusal.IN_DOUBT, None)
+    assert "in doubt" in error.message
+
+
+async def test_64_clients_get_what_fits_and_not_a_token_more(tmp_path):
+    """A budget that fits one try in a hundred, on the engine that runs in earnest."""
+    house = House(SqliteStore.open(tmp_path / "kvot.db", Rules()))
+    await house(UpdateAiChatBudget(company_id=ACME, token_limit=16 * 7 + 6), OPERATOR)
+    admitted = []
+
+    async def client(number):
+        for attempt in range(25):
+            try:
+                admitted.append(await house(reserve(7, f"{number}-{attempt}")))
+            except BudgetExceeded:
+                continue
+
+    await asyncio.gather(*(client(number) for number in range(64)))
+    assert len(admitted) == 16
+    assert (await house.services.ledger.usage(ACME)).tokens_held == 16 * 7
+    await house.store.close()
