@@ -182,7 +182,8 @@ class Settings:
     """
 
     database: str = _setting(DATABASE, "sqlite:///kvot.db", is_secret=True)
-    """Where the ledger is kept. The default needs no server: one file, in the working directory."""
+    """Where the ledger is kept. The default needs no server: one file, in the working directory. The URL of a
+    PostgreSQL server may end in `?connections=16` (the most of one process) and `&pooler=transaction` (PgBouncer)."""
 
     secret: str | None = _setting(_SECRET, is_secret=True)
     """The secret that every key of Kvot's own is derived from. Whoever loses it must issue all API keys anew."""

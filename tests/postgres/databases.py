@@ -35,7 +35,8 @@ _EMPTY = "".join(
 @cache
 def shared_server() -> PrivateServer:
     """The server of this run. Not durable: no test on it pulls the plug. Raises ConnectionError if there is none."""
-    server = PrivateServer.make(durable=False)
+    # With a hundred small databases the vacuum would start ten workers a second and find nothing to do.
+    server = PrivateServer.make(durable=False, settings={"autovacuum": "off"})
     atexit.register(server.remove)
     return server
 

@@ -33,7 +33,6 @@ class PrivateServer:
             "unix_socket_directories": str(folder),
             "max_connections": "100",
             "shared_buffers": "128MB",
-            "autovacuum_naptime": "5s",
             **({} if durable else _QUICK),
             **(settings or {}),
         }

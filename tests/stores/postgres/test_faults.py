@@ -96,7 +96,7 @@ FAULTS = [
     ),
     Fault(
         "a hold is due one millisecond late",
-        "advance",
+        "close_due",
         "d.expires_at <= t.clock",
         "d.expires_at < t.clock",
         "story: room that comes back at the instant of expiry",

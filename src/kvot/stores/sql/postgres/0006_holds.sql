@@ -8,17 +8,23 @@
 --     settle    event now                REPLAYED/CONFLICT  CONFLICT           event now          correction of the charge
 --     release   drops it                 CONFLICT           REPLAYED           REPLAYED           correction to zero
 
--- Bring the clock to now and close the holds that are due by then, in order of expiry, then of id. note: how many.
+-- Bring the clock to now and close the holds that are due by then.
 CREATE FUNCTION kvot.advance(t kvot.turn, now_ms bigint) RETURNS kvot.turn LANGUAGE plpgsql AS $$
+BEGIN
+  t.now_ms := now_ms;
+  t.clock := greatest(t.clock, now_ms);
+  IF t.due_at <= t.clock THEN
+    RETURN kvot.close_due(t);
+  END IF;
+  RETURN t;
+END $$;
+
+-- Close the due holds in order of expiry, then of id. note: how many.
+CREATE FUNCTION kvot.close_due(t kvot.turn) RETURNS kvot.turn LANGUAGE plpgsql AS $$
 DECLARE
   h kvot.hold;
   closed integer := 0;
 BEGIN
-  t.now_ms := now_ms;
-  t.clock := greatest(t.clock, now_ms);
-  IF t.due_at IS NULL OR t.due_at > t.clock THEN
-    RETURN t;
-  END IF;
   FOR h IN SELECT * FROM kvot.hold d WHERE d.company_id = t.company_id AND d.state = 'open' AND d.expires_at <= t.clock
       ORDER BY d.expires_at, d.hold_id LOOP
     t := kvot.run_out(t, h);

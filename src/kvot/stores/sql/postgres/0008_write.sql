@@ -37,12 +37,14 @@ DECLARE
 BEGIN
   FOR i IN 0..jsonb_array_length(asked) - 1 LOOP
     operation := asked->i;
-    t.status := NULL;
-    t.event_at := NULL;
-    t.fits_at := NULL;
-    t.hold := NULL;
-    t.note := NULL;
-    t.error := NULL;
+    IF i > 0 THEN  -- what came of the operation before is told
+      t.status := NULL;
+      t.event_at := NULL;
+      t.fits_at := NULL;
+      t.hold := NULL;
+      t.note := NULL;
+      t.error := NULL;
+    END IF;
     t := kvot.advance(t, kvot.time_of((operation->'now_ms')::bigint, drift_max_ms));
     CASE operation->>'do'
       WHEN 'record' THEN t := kvot.do_record(t, operation);
@@ -65,36 +67,21 @@ END $$;
 -- What is told of a turn. Usage is that of the clock.
 CREATE FUNCTION kvot.answer_of(t kvot.turn, with_usage boolean) RETURNS kvot.answer LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  a kvot.answer;
   h kvot.hold := t.hold;
+  window_ms bigint := t.window_days * 86400000::bigint;
+  why text := t.error;
+  used bigint;
+  held bigint;
 BEGIN
-  a.status := t.status;
-  a.event_at := t.event_at;
-  a.wait_ms := CASE WHEN t.fits_at IS NOT NULL THEN greatest(1, t.fits_at - t.now_ms) END;
-  a.note := t.note;
-  a.error := t.error;
-  IF h.hold_id IS NOT NULL THEN
-    a.hold_id := h.hold_id;
-    a.amount := h.amount;
-    a.ttl_ms := h.ttl_ms;
-    a.dispatched := h.dispatched;
-    a.labels := kvot.labels_of(t.company_id, h.label_set_no);
-    a.created_at := h.created_at;
-    a.expires_at := h.expires_at;
-    a.state := h.state;
-    a.closed_at := h.closed_at;
-    a.actual := h.actual;
-  END IF;
   IF with_usage THEN
-    a.at_ms := t.clock;
-    a.window_ms := t.window_days * 86400000::bigint;
-    a.error := coalesce(a.error, kvot.beyond(t, t.clock - a.window_ms));
-    IF a.error IS NULL THEN
-      a.used := kvot.used_between(t, t.clock - a.window_ms, t.clock);
-      a.held := kvot.held_at(t, t.clock);
+    why := coalesce(why, kvot.beyond(t, t.clock - window_ms));
+    IF why IS NULL THEN
+      used := kvot.used_between(t, t.clock - window_ms, t.clock);
+      held := kvot.held_at(t, t.clock);
     END IF;
-    a.token_limit := t.token_limit;
-    a.in_doubt := t.in_doubt;
   END IF;
-  RETURN a;
+  RETURN ROW(t.status, why, t.event_at, CASE WHEN t.fits_at IS NOT NULL THEN greatest(1, t.fits_at - t.now_ms) END, t.note,
+    t.clock, window_ms, used, held, t.token_limit, t.in_doubt, h.hold_id, h.amount, h.ttl_ms, h.dispatched,
+    CASE WHEN h.label_set_no > 0 THEN kvot.labels_of(t.company_id, h.label_set_no) END, h.created_at, h.expires_at,
+    h.state, h.closed_at, h.actual)::kvot.answer;
 END $$;
