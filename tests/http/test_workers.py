@@ -31,7 +31,7 @@ from tests.http.conftest import FailingStore, make_app
 
 class Store(FailingStore):
     async def usage(self, company_id, **when):
-        print(json.dumps({"answers": os.getpid()}), file=sys.stderr, flush=True)
+        os.write(2, json.dumps({"answers": os.getpid()}).encode() + b"\\n")  # one write a line: several processes speak
         return await super().usage(company_id, **when)
 
 async def work(place):
