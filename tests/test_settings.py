@@ -43,6 +43,11 @@ class TestSources:
         assert Settings.load({"KVOT_CONFIG": str(one)}, two).port == 2
         assert Settings.load({"KVOT_CONFIG": str(one)}, two).config == two
 
+    def test_web_concurrency_counts_where_no_setting_says_how_many_workers(self):
+        assert Settings.load({"WEB_CONCURRENCY": "3"}).workers == 3
+        assert Settings.load({"WEB_CONCURRENCY": "3", "KVOT_WORKERS": "2"}).workers == 2
+        assert faults({"WEB_CONCURRENCY": "many"})[0].startswith("WEB_CONCURRENCY is 'many'")
+
     def test_names_of_others_in_the_environment_do_not_matter(self):
         assert Settings.load({"PORT": "x", "MY_KVOT_PORT": "y"}) == Settings()
 
@@ -221,6 +226,11 @@ class TestSecret:
         with pytest.raises(SettingsError, match="put the file back"):
             read_secret(Settings(database=f"sqlite:///{tmp_path}/kvot.db"))
         assert not (tmp_path / "kvot.db.secret").exists()
+
+    def test_a_command_that_needs_none_is_not_asked_for_one(self):
+        url = {"KVOT_DATABASE": "postgresql://h/d"}
+        assert Settings.load(url, needs_secret=False).secret is None
+        assert "KVOT_SECRET" in faults(url)[0]
 
     def test_none_is_made_for_a_database_elsewhere(self, tmp_path):
         settings = Settings(database="postgresql://h/kvot", secret_file=tmp_path / "s")
