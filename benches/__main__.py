@@ -2,7 +2,7 @@
 
 import sys
 
-from benches import formats, http_usage, import_rows, postgres, usage_scaling
+from benches import formats, http_usage, import_rows, postgres, upstream, usage_scaling
 from benches.report import print_machine
 
 QUESTIONS = {
@@ -11,6 +11,7 @@ QUESTIONS = {
     "http": http_usage.measure,
     "formats": formats.measure,
     "postgres": postgres.measure,
+    "upstream": upstream.measure,
 }
 
 

@@ -1,7 +1,6 @@
 """The port to providers on two libraries, to be compared with ours: by the same tests, and by the clock.
 
-pyreqwest 0.15.1 fails two of those tests (tests/gateway/test_upstream.py names them); aiohttp 3.14 passes what the port
-promises and costs more.
+What each fails is written in tests/gateway/test_upstream.py, and what it costs in docs/internals/dependencies.md.
 """
 
 from collections.abc import AsyncIterator

@@ -23,11 +23,10 @@ def meter_for(dialect: str, path: str, request: object, content_type: str, **que
     return found.endpoint.meter(ask, content_type)
 
 
-def final(
-    uncached: int, read: int, write: int, visible: int, reasoning: int = 0, *, mismatch: bool = False
-) -> Reported:
-    return Reported(TokenCount(uncached, read, write, visible, reasoning), True, mismatch)
+def final(*parts: int, mismatch: bool = False) -> Reported:
+    """Of uncached input, cache read, cache written, visible output, reasoning."""
+    return Reported(TokenCount(*parts), True, mismatch)
 
 
-def part(uncached: int, read: int, write: int, visible: int, reasoning: int = 0) -> Reported:
-    return Reported(TokenCount(uncached, read, write, visible, reasoning), False)
+def part(*parts: int) -> Reported:
+    return Reported(TokenCount(*parts), False)

@@ -110,13 +110,12 @@ def test_a_client_that_did_not_gets_all_but_the_chunk_that_we_asked_for(name: st
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("asks_usage", [False, True])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-def test_every_single_cut_meters_alike_and_passes_the_same_bytes(name: str, asks_usage: bool, end: bytes):
+def test_every_single_cut_meters_alike_and_passes_the_same_bytes(name: str, end: bytes):
     stream = STREAMS[name].replace(b"\n", end)
-    whole = passed(meter_for(CASES[name], asks_usage=asks_usage), [stream])
+    whole = passed(meter_for(CASES[name]), [stream])
     for pieces in [*every_single_cut(stream), byte_by_byte(stream)]:
-        assert passed(meter_for(CASES[name], asks_usage=asks_usage), pieces) == whole
+        assert passed(meter_for(CASES[name]), pieces) == whole
 
 
 @settings(max_examples=200)
@@ -130,3 +129,41 @@ def test_any_cuts_meter_alike_and_pass_the_same_bytes(name: str, asks_usage: boo
     stream = STREAMS[name].replace(b"\n", end)
     whole = passed(meter_for(CASES[name], asks_usage=asks_usage), [stream])
     assert passed(meter_for(CASES[name], asks_usage=asks_usage), cut(stream, places)) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "reported"),
+    [
+        ("chat", 4, None),
+        ("chat", 5, final(48, 1024, 128, 120, 180)),  # all but [DONE]
+        ("vllm_usage_in_every_chunk", 2, Reported(TokenCount(7, 0, 0, 1, 0), is_final=False)),
+        ("vllm_usage_in_every_chunk", 4, final(7, 0, 0, 3, 0)),
+        ("mistral", 2, None),
+        ("mistral", 3, final(6, 4, 0, 3, 0)),
+        ("perplexity", 1, Reported(TokenCount(12, 0, 0, 1, 0), is_final=False)),
+        ("response", 7, None),
+        ("response", 8, final(48, 1024, 128, 120, 180)),
+    ],
+)
+def test_a_stream_that_breaks_off_is_final_only_once_nothing_more_would_come(
+    name: str, events: int, reported: Reported | None
+):
+    begun = b"".join(event + b"\n\n" for event in STREAMS[name].split(b"\n\n")[:events])
+    assert passed(meter_for(CASES[name]), [begun]).reported == reported
+
+
+def test_of_two_answers_the_end_of_one_is_not_the_end():
+    chunk = (
+        b'data: {"choices":[{"index":0,"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'
+    )
+    two = passed(meter_for(CASES["chat_two_answers"]), [chunk]).reported
+    assert two == Reported(TokenCount(1, 0, 0, 2, 0), is_final=False)
+    ended = passed(meter_for(CASES["chat_two_answers"]), [chunk, b"data: [DONE]\n\n"]).reported
+    assert ended == final(1, 0, 0, 2, 0)
+
+
+def test_the_last_usage_counts_also_where_it_cannot_be_true():
+    figures = [b'{"prompt_tokens":1,"completion_tokens":2}', b"null", b'{"prompt_tokens":-1,"completion_tokens":2}']
+    events = [b'data: {"choices":[],"usage":%b}\n\n' % each for each in figures]
+    assert passed(meter_for(CASES["chat"]), events[:2]).reported == final(1, 0, 0, 2, 0)
+    assert passed(meter_for(CASES["chat"]), events).reported is None

@@ -17,7 +17,28 @@ from tests.provider import Fault, Provider, Script
 
 UPSTREAMS = {"ours": ForwardUpstream, "aiohttp": AiohttpUpstream, "pyreqwest": PyreqwestUpstream}
 
-FAILURES: dict[tuple[str, str], str] = {}
+UTF8 = "takes a header's value for UTF-8"
+STALE = "writes to a connection that the provider has closed, and cannot tell that nothing was sent"
+DEAF = "goes on waiting for a reply that nobody wants any more; even closing the client does not end it"
+FAILURES = {
+    "test_it_goes_out_as_it_is[aiohttp]": UTF8,
+    "test_it_goes_out_as_it_is[pyreqwest]": UTF8,
+    "test_a_body_of_20_mb_arrives[aiohttp]": "warns that sending bytes at once may hold up the loop",
+    "test_one_closed_while_the_loop_was_busy_loses_no_call[aiohttp]": STALE,
+    "test_nothing_is_read_past_a_short_length[aiohttp-plain]": "takes what is left over for the next call's reply",
+    "test_a_body_that_is_none_fails[aiohttp-stream-broken-frames]": "hangs where a chunk's size is no number",
+    "test_a_host_that_takes_no_connection_was_sent_nothing[pyreqwest]": "has one error for every time-out",
+    "test_before_the_head_closes_the_connection[pyreqwest-plain]": DEAF,
+    "test_before_the_head_closes_the_connection[pyreqwest-stream]": DEAF,
+    "test_closing_everything_closes_what_is_under_way[pyreqwest-plain]": DEAF,
+    "test_closing_everything_closes_what_is_under_way[pyreqwest-stream]": DEAF,
+}
+# Of a rival, won or lost by chance: run all the same, so that a hang or a crash is seen.
+RACES = {
+    "test_one_that_the_provider_has_closed_loses_no_call[aiohttp]": STALE,
+    "test_one_that_the_provider_has_closed_loses_no_call[pyreqwest]": STALE,
+    "test_one_closed_while_the_loop_was_busy_loses_no_call[pyreqwest]": STALE,
+}
 
 KINDS = {"plain": b'{"model":"m"}', "stream": b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}'}
 CLOSE_S = 1
@@ -26,9 +47,10 @@ PATIENCE_S = 10
 
 @pytest.fixture(params=UPSTREAMS)
 def kind_of_upstream(request):
-    name = request.node.originalname
-    if reason := FAILURES.get((request.param, name)):
+    if reason := FAILURES.get(request.node.name):
         request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    elif reason := RACES.get(request.node.name):
+        request.applymarker(pytest.mark.xfail(strict=False, raises=UpstreamFailed, reason=reason))
     return UPSTREAMS[request.param]
 
 
@@ -244,10 +266,10 @@ class closing_server:
     def _serve(self):
         while True:
             connection, _ = self._listener.accept()
-            if not connection.recv(65_536):
-                return
-            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-            connection.close()
+            with connection:
+                if not connection.recv(65_536):
+                    return
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
             self.closed.release()
 
     def __exit__(self, *_):

@@ -180,6 +180,11 @@ def test_bad_headers_cost_little(company, headers):
         ("json", "{tokensUsed:1,tokensUsed:2}"),
         ("jsv", "{TokensUsed:1,TokensUsed:2}"),
         ("jsv", "{TokensUsed:1,tokensused:2}"),
+        ("csv", "TokensUsed,TOKENSUSED\r\n1,2\r\n"),
+        ("jsonl", '{"tokensUsed":1,"tokensUsed":2}\n'),
+        ("msgpack", b"\x82\xaatokensUsed\x01\xaatokensUsed\x02"),
+        ("msgpack", b"\xde\x00\x02\xaatokensUsed\x01\xaatokensUsed\x02"),
+        ("msgpack", b"\x82\xaatokensUsed\x01\xaaTokensUsed\x02"),
         ("xml", "<R><TokensUsed>1</TokensUsed><TokensUsed>2</TokensUsed></R>"),
         ("xml", "<R><TokensUsed>1</TokensUsed><tokensUsed>2</tokensUsed></R>"),
     ],
@@ -208,3 +213,47 @@ def test_a_formula_in_a_cell_is_text_and_stays_as_it_is(asgi, company, formula):
         asgi.send("POST", IMPORT, body, content_type="text/csv", x_api_key=f"writer {company}").json for _ in range(2)
     ]
     assert [(each["accepted"], each["duplicate"], each["refused"]) for each in tallies] == [(1, 0, 0), (0, 1, 0)]
+
+
+@pytest.mark.parametrize("target", [USAGE, "/api/RecordAiChatUsage", "/api/RecordAiChatUsage[]"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json; charset=utf-16", '{"tokensUsed":7}'.encode("utf-16")),
+        ("application/json;charset=UTF-16LE", '{"tokensUsed":7}'.encode("utf-16-le")),
+        ("application/json; charset=zzz", b'{"tokensUsed":7}'),
+        ("application/json; charset=iso-8859-1", '{"tokensUsed":7,"a":"å"}'.encode("latin-1")),
+        ("application/xml; charset='utf-16'", "<A><TokensUsed>7</TokensUsed></A>".encode("utf-16")),
+        ("application/x-www-form-urlencoded; charset=utf-16", b"tokensUsed=7"),
+    ],
+)
+def test_other_letters_than_utf_8_are_refused_by_name(asgi, company, target, content_type, body):
+    reply = asgi.send("POST", target, body, content_type=content_type, x_api_key=company)
+    name = content_type.partition("=")[2].strip("'").lower()
+    assert (reply.status, reply.error) == (
+        400,
+        ("SerializationException", f"The charset '{name}' is not read: send UTF-8."),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json; charset=iso-8859-1", b'{"tokensUsed":7}'),
+        ("application/json; Charset = 'UTF8'", '{"tokensUsed":7,"a":"å"}'.encode()),
+        ('application/x-www-form-urlencoded; charset="utf-8"', b"tokensUsed=7"),
+    ],
+)
+def test_utf_8_and_ascii_are_read_under_any_of_their_names(asgi, company, content_type, body):
+    reply = asgi.send("POST", USAGE, body, content_type=content_type, x_api_key=company)
+    assert (reply.status, reply.json["tokensUsed"]) == (200, 7)
+
+
+@pytest.mark.parametrize("body", ["<R><TokensUsed>7</TokensUsed></R>", "TokensUsed\r\n7\r\n"])
+def test_api_reads_json_whatever_its_extension_and_the_type_say(asgi, company, body):
+    """The extension is that of the reply. Where the body has the path's format the path begins with it."""
+    target = "/api/RecordAiChatUsage.xml"
+    reply = asgi.send("POST", target, body, content_type="application/xml", x_api_key=company)
+    assert (reply.status, reply.headers["content-type"]) == (400, "application/xml")
+    assert b"Could not deserialize 'application/json' request using RecordAiChatUsage" in reply.body
+    assert asgi.send("POST", target, '{"tokensUsed":7}', x_api_key=company).status == 200

@@ -48,6 +48,23 @@ def test_the_first_failure_stops_it_and_says_where(asgi, company, items, index, 
 def test_nobody_anonymous_gets_past_the_door(asgi):
     reply = asgi.send("POST", RECORD, "[{}]")
     assert (reply.status, reply.error[1]) == (401, "Not Authenticated")
+    assert reply.json["responseStatus"]["meta"] == {"AutoBatchIndex": "0"}
+    assert reply.headers["x-autobatch-completed"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("key", "headers", "status"),
+    [
+        ("often", {}, 429),
+        ("company", {}, 403),
+        ("super", {"idempotency_key": "a b"}, 400),
+        ("super", {"content_encoding": "gzip"}, 400),
+    ],
+)
+def test_what_fails_before_the_first_item_says_that_none_was_completed(asgi, key, headers, status):
+    reply = asgi.send("POST", "/api/CorrectAiChatUsage[]", "[{}]", x_api_key=key, **headers)
+    assert (reply.status, reply.headers["x-autobatch-completed"]) == (status, "0")
+    assert reply.json["responseStatus"]["meta"] == {"AutoBatchIndex": "0"}
 
 
 @pytest.mark.parametrize("body", ["{}", "7", "[", "[" * 100_000])
@@ -99,10 +116,13 @@ def test_one_way_says_nothing_but_how_many(asgi, company):
     assert tokens(asgi, company) == 1
 
 
-def test_a_fault_of_ours_in_an_item_is_ours(asgi):
-    company = FailingStore.broken_company
-    reply = asgi.send("POST", "/api/GetAiChatUsage[]", f'[{{"companyId":"{company}"}}]', x_api_key="super")
+def test_a_fault_of_ours_in_an_item_is_ours_and_says_where(asgi, company):
+    items = f'[{{"companyId":"{company}"}},{{"companyId":"{FailingStore.broken_company}"}}]'
+    reply = asgi.send("POST", "/api/GetAiChatUsage[]", items, x_api_key="super")
     assert (reply.status, reply.error[0]) == (500, "InternalServerError")
+    meta = reply.json["responseStatus"]["meta"]
+    assert meta.keys() == {"AutoBatchIndex", "RequestId"}
+    assert (meta["AutoBatchIndex"], reply.headers["x-autobatch-completed"]) == ("1", "1")
 
 
 def test_a_verb_that_has_no_body_elsewhere_still_reads_its_batch(asgi, company):

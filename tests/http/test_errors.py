@@ -1,19 +1,26 @@
 """The table from errors to replies."""
 
+from typing import Any
+
 import pytest
 
+from kvot.contract.describe import Response
 from kvot.contract.status import ResponseError
+from kvot.contract.usage import AiChatUsageResponse
 from kvot.core.errors import (
     FieldError,
     InvalidRequest,
     KvotError,
     NotAuthenticated,
+    NotFound,
     StoreUnavailable,
     TooManyRequests,
 )
 from kvot.http import errors, replies
 from kvot.wire.formats import JSON
 from kvot.wire.style import JsonCase, Style
+
+USAGE_MEMBERS = AiChatUsageResponse.__struct_fields__
 
 
 def classes(base):
@@ -39,9 +46,14 @@ def test_other_errors_do_not_ask_to_wait():
     assert errors.retry_after_s(NotAuthenticated()) is None
 
 
+def status_of(error) -> Any:
+    response: Any = errors.to_wire(error)
+    return response.response_status
+
+
 def test_every_field_error_comes_with_its_values():
     error = InvalidRequest.of_fields([FieldError("A", "C", "m", {"From": "1"}), FieldError("B", "D", "n")])
-    status = errors.to_wire(error).response_status
+    status = status_of(error)
     assert (status.error_code, status.message) == ("C", "m")
     assert status.errors == [
         ResponseError(error_code="C", field_name="A", message="m", meta={"From": "1"}),
@@ -49,8 +61,21 @@ def test_every_field_error_comes_with_its_values():
     ]
 
 
+class Bare(Response):
+    count: int
+
+
+@pytest.mark.parametrize(
+    ("struct", "members"),
+    [(None, {"response_status"}), (Bare, {"response_status"}), (AiChatUsageResponse, {*USAGE_MEMBERS})],
+)
+def test_a_response_type_speaks_for_itself_if_it_can(struct, members):
+    for response in (errors.to_wire(NotFound("m"), struct=struct), errors.unforeseen("id", struct=struct)):
+        assert set(response.__struct_fields__) == members
+
+
 def test_a_message_is_never_a_script():
-    status = errors.to_wire(InvalidRequest("'<Script>x</script>' is an Invalid value")).response_status
+    status = status_of(InvalidRequest("'<Script>x</script>' is an Invalid value"))
     assert status.message == "&#x27;&lt;Script&gt;x&lt;/script&gt;&#x27; is an Invalid value"
 
 

@@ -205,7 +205,7 @@ def test_what_programs_ask_for_is_answered_whatever_the_verb(site, verb, path):
 def test_every_reply_says_what_it_varies_by_and_who_speaks(site, path):
     headers = site.send("GET", path).headers
     assert headers["vary"] == "Accept"
-    assert re.fullmatch(r"ServiceStack/10\.0 Kvot/\S+", headers["x-powered-by"])
+    assert headers["x-powered-by"] == "Kvot"
 
 
 @pytest.mark.parametrize("path", ["/metadata", "/json/metadata?op=GetAiChatUsage", "/openapi"])

@@ -17,21 +17,79 @@ def test_a_head_within_the_bound_is_read(server, header_bytes):
 
 
 @pytest.mark.parametrize(
-    "pieces",
+    ("status", "pieces"),
     [
-        [USAGE + b" HTTP/1.1\r\n" + CLOSE + b"x: " + b"y" * 33_000 + b"\r\n\r\n"],
-        [USAGE + b" HTTP/1.1\r\n" + CLOSE + b"x: y\r\n" * 20_000 + b"\r\n"],
-        [USAGE + b"?a=" + b"b" * 33_000 + b" HTTP/1.1\r\n" + CLOSE + b"\r\n"],
-        [USAGE + b" HTTP/1.1\r\nx: "] + [b"y" * 10_000] * 12,
-        [USAGE + b"?"] + [b"y" * 10_000] * 12,
+        (431, [USAGE + b" HTTP/1.1\r\n" + CLOSE + b"x: " + b"y" * 33_000 + b"\r\n\r\n"]),
+        (431, [USAGE + b" HTTP/1.1\r\n" + CLOSE + b"x: y\r\n" * 20_000 + b"\r\n"]),
+        (414, [USAGE + b"?a=" + b"b" * 33_000 + b" HTTP/1.1\r\n" + CLOSE + b"\r\n"]),
+        (431, [USAGE + b" HTTP/1.1\r\nx: "] + [b"y" * 10_000] * 12),
+        (414, [USAGE + b"?"] + [b"y" * 10_000] * 12),
+        (414, [USAGE + b"?a=" + b"b" * 1_000_000 + b" HTTP/1.1\r\n\r\n"]),
     ],
 )
-def test_a_head_beyond_the_bound_is_refused(server, pieces):
-    try:
-        reply = server.send_raw(*pieces)
-    except (BrokenPipeError, ConnectionResetError):
-        return  # we closed before the client had sent it all
+def test_a_head_beyond_the_bound_is_refused_and_its_sender_heard_out(server, status, pieces):
+    head, _, body = server.send_raw(*pieces).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d RequestTooLarge\r\n" % status)
+    assert b"content-type: application/json; charset=utf-8\r\nvary: Accept\r\nx-powered-by: Kvot\r\n" in head
+    assert body.startswith(b'{"responseStatus":{"errorCode":"RequestTooLarge","message":"')
+
+
+LONG = b"x: " + b"y" * 33_000 + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "content_type"),
+    [
+        (USAGE + b".xml HTTP/1.1\r\n", b"application/xml"),
+        (USAGE + b"?format=csv HTTP/1.1\r\n", b"text/csv"),
+        (USAGE + b"?format=zzz HTTP/1.1\r\n", b"application/json"),
+        (USAGE + b" HTTP/1.1\r\naccept: text/jsv\r\n", b"text/jsv"),
+        (b"GET /api/GetAiChatUsage HTTP/1.1\r\naccept: text/jsv\r\n", b"application/json"),
+        (b"GET /jsv/reply/Nothing HTTP/1.1\r\n", b"text/jsv"),
+        (b"GET /%ff/%ff.xml HTTP/1.1\r\n", b"application/xml"),
+    ],
+)
+def test_a_large_head_is_refused_in_the_format_that_it_names(server, start, content_type):
+    reply = server.send_raw(start + LONG)
     assert reply.startswith(b"HTTP/1.1 431 ")
+    assert b"content-type: " + content_type in reply
+
+
+def test_a_large_head_is_never_answered_in_place_of_another_request(server):
+    slow = b"x-api-key: 00000000-0000-0000-0000-00000000510e\r\nhost: h\r\n\r\n"
+    store = server.app._services.ledger._store
+    with server.connect() as connection:
+        connection.sendall(USAGE + b" HTTP/1.1\r\n" + slow)
+        assert store.waiting.wait(10)
+        connection.sendall(USAGE + b" HTTP/1.1\r\n" + LONG)
+        assert connection.recv(65_536) == b""
+    server.call(store.let_go.set)
+
+
+def send_without_end(server):
+    with server.connect() as connection:
+        connection.sendall(USAGE + b"?" + b"y" * 100_000)
+        for _ in range(640):
+            connection.sendall(b"y" * 100_000)
+
+
+def test_who_goes_on_after_a_refusal_is_cut_off(server):
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        send_without_end(server)
+
+
+@pytest.mark.parametrize(
+    ("target", "start"),
+    [
+        (b"/api/GetAiChatUsage", b'{"responseStatus":{"errorCode":"NotImplementedException",'),
+        (b"/assistant/ai-chat/usage.jsv", b"{ResponseStatus:{ErrorCode:NotImplementedException,"),
+        (b"/assistant/ai-chat/usage?format=jsv", b"{ResponseStatus:{ErrorCode:NotImplementedException,"),
+    ],
+)
+def test_a_method_that_nobody_knows_is_405(server, target, start):
+    head, _, body = server.send_raw(b"FOO " + target + b" HTTP/1.1\r\nhost: h\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 405 NotImplementedException\r\n")
+    assert body.startswith(start)
 
 
 def test_a_large_body_is_not_taken_for_a_large_head(server, company):
@@ -92,4 +150,6 @@ def test_requests_may_follow_one_another_in_pieces_of_any_size(server, company):
     ],
 )
 def test_what_is_no_http_is_a_400(server, request_):
-    assert server.send_raw(request_).startswith(b"HTTP/1.1 400 ")
+    reply = server.send_raw(request_)
+    assert reply.startswith(b"HTTP/1.1 400 InvalidRequest\r\n")
+    assert reply.endswith(b'"message":"This is no HTTP/1.1 request.","errors":[]}}')

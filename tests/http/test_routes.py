@@ -78,9 +78,34 @@ def test_a_parameter_in_a_header_counts_as_query_and_before_it(asgi, company, ta
     assert asgi.send("POST", target, body, **headers).json["tokensUsed"] == tokens
 
 
+@pytest.mark.parametrize(
+    ("headers", "target", "start"),
+    [
+        ({"x_param_override_format": "jsv"}, USAGE, b"{CompanyId:"),
+        ({"x_param_override_format": "jsv"}, f"{USAGE}?format=xml", b"{CompanyId:"),
+        ({"x_param_override_format": "jsv"}, f"{USAGE}.json", b'{"companyId":'),
+        ({"x_param_override_jsconfig": "epcn"}, API, b'{"CompanyId":'),
+        ({"x_param_override_callback": "cb"}, API, b'cb({"companyId":'),
+    ],
+)
+def test_a_parameter_in_a_header_may_be_about_the_reply(company, headers, target, start):
+    asgi = Asgi(make_app(HttpSettings(allows_jsonp=True)))
+    assert asgi.send("GET", target, x_api_key=company, **headers).body.startswith(start)
+    asgi.close()
+
+
 def test_a_bad_parameter_in_a_header_is_named(asgi, company):
     reply = asgi.send("GET", USAGE, x_api_key=company, x_param_override_companyid="zzz")
     assert (reply.status, reply.fields) == (400, [("CompanyId", "SerializationException")])
+
+
+@pytest.mark.parametrize(
+    "target", [USAGE, "/zzz", "/livez", "/readyz", "/api", "/api/Nothing", "/json/oneway/GetAiChatUsage", "/a%ff.xml"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS"])
+def test_every_reply_says_what_it_varies_by_and_who_made_it(asgi, company, target, method):
+    headers = asgi.send(method, target, x_api_key=company).headers
+    assert (headers["vary"], headers["x-powered-by"]) == ("Accept", "Kvot")
 
 
 @pytest.mark.parametrize("target", ["/api", "/api/", "/API"])
@@ -109,7 +134,18 @@ def cors(reply):
 
 def test_other_origins_are_closed_out(asgi, company):
     assert cors(asgi.send("GET", USAGE, x_api_key=company, origin=ORIGIN)) == {}
-    assert asgi.send("OPTIONS", USAGE, origin=ORIGIN).status == 404
+    assert cors(asgi.send("OPTIONS", USAGE, origin=ORIGIN)) == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [(USAGE, "GetAiChatUsage"), (f"{USAGE}.jsv?format=json", "GetAiChatUsage"), (RECORD, "RecordAiChatUsage")],
+)
+def test_options_of_a_path_of_ours_is_no_unknown_path(asgi, target, name):
+    reply = asgi.send("OPTIONS", target)
+    said = f"Could not find method named Options({name}) or Any({name}) on Service BokaMera.API.Host"
+    assert (reply.status, said.encode() in reply.body) == (405, True)
+    assert asgi.send("OPTIONS", "/zzz").status == 404
 
 
 @pytest.mark.parametrize("target", [USAGE, API, "/zzz"])

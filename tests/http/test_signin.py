@@ -10,7 +10,7 @@ from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey, derive_key, format_key, hash_secret
 from kvot.core.ledger import Ledger
 from kvot.http.app import App, HttpSettings
-from kvot.http.auth import Authenticator
+from kvot.http.auth import KeysAndTokens
 from kvot.http.health import Health
 from kvot.http.sessions import LIFETIME_MS, PURPOSE, Sessions
 from kvot.http.signin import SignIn, safe_redirect
@@ -36,7 +36,7 @@ class Host:
         key = ApiKey("a" * 12, hash_secret(PEPPER, SECRET), COMPANY, frozenset({"superadmin"}), None, NOW_MS, "tests")
         asyncio.run(self.store.add_key(key, actor="tests", now_ms=NOW_MS))
         ledger = Ledger(self.store, self.clock)
-        authenticator = Authenticator(self.store, PEPPER, self.clock)
+        authenticator = KeysAndTokens(self.store, PEPPER, self.clock)
         sessions = Sessions(derive_key(b"secret", PURPOSE))
         services = Services(ledger, self.store, PEPPER, lambda: uuid4().hex)
         settings = HttpSettings(allows_jsonp=True)
@@ -67,7 +67,7 @@ def test_an_anonymous_browser_is_sent_to_sign_in_and_back(host, target):
     target = target.replace("å", "%C3%A5")
     reply = host.send("GET", target, accept=BROWSER)
     assert (reply.status, reply.body) == (302, b"")
-    assert reply.headers["location"] == f"/login?redirect={quote(target, safe='')}"
+    assert reply.headers["location"] == f"/login?redirect={quote('http://localhost' + target, safe='')}"
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,60 @@ def test_the_page_asks_for_a_credential_and_knows_the_way_back(host):
         "//evil.example",
         "/\\evil.example",
         "https://evil.example",
+        "http://host.example:8080.evil.example/x",
+        "http://host.example:8080@evil.example/x",
+        "http://host.example:8080//evil.example/x",
+        "http://host.example:8080",
+        "ftp://host.example:8080/x",
         "javascript:alert(1)",
         "/a\r\nb",
         "/" * 5_000,
     ],
 )
 def test_the_way_back_never_leads_elsewhere(host, elsewhere):
-    assert safe_redirect(elsewhere) == "/auth"
-    assert host.login(redirect=elsewhere).headers["location"] == "/auth"
+    assert safe_redirect(elsewhere, "host.example:8080") == "/auth"
+    assert host.login(redirect=elsewhere, host="host.example:8080").headers["location"] == "/auth"
+
+
+@pytest.mark.parametrize("address", ["/x?a=b", "http://host.example:8080/x?a=b", "HTTPS://Host.Example:8080/x?a=b"])
+def test_the_way_back_may_name_this_very_host(address):
+    assert safe_redirect(address, "host.example:8080") == "/x?a=b"
+
+
+@pytest.mark.parametrize("address", [USAGE, f"http://h{USAGE}"])
+def test_a_browser_comes_back_to_where_it_was(host, address):
+    reply = host.login(redirect=address, host="h")
+    assert (reply.status, reply.headers["location"]) == (303, USAGE)
+
+
+@pytest.mark.parametrize(
+    ("target", "content_type"),
+    [
+        ("/auth.xml", "application/xml"),
+        ("/AUTH.JSV", "text/jsv"),
+        ("/api/Authenticate.csv", "text/csv"),
+        ("/xml/reply/Authenticate", "application/xml"),
+        ("/auth/logout.xml", "application/xml"),
+    ],
+)
+def test_an_extension_fixes_the_format_of_who_am_i(host, target, content_type):
+    for key, status in ((KEY, 200), ("wrong", 200 if "logout" in target else 401)):
+        reply = host.send("GET", target, x_api_key=key, accept="application/json")
+        assert (reply.status, reply.headers["content-type"]) == (status, content_type)
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status", "error"),
+    [
+        ("POST", '{"userName":"a","password":"b"}', 401, ("Unauthorized", "Invalid Username or Password")),
+        ("POST", None, 400, ("NotEmpty", "'User Name' must not be empty.")),
+        ("GET", None, 405, ("NotImplementedException", "A user name and its password come in a POST.")),
+    ],
+)
+def test_no_password_is_ever_right(host, method, body, status, error):
+    reply = host.send(method, "/auth/credentials", body, content_type="application/json")
+    assert (reply.status, reply.error) == (status, error)
+    assert "location" not in reply.headers
 
 
 def test_a_key_signs_in_and_the_cookie_is_kept_from_scripts_and_other_sites(host):

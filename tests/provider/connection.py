@@ -81,7 +81,13 @@ class Connection(asyncio.Protocol):
         plan = self._provider.plan(received, script)
         received.reply = plan.body
         self._provider.note(received)
-        if plan.end is End.KEEP and script.pace is None and not script.delay_ms and len(plan.pieces) == 1:
+        if (
+            plan.end is End.KEEP
+            and script.pace is None
+            and not script.delay_ms
+            and len(plan.pieces) == 1
+            and not plan.repeats
+        ):
             self._write(received, plan.head + plan.pieces[0])
             received.is_answered = True
             return

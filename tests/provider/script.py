@@ -57,14 +57,14 @@ class Fault(StrEnum):
     GZIP = "gzip"
     DEFLATE = "deflate"
     BOMB = "bomb"
-    """A few hundred kilobytes of gzip that hold BOMB_BYTES."""
+    """Fifty kilobytes of gzip that hold BOMB_BYTES."""
     MANY_HEADERS = "many-headers"
     """10,000 of them."""
     HUGE_HEADER = "huge-header"
     """One of 2 MB."""
 
 
-BOMB_BYTES = 200_000_000
+BOMB_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from tests.provider import openai
+from tests.provider import anthropic, gemini, ollama, openai
 from tests.provider.answer import Answer, Problem
 from tests.provider.connection import Connection
 from tests.provider.plan import Plan, plan
@@ -22,7 +22,12 @@ from tests.provider.script import Script
 Answers = Callable[[str, str, dict[str, Any], Script], Answer | None]
 """Path, query, body, script; None: the dialect knows no such path."""
 
-DIALECTS: tuple[tuple[Answers, Callable[[int], bytes]], ...] = ((openai.answer, openai.error_body),)
+DIALECTS: tuple[tuple[Answers, Callable[[int], bytes]], ...] = (
+    (openai.answer, openai.error_body),
+    (anthropic.answer, anthropic.error_body),
+    (gemini.answer, gemini.error_body),
+    (ollama.answer, ollama.error_body),
+)
 """Asked in turn; the first that knows the path answers."""
 
 PLANS_MAX = 256

@@ -1,11 +1,15 @@
 """How a request comes together from path, query, form and body."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kvot.contract import OPERATIONS
 from kvot.contract.describe import Instant, Unreadable
 from kvot.contract.keeping import AiChatUsageEvent
-from kvot.core.errors import InvalidRequest
+from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.wire.binding import FIELDS_MAX, Sent, bind_api, bind_route, read_fields
 from kvot.wire.formats import JSV
 
@@ -252,3 +256,27 @@ def test_a_list_may_be_longer_than_a_document_may_be_wide():
 def test_a_list_nests_no_deeper_than_a_document():
     with pytest.raises(InvalidRequest, match="nests more than 64 levels"):
         events("", "[" * 100 + "]" * 100, "application/json")
+
+
+QUERIES = st.text(st.sampled_from(list("aAtcompnyidw=&%+,.:/()[]{}\"'0159-TZ \\"))).map(str.encode)
+NAMED = st.builds(
+    b"%s=%s".__mod__, st.tuples(st.sampled_from([b"CompanyId", b"At", b"WindowDays"]), st.binary() | QUERIES)
+)
+
+
+@given(st.binary() | QUERIES | st.lists(NAMED).map(b"&".join))
+def test_no_query_does_more_than_be_refused(query):
+    with suppress(InvalidRequest, Forbidden):
+        bind_api(REPORT, Sent(query=read_fields(query)))
+
+
+@pytest.mark.parametrize("name", ["createapikey", "getaichatusagereport"])
+def test_a_body_of_an_unknown_type_is_refused_where_nothing_is_required(name):
+    with pytest.raises(InvalidRequest, match="A body of the type 'text/plain' cannot be read"):
+        bind_route(OPERATIONS[name], Sent(body=b'{"networks":["10.0.0.0/8"]}', content_type="text/plain"))
+
+
+@pytest.mark.parametrize("name", ["recordaichatusage", "correctaichatusage", "importaichatusage"])
+def test_it_counts_as_empty_where_the_rules_will_name_what_is_missing(name):
+    operation = OPERATIONS[name]
+    assert bind_route(operation, Sent(body=b"{", content_type="text/plain")) == operation.request()

@@ -1,6 +1,8 @@
 """`?jsconfig=`: the wishes of one request."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kvot.contract.describe import Instant
 from kvot.contract.keys import ApiKeyInfo
@@ -83,3 +85,8 @@ def test_json_lines_stay_lines():
 
 def test_an_endless_wish_is_cut():
     assert style_of("x," * 100_000 + "edv", Style()) == Style()
+
+
+@given(st.text() | st.lists(st.sampled_from(["eccn", "tc:", "dh:", "inv", ":", ",", "false", "ut", "sc"])).map("".join))
+def test_any_wish_gives_a_style(text):
+    assert isinstance(style_of(text, Style()), Style)

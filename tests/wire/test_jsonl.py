@@ -1,12 +1,15 @@
 """JSON Lines, written and read."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from kvot.contract.keys import ApiKeyQueryResponse
 from kvot.wire import json, jsonl
 from kvot.wire.binding import struct_from
-from kvot.wire.document import MEMBERS_MAX
+from kvot.wire.document import MEMBERS_MAX, Malformed
 from kvot.wire.rows import rows_of
 from kvot.wire.style import JsonCase, Style
 from tests.wire.samples import RESPONSES, USAGE
@@ -42,3 +45,9 @@ def test_what_is_written_reads_as_itself(value):
 )
 def test_each_line_is_a_document_or_stands_for_itself(body, documents):
     assert jsonl.read(body, 100) == documents
+
+
+@given(st.binary() | st.text(st.sampled_from(list('{}[]",:\\a1 \r\n'))).map(str.encode))
+def test_no_body_does_more_than_be_refused(body):
+    with suppress(Malformed):
+        jsonl.read(body, MEMBERS_MAX)

@@ -1,9 +1,12 @@
 """Which format a reply has."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kvot.core.errors import InvalidRequest
 from kvot.wire import negotiate
+from kvot.wire.formats import FORMATS
 from kvot.wire.negotiate import accepted, named
 
 
@@ -26,7 +29,13 @@ from kvot.wire.negotiate import accepted, named
         ("application/json;q=0.5,text/jsv;q=0.9", "jsv"),
         ("application/json;q=0.5,text/jsv;q=0.900;level=1", "jsv"),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"),
-        ("application/json;q=0, */*", "jsv"),
+        ("application/json;q=0, */*", "html"),
+        ("application/json;q=0, text/html;q=0, */*", "xml"),
+        ("application/json;q=0, text/html;q=0, application/xml;q=0, */*", "jsv"),
+        ("text/json;q=0, text/*", "html"),
+        ("application/*;q=0.5", "json"),
+        ("application/json;q=0, application/*", "xml"),
+        ("text/csv, application/xml", "csv"),
         ("application/json;q=0, text/jsv;q=0", "json"),
         ("*/*, text/jsv", "jsv"),
         ("text/*", "json"),
@@ -71,3 +80,8 @@ def test_an_unknown_format_is_the_callers_fault(key):
     with pytest.raises(InvalidRequest, match=r"is not known\. Known are: json, jsv, xml, ") as refused:
         named(key)
     assert len(refused.value.message) < 200
+
+
+@given(st.binary() | st.text(st.sampled_from(list("*/,;q=01. textjsonhml"))).map(str.encode))
+def test_any_accept_gives_a_format(accept):
+    assert accepted(accept) in FORMATS.values()

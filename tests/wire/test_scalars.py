@@ -1,5 +1,6 @@
 """Text to scalars: every spelling that clients send, and nothing else."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -196,3 +197,9 @@ def test_a_long_is_read_exactly_when_it_has_64_bits(number):
     else:
         with pytest.raises(ValueError):  # noqa: PT011
             integer(str(number), 2**63 - 1)
+
+
+@given(st.sampled_from(sorted(SCALARS)), st.text() | st.text(st.sampled_from(list("0159-+:.TZ/Date(){}, aef\\٣²"))))
+def test_no_text_does_more_than_be_refused(clr, text):
+    with suppress(ValueError):
+        SCALARS[clr](text)

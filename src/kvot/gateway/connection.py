@@ -13,9 +13,11 @@ import httptools
 
 from kvot.gateway.upstream import Pair, UpstreamFailed
 
-HIGH_BYTES = 65_536
-"""Of a body, read but not yet asked for: the socket is read again when they have gone. One read may overshoot it by
-what the event loop takes from a socket at once, 256 KiB."""
+READ_BYTES = 16_384
+"""Taken from a socket at once: as much as a TLS record holds."""
+HIGH_BYTES = 16_384
+"""Of a body, read but not yet asked for: the socket is read again when they have gone. One read may overshoot it, so a
+client that does not read costs 32 KB here, and as much again as its server's own buffer."""
 HEAD_BYTES_MAX = 65_536
 """Of a reply's head, and of anything else that is no body (interim replies, extensions of chunks, trailers) in a row.
 The largest heads of providers have some 4 KB."""
@@ -79,7 +81,7 @@ class Exchange:
 
     # What the connection tells.
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: memoryview) -> None:
         """Take what came from the socket. A reply that is no HTTP fails the exchange."""
         self._overhead_bytes += len(data)
         try:
@@ -151,10 +153,15 @@ class Exchange:
             self.is_reusable = self._parser.should_keep_alive()
 
 
-class Connection(asyncio.Protocol):
-    """Carries one exchange at a time. `idle_since` is the loop's time when the last one ended."""
+class Connection(asyncio.BufferedProtocol):
+    """Carries one exchange at a time. `idle_since` is the loop's time when the last one ended.
 
-    def __init__(self) -> None:
+    buffer: what sockets are read into, READ_BYTES; all connections of an event loop may share one, since what is in it
+    is parsed before the next read.
+    """
+
+    def __init__(self, buffer: memoryview) -> None:
+        self._buffer = buffer
         self._exchange: Exchange | None = None
         self._is_paused = False
         self._poll: select.poll | None = None
@@ -210,11 +217,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._exchange is None:
             self.abort()
         else:
-            self._exchange.feed(data)
+            self._exchange.feed(self._buffer[:nbytes])
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed.set()

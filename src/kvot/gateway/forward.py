@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from kvot.gateway.compressed import Unpacker
-from kvot.gateway.connection import Connection, Exchange
+from kvot.gateway.connection import READ_BYTES, Connection, Exchange
 from kvot.gateway.upstream import Pair, UpstreamFailed, UpstreamReply, UpstreamRequest
 
 CONNECT_TIMEOUT_MS = 10_000
@@ -21,7 +21,7 @@ IDLE_TIMEOUT_MS = 600_000
 """The longest that a provider may say nothing. A plain answer of a model that reasons takes minutes; ten is what the
 official clients wait."""
 CALLS_MAX = 2_048
-"""Under way at once. Each is a descriptor and, with a slow reader, up to 320 KB; one more waits as for a connection."""
+"""Under way at once. Each is a descriptor and, with a slow reader, 32 KB; one more waits as for a connection."""
 KEPT_MAX = 256
 """Idle connections per address; more are closed."""
 KEEP_MS = 30_000
@@ -32,6 +32,7 @@ _OURS = frozenset(
     b"host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade expect "
     b"accept-encoding".split()
 )
+_NO_ADDRESS = "the address is not one that a call can be sent to"
 # Not true any more of a body that we have decompressed.
 _OF_PACKED = frozenset((b"content-encoding", b"content-length"))
 
@@ -98,6 +99,7 @@ class ForwardUpstream:
         self._kept_max = kept_max
         self._keep_ms = keep_ms
         self._trust = trust
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._free = asyncio.Semaphore(calls_max)
         self._kept: dict[Address, deque[Connection]] = {}
         self._busy: set[Connection] = set()
@@ -145,6 +147,9 @@ class ForwardUpstream:
             connection.abort()
 
     async def _take_turn(self) -> None:
+        if not self._free.locked():  # a timer costs more than the turn
+            await self._free.acquire()
+            return
         try:
             async with asyncio.timeout(self._connect_timeout_ms / 1_000):
                 await self._free.acquire()
@@ -170,7 +175,7 @@ class ForwardUpstream:
         try:
             async with asyncio.timeout(self._connect_timeout_ms / 1_000):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    Connection,
+                    lambda: Connection(self._buffer),
                     address.host,
                     address.port,
                     ssl=self._context() if address.is_tls else None,
@@ -193,12 +198,16 @@ class ForwardUpstream:
 @lru_cache(maxsize=1_024)
 def _split(url: str) -> tuple[Address, bytes, bytes]:
     """Where a call goes: the address, the Host header, and the path with its query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UpstreamFailed(_NO_ADDRESS, was_sent=False) from None
     is_clean = url.isascii() and url.isprintable() and " " not in url
     if not is_clean or parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise UpstreamFailed("the address is not one that a call can be sent to", was_sent=False)
+        raise UpstreamFailed(_NO_ADDRESS, was_sent=False)
     is_tls = parts.scheme == "https"
-    address = Address(parts.hostname, parts.port or (443 if is_tls else 80), is_tls)
+    address = Address(parts.hostname, port or (443 if is_tls else 80), is_tls)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return address, parts.netloc.encode(), target.encode()
 

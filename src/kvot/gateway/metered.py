@@ -67,11 +67,13 @@ class DocumentMeter:
     """For a reply that is one JSON document; it is read at its end. `read` may raise JSON_FAULTS.
 
     usage_name: the member that holds the usage, to look for in the tail of a document beyond the bound.
+    has_output: whether the document holds generated content, and not only vectors or numbers.
     """
 
-    def __init__(self, read: Callable[[bytes], Reading], usage_name: str) -> None:
+    def __init__(self, read: Callable[[bytes], Reading], usage_name: str, *, has_output: bool = True) -> None:
         self._read = read
         self._usage_name = usage_name
+        self._has_output = has_output
         self._kept = bytearray()
         self._bytes = 0
         self._reading: Reading | None = None
@@ -79,13 +81,13 @@ class DocumentMeter:
     def feed(self, data: bytes) -> bytes:
         self._bytes += len(data)
         self._kept += data
-        if self._bytes > DOCUMENT_BYTES_MAX and len(self._kept) > 2 * TAIL_BYTES_MAX:
+        if self._is_tail and len(self._kept) > 2 * TAIL_BYTES_MAX:
             del self._kept[:-TAIL_BYTES_MAX]
         return data
 
     def finish(self) -> bytes:
         document = bytes(self._kept)
-        if self._bytes > DOCUMENT_BYTES_MAX:
+        if self._is_tail:
             document = tail_of(document, self._usage_name)
         self._kept.clear()
         try:
@@ -101,6 +103,8 @@ class DocumentMeter:
     @property
     def output_bytes(self) -> int:
         """All that passed, as long as the document is not known: more than the content, never less."""
+        if not self._has_output:
+            return 0
         return self._reading.output_bytes if self._reading and not self._is_tail else self._bytes
 
     @property
@@ -172,8 +176,9 @@ class StreamMeter:
             for event in events:
                 reader.read(event)
             return data
-        passing = [event.raw for event in events if not reader.read(event)]
-        return passing[0] if len(passing) == 1 else b"".join(passing)
+        if len(events) == 1:
+            return b"" if reader.read(events[0]) else events[0].raw
+        return b"".join([event.raw for event in events if not reader.read(event)])
 
     @property
     def reported(self) -> Reported | None:

@@ -24,6 +24,8 @@ _BLANK_LINES = re.compile(rb"[\r\n]*")
 
 _END_BYTES_MAX = 3
 
+_DATA, _CRLF_END = b"data: ", b"\r\n\r\n"
+
 
 class Event(msgspec.Struct, gc=False):
     """`name` and `data` are as the standard reads them; `data` None: it has none, as a comment that keeps a connection.
@@ -52,6 +54,9 @@ class Scanner:
         is_one = data.find(b"\n\n") == len(data) - 2 > 0 and b"\r" not in data and data[:1] != b"\n"
         if is_one and not self._held and not self._is_skipping and len(data) <= self._event_bytes_max:
             return [self._read(data)]
+        if _is_line(data) and not self._held and not self._is_skipping and len(data) <= self._event_bytes_max:
+            self._is_first = False
+            return [Event(data, b"", data[len(_DATA) : -len(_CRLF_END)])]
         return self._scan(data)
 
     def finish(self) -> list[Event]:
@@ -112,6 +117,12 @@ class Scanner:
         if line.startswith(b"data: ") and line.find(b"\n") == end and b"\r" not in text:
             return Event(raw, name, line[6:end])
         return _fields(raw, text)
+
+
+def _is_line(data: bytes) -> bool:
+    """Whether it is a whole event of one line of data, with CRLF at its end: as Gemini sends them all."""
+    end = len(data) - len(_CRLF_END)
+    return data.startswith(_DATA) and data.endswith(_CRLF_END) and data.find(b"\r") == end == data.find(b"\n") - 1
 
 
 def _fields(raw: bytes, text: bytes) -> Event:

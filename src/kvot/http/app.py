@@ -19,19 +19,21 @@ from kvot.core.principal import Principal
 from kvot.http import batch, choice, errors, replies, signin
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
+from kvot.http.early import Early
 from kvot.http.gateway import GatewayEdge
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.index import ApiIndex
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, idempotency_key, read_body
-from kvot.http.overrides import with_overrides
+from kvot.http.overrides import with_overrides, with_reply_overrides
 from kvot.http.replies import Reply
 from kvot.http.reply_writer import WRITE
 from kvot.http.requestlog import RequestLog
 from kvot.http.signin import SignIn
 from kvot.http.surface import Asked, Surface
-from kvot.http.table import Endpoint, Match, Table, no_such_operation, no_such_verb
+from kvot.http.table import Endpoint, Match, Table, beside, no_such_operation, no_such_verb
 from kvot.operations import Caller, Services, perform
+from kvot.operations.perform import authorise
 from kvot.wire.binding import NO_FIELDS, Fields, Sent, bind_api, bind_item, bind_route, read_batch, read_fields
 from kvot.wire.formats import CSV, HTML, JSON, JSONP, Format
 from kvot.wire.style import Style
@@ -46,12 +48,18 @@ _NO_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class Call:
-    """One request as far as it is known by now: for the reply, also when something fails, and for the log."""
+    """One request as far as it is known by now: for the reply, also when something fails, and for the log.
+
+    item: the one of a batch that is being asked for or carried out. failing: the type whose ResponseStatus says what
+    goes wrong from now on; None before the operation itself has begun.
+    """
 
     __slots__ = (
         "extra_headers",
+        "failing",
         "format",
         "headers",
+        "item",
         "may_sign_in",
         "operation",
         "principal",
@@ -72,6 +80,8 @@ class Call:
         self.format: Format = JSON
         self.style = style
         self.operation: Operation | None = None
+        self.item: int | None = None
+        self.failing: type[Response] | None = None
         self.principal: Principal | None = None
         self.extra_headers: replies.Pairs = ()
         self.may_sign_in = False
@@ -94,7 +104,7 @@ def _wall_ms() -> int:
 
 
 class App:
-    """The ASGI application. `log` hears of every request that it wants to hear of.
+    """The ASGI application. `log` hears of every request that it wants to hear of; `early` answers what was none.
 
     sign_in: without it no cookie counts and no browser is sent anywhere. clock: milliseconds since the epoch.
     surfaces: what is answered beside the operations; asked in order. gateway: what leads to providers.
@@ -123,6 +133,7 @@ class App:
         self._limits = settings.limits
         self.log = log or RequestLog()
         self._table = Table(routes)
+        self.early = Early(self._table, settings.style)
         self._pages = {"/livez": health.live, "/readyz": health.ready}
         self._cors = Cors(settings.cors_origins)
         self._sign_in = sign_in
@@ -142,7 +153,7 @@ class App:
         except (ClientGone, CancelledError):  # cancelled: the server was told to stop at once
             return
         status, headers, body = reply
-        pairs = [*headers, *call.extra_headers, (b"content-length", b"%d" % len(body))]
+        pairs = [*headers, *replies.ALWAYS, *call.extra_headers, (b"content-length", b"%d" % len(body))]
         if write := scope.get("extensions", {}).get(WRITE):
             await write(status, pairs, body, call.reason)
         else:
@@ -160,30 +171,31 @@ class App:
             return await self._answer(call)
         except KvotError as error:
             if call.may_sign_in and isinstance(error, NotAuthenticated):
-                return signin.to_login(call.scope)
+                return signin.to_login(call.scope, call.headers)
             return self._failed(call, error)
-        except batch.BatchFailed as failed:
-            reply = self._failed(call, failed.error, {"AutoBatchIndex": str(failed.index)})
-            return replies.with_headers(reply, (batch.COMPLETED, b"%d" % failed.index))
         except ClientGone:
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
             request_id = self.log.unforeseen(call.scope, call.operation, error)
-            return replies.of_unforeseen(request_id, call.format, call.style)
+            meta = batch.failed_item(call.item)
+            return self._finished(call, replies.of_unforeseen(request_id, call.format, call.style, meta, call.failing))
 
-    def _failed(self, call: Call, error: KvotError, meta: dict[str, str] | None = None) -> Reply:
+    def _failed(self, call: Call, error: KvotError) -> Reply:
         if isinstance(error, StoreUnavailable):  # why is for whoever runs the store, and may name its file
             self.log.unavailable(call.operation, error)
             error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
         call.reason = errors.reason(error)
-        reply = self._finished(call, replies.of_error(error, call.format, call.style, meta))
+        meta = batch.failed_item(call.item)
+        reply = self._finished(call, replies.of_error(error, call.format, call.style, meta, call.failing))
         # A script that failed to load tells the page nothing, so JSONP says it in a script that loads.
         return reply._replace(status=200) if call.format.key == JSONP.key else reply
 
     @staticmethod
     def _finished(call: Call, reply: Reply) -> Reply:
         if call.format is CSV and call.operation is not None:
-            return replies.with_headers(reply, replies.named_file(call.operation.name))
+            reply = replies.with_headers(reply, replies.named_file(call.operation.name))
+        if call.item is not None:
+            reply = replies.with_headers(reply, batch.completed(call.item))
         return reply
 
     async def _answer(self, call: Call) -> Reply:
@@ -198,6 +210,7 @@ class App:
         match = self._table.find(scope["path"], scope["raw_path"])
         if scope["query_string"]:
             call.query = read_fields(scope["query_string"])
+        call.query = with_reply_overrides(call.query, headers)
         if match is None or not match.endpoint.operations:
             return await self._beside(call, match)
         self._choose(call, match.endpoint)
@@ -210,7 +223,9 @@ class App:
         headers, endpoint = call.headers, match.endpoint
         if call.format is HTML:
             call.format = choice.page_of(operation.name, call.query, call.verb, self._clock)
+        call.item = 0 if endpoint.is_batch else None  # who may not ask fails with the first item
         call.principal = await self._authenticate(call)
+        authorise(call.principal, operation)
         caller = Caller(call.principal, idempotency_key(headers))
         body = None
         if (endpoint.is_batch or call.verb not in _NO_BODY) and has_body(headers):  # a batch is its body
@@ -220,7 +235,9 @@ class App:
         sent = Sent(match.path_values, query, body, content_type)
         if endpoint.is_batch:
             return await self._batch(call, caller, operation, endpoint, sent)
-        response = await perform(self._services, caller, operation, _bound(operation, endpoint, sent))
+        request = _bound(operation, endpoint, sent)
+        call.failing = operation.response
+        response = await perform(self._services, caller, operation, request)
         if endpoint.is_oneway or operation.response is None:
             return replies.NO_CONTENT
         return self._finished(call, replies.of_response(response, call.format, call.style))
@@ -228,24 +245,24 @@ class App:
     async def _batch(self, call: Call, caller: Caller, operation: Operation, endpoint: Endpoint, sent: Sent) -> Reply:
         format_ = endpoint.body_format
         documents = read_batch(operation, sent, format_, batch.ITEMS_MAX)
-        bind = partial(bind_item, operation, query=sent.query, format_=format_)
-
-        async def perform_one(index: int, request: Request) -> Response:
-            return await perform(self._services, batch.caller_of_item(caller, index), operation, request)
-
-        responses = await batch.perform_all(documents, bind, perform_one)
-        completed = (batch.COMPLETED, b"%d" % len(responses))
+        responses: list[Response] = []
+        for index, document in enumerate(documents):
+            call.item, call.failing = index, None
+            request = bind_item(operation, document, sent.query, format_)
+            caller_of_item = batch.caller_of_item(caller, index)
+            call.failing = operation.response
+            responses.append(await perform(self._services, caller_of_item, operation, request))
+        call.item = len(responses)
         if endpoint.is_oneway or operation.response is None:
-            return replies.with_headers(replies.NO_CONTENT, completed)
-        reply = replies.of_response([*responses], call.format, call.style)
-        return replies.with_headers(self._finished(call, reply), completed)
+            return self._finished(call, replies.NO_CONTENT)
+        return self._finished(call, replies.of_response([*responses], call.format, call.style))
 
     async def _beside(self, call: Call, match: Match | None) -> Reply:
         """What leads to no operation: a surface, or nothing."""
         answer = next((found for each in self._surfaces if (found := each.find(call.scope["path"]))), None)
         if answer is None and match is None:
             return replies.NOT_FOUND
-        self._choose(call, match.endpoint if match else _NEGOTIATED)
+        self._choose(call, match.endpoint if match else beside(call.scope["path"]))
         if answer is None:
             raise no_such_operation()
         principal = partial(self._authenticate, call)
@@ -264,10 +281,14 @@ class App:
             call.may_sign_in = choice.is_browser(call.headers) and not _CREDENTIALS & call.headers.keys()
 
     def _operation(self, match: Match, verb: str) -> Operation | None:
-        """None: a path of ours, but no route of it takes the verb, which the contract answers like an unknown path."""
-        operation = match.endpoint.operation(verb)
-        if operation is None and (name := match.endpoint.api_operation):
-            raise no_such_verb(name, verb, self._settings.host.service_name)
+        """None: a path of ours, but no route of it takes the verb, which the contract answers like an unknown path.
+
+        OPTIONS is no such verb: it asks about the path itself, and so there is one.
+        """
+        endpoint = match.endpoint
+        operation = endpoint.operation(verb)
+        if operation is None and (endpoint.is_api or verb == "OPTIONS"):
+            raise no_such_verb(endpoint.name, verb, self._settings.host.service_name)
         return operation
 
     async def _authenticate(self, call: Call) -> Principal:
@@ -288,7 +309,6 @@ class App:
 
 
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-_NEGOTIATED = Endpoint({}, None)
 
 
 def _bound(operation: Operation, endpoint: Endpoint, sent: Sent) -> Request:

@@ -3,40 +3,22 @@
 What was done before the failure stays done: the reply says how many, and which one failed.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
-
-from kvot.contract.describe import Request, Response
-from kvot.core.errors import InvalidRequest, KvotError
+from kvot.core.errors import InvalidRequest
 from kvot.http.limits import IDEMPOTENCY_KEY_LENGTH_MAX
 from kvot.operations import Caller
 
 ITEMS_MAX = 1_000
 """Each item is an operation of its own, at a few hundred microseconds; for events in bulk there is the import."""
 
-COMPLETED = b"x-autobatch-completed"
+
+def completed(items: int) -> tuple[bytes, bytes]:
+    """The header that says how many were carried out."""
+    return b"x-autobatch-completed", b"%d" % items
 
 
-class BatchFailed(Exception):
-    """An item failed. `index` is its place, and so the number of items that were completed before it."""
-
-    def __init__(self, index: int, error: KvotError) -> None:
-        super().__init__(index)
-        self.index = index
-        self.error = error
-
-
-async def perform_all(
-    documents: Sequence[Any], bind: Callable[[Any], Request], perform_one: Callable[[int, Request], Awaitable[Response]]
-) -> list[Response]:
-    """The responses in order. An item is bound when its turn comes. Raises BatchFailed."""
-    responses: list[Response] = []
-    for index, document in enumerate(documents):
-        try:
-            responses.append(await perform_one(index, bind(document)))
-        except KvotError as error:
-            raise BatchFailed(index, error) from error
-    return responses
+def failed_item(index: int | None) -> dict[str, str] | None:
+    """What a ResponseStatus says of the item that failed: its place. None for what is no batch."""
+    return None if index is None else {"AutoBatchIndex": str(index)}
 
 
 def caller_of_item(caller: Caller, index: int) -> Caller:

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 
+from kvot.contract.describe import Response
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
 from kvot.core.errors import (
     BudgetExceeded,
@@ -22,6 +23,10 @@ from kvot.core.errors import (
     whole_seconds,
 )
 from kvot.wire import ratelimit
+from kvot.wire.failed import failed
+
+Meta = Mapping[str, str] | None
+"""What a ResponseStatus says beside code and message, by name."""
 
 STATUSES: dict[type[KvotError], int] = {
     KvotError: 500,
@@ -41,14 +46,11 @@ STATUSES: dict[type[KvotError], int] = {
 """Every class has a row of its own, so that a new one is decided and not inherited."""
 
 
-def to_wire(error: KvotError, meta: Mapping[str, str] | None = None) -> ErrorResponse:
-    """The body of a reply for an error that Kvot foresaw."""
+def to_wire(error: KvotError, meta: Meta = None, struct: type[Response] | None = None) -> Response:
+    """The body of a reply for an error that Kvot foresaw. `struct`: the response type whose ResponseStatus says it."""
     fields = error.fields if isinstance(error, InvalidRequest) else ()
-    response = _response(error.code, error.message, fields)
     told = {**(ratelimit.to_meta(error) if isinstance(error, BudgetExceeded) else {}), **(meta or {})}
-    if told:
-        response.response_status.meta = told
-    return response
+    return _said_by(struct, _status(error.code, error.message, fields, told or None))
 
 
 def reason(error: KvotError) -> str:
@@ -57,15 +59,17 @@ def reason(error: KvotError) -> str:
     return error.message if speaks else error.code
 
 
-def unforeseen(request_id: str) -> ErrorResponse:
+def unforeseen(request_id: str, meta: Meta = None, struct: type[Response] | None = None) -> Response:
     """The body for a fault of ours: the id under which it was logged, and nothing of what it was."""
-    status = ResponseStatus(
-        error_code="InternalServerError",
-        message="The request could not be carried out.",
-        errors=[],
-        meta={"RequestId": request_id},
-    )
-    return ErrorResponse(response_status=status)
+    message = "The request could not be carried out."
+    status = _status("InternalServerError", message, (), {**(meta or {}), "RequestId": request_id})
+    return _said_by(struct, status)
+
+
+def _said_by(struct: type[Response] | None, status: ResponseStatus) -> Response:
+    if struct is None or "response_status" not in struct.__struct_fields__:
+        return ErrorResponse(response_status=status)
+    return failed(struct, status)
 
 
 def retry_after_s(error: KvotError) -> int | None:
@@ -75,7 +79,7 @@ def retry_after_s(error: KvotError) -> int | None:
     return error.retry_after_s if isinstance(error, BudgetExceeded) else None
 
 
-def _response(code: str, message: str, fields: Sequence[FieldError]) -> ErrorResponse:
+def _status(code: str, message: str, fields: Sequence[FieldError], meta: Meta) -> ResponseStatus:
     errors = [
         ResponseError(
             error_code=field.code,
@@ -85,7 +89,9 @@ def _response(code: str, message: str, fields: Sequence[FieldError]) -> ErrorRes
         )
         for field in fields
     ]
-    return ErrorResponse(response_status=ResponseStatus(error_code=code, message=_harmless(message), errors=errors))
+    return ResponseStatus(
+        error_code=code, message=_harmless(message), errors=errors, meta=None if meta is None else dict(meta)
+    )
 
 
 def _harmless(message: str) -> str:

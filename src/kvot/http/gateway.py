@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from kvot.core.errors import InvalidRequest, KvotError, NotAuthenticated, StoreUnavailable, whole_seconds
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
-from kvot.gateway.dialect import Found, Pair, Refusal
+from kvot.gateway.dialect import Endpoint, Found, Pair, Refusal
 from kvot.gateway.gateway import Asked, Gateway, Whose, find
 from kvot.gateway.holding import Exhausted
 from kvot.gateway.provider import Provider
@@ -95,6 +95,7 @@ class GatewayEdge:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         principal = exchange.principal = await self._principal(exchange, headers, query)
         found = find(exchange.provider, verb, path, query)
+        exchange.endpoint = found.endpoint
         whose = _whose(principal, headers, found)
         body = b""
         if verb not in _NO_BODY and has_body(headers):
@@ -131,6 +132,7 @@ class _Exchange:
         self.scope = scope
         self.receive = receive
         self.principal: Principal | None = None
+        self.endpoint: Endpoint | None = None
         self.request_id = f"req_{secrets.token_hex(12)}"
         self.status = 0
         self._send = send
@@ -184,6 +186,8 @@ class _Exchange:
         """A whole reply of our own; nothing, where the provider's has begun."""
         if self._is_sent:
             return
+        if self.endpoint is not None:
+            refusal = self.endpoint.framed(refusal)
         self.status = refusal.status
         await self._reply(refusal.status, (*refusal.headers, (REQUEST_ID, self.request_id.encode())), refusal.body)
 

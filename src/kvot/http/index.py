@@ -9,7 +9,7 @@ from kvot.http.replies import Reply
 from kvot.http.surface import Answer, Asked
 from kvot.http.table import API
 
-_HEADERS = ((b"content-type", b"application/json; charset=utf-8"), (b"vary", b"Accept"))
+_HEADERS = ((b"content-type", b"application/json; charset=utf-8"),)
 _UNTAGGED = "apis"
 
 

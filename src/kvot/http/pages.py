@@ -19,7 +19,7 @@ from kvot.contract.describe import Operation
 from kvot.core.errors import InvalidRequest, MethodNotAllowed, NotFound
 from kvot.core.window import MS_PER_SECOND
 from kvot.http.address import base_url_of, host_of
-from kvot.http.replies import Reply, with_headers
+from kvot.http.replies import Reply
 from kvot.http.surface import Answer, Asked
 from kvot.metadata.app import app_metadata, operations_metadata, types_links, types_metadata
 from kvot.metadata.languages import LANGUAGES, language_of
@@ -55,7 +55,6 @@ _ALIASES: Final = {"/api/metadataapp": _APP, "/json/reply/metadataapp": _APP}
 _PAGE_OF_HTML: Final = "json"
 """`/html/metadata` is a path of the contract, but a page is no sample of a message: the JSON page stands for it."""
 
-_VARY = (b"vary", b"Accept")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _KEEP = (b"cache-control", b"public, max-age=60")
 """A minute: after an upgrade nobody generates classes from the release before for longer."""
@@ -103,8 +102,6 @@ class Pages:
         self._model = model_of(self._operations, host, self._json_case)
         self._now = now
         self._dto_style = Style(dto_namespace=host.dto_namespace)
-        powered_by = f"ServiceStack/{host.generator_version} Kvot/{__version__}"  # the dialect, and who speaks it
-        self._of_every_reply = (_VARY, (b"x-powered-by", powered_by.encode()))
         self._for_people: dict[str, Callable[[Wanted], Reply]] = {
             _METADATA: self._index,
             "/openapi": lambda wanted: _page(openapi_page(self._document(wanted))),
@@ -136,7 +133,7 @@ class Pages:
     def _make(self, wanted: Wanted) -> Reply:
         make = self._maker(wanted.path)
         assert make is not None, "only paths that were found are made"
-        return with_headers(make(wanted), *self._of_every_reply)
+        return make(wanted)
 
     def _maker(self, path: str) -> Callable[[Wanted], Reply] | None:
         found = self._for_people.get(path) or self._for_programs.get(path)

@@ -4,24 +4,27 @@ request may take to arrive, and replies in one piece.
 Without the bounds one client could make us keep headers, and many clients connections, without end.
 """
 
+import re
+import sys
 from asyncio import BaseTransport, TimerHandle
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 from weakref import ref
 
+from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from kvot.http.early import ADDRESS_TOO_LONG, HEAD_TOO_LARGE, NO_HTTP, UNKNOWN_METHOD, Refusal
 from kvot.http.limits import HEAD_BYTES_MAX
-from kvot.http.reply_writer import WRITE, write
+from kvot.http.reply_writer import WRITE, Pair, write
 
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 3\r\n"
-    b"connection: close\r\n"
-    b"\r\n"
-    b"431"
-)
+LINGER_S = 2.0
+LINGER_BYTES_MAX = 4_194_304
+"""How long, and for how much more, a client is heard out whose request was refused before it was sent. Who closes at
+once takes back the reply: the client's system drops what it has not read by then."""
+
+_REQUEST_LINE = re.compile(rb"[!-~]{1,32} ([!-~]{1,8192}) HTTP/1\.[01]\r?\n")
 
 
 class HeadTooLarge(Exception):
@@ -41,9 +44,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _is_arriving = False
     _is_in_head = False
     _has_ended = False
-    _is_too_large = False
-    _piece_bytes = 0
+    _is_refused = False
+    _piece = b""
     _earlier_bytes = 0
+    _discarded_bytes = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
         """A client that connects and says nothing waits no longer than one that has nothing more to say."""
@@ -56,9 +60,18 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._piece_bytes = len(data)
+        if self._is_refused:
+            self._discard(data)
+        else:
+            self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
+        self._piece = data
         self._has_ended = False
         super().data_received(data)
+        self._piece = b""
+        if self._is_refused:
+            return
         if self._is_arriving or self._arrival_timer is not None:
             self._time_arrival()
         if self._is_in_head:
@@ -83,8 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._earlier_bytes += len(data)
         if self._earlier_bytes > HEAD_BYTES_MAX:
-            self._is_too_large = True
-            self.send_400_response("")
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
         self._is_in_head = self._is_arriving = True
@@ -92,8 +104,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
-        if self._piece_bytes + self._earlier_bytes > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX:
-            self._is_too_large = True
+        if len(self._piece) + self._earlier_bytes > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX:
+            self._refuse_head()
             raise HeadTooLarge
         self._earlier_bytes = 0
         super().on_headers_complete()
@@ -110,8 +122,32 @@ class BoundedProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def send_400_response(self, msg: str) -> None:
-        if not self._is_too_large:
-            super().send_400_response(msg)
-        elif not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
+        """uvicorn's hook for what its parser refuses; the parser's error is being handled."""
+        line = _REQUEST_LINE.match(self._piece)
+        if line and isinstance(sys.exception(), HttpParserInvalidMethodError):
+            self._refuse(UNKNOWN_METHOD, line[1])
+        else:
+            self._refuse(NO_HTTP)
+
+    def _refuse_head(self) -> None:
+        self._refuse(ADDRESS_TOO_LONG if len(self.url) > HEAD_BYTES_MAX else HEAD_TOO_LARGE, self.url, self.headers)
+
+    def _refuse(self, refusal: Refusal, url: bytes = b"", headers: Iterable[Pair] = ()) -> None:
+        """Say why, and hear the client out. In front of a reply that is still to come it would be taken for that."""
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._is_refused = True
+        app: Any = self.app  # the server was given ours
+        cycle: Any = self.cycle  # None before the first request
+        if cycle and not cycle.response_complete:
             self.transport.close()
+            return
+        self.transport.write(app.early.reply(refusal, url, headers))
+        self.transport.write_eof()
+        self._stop_timer()
+        self._arrival_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _discard(self, data: bytes) -> None:
+        self._discarded_bytes += len(data)
+        if self._discarded_bytes > LINGER_BYTES_MAX:
+            self.transport.abort()

@@ -1,12 +1,13 @@
 """What goes back to a client: status, headers, body."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
+from kvot.contract.describe import Response as Struct
 from kvot.contract.holds import AiChatHoldResponse
 from kvot.core.errors import BudgetExceeded, KvotError
 from kvot.http import errors
+from kvot.http.errors import Meta
 from kvot.wire import html, ratelimit
 from kvot.wire.formats import FORMATS, HTML, JSONP, Format
 from kvot.wire.rows import Reply as Response
@@ -14,7 +15,9 @@ from kvot.wire.style import Style
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
-_VARY = (b"vary", b"Accept")
+ALWAYS: Pairs = ((b"vary", b"Accept"), (b"x-powered-by", b"Kvot"))
+"""What the contract has on every reply. Whoever sends a reply adds it."""
+
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
@@ -23,7 +26,6 @@ _NO_RETRY = (b"x-should-retry", b"false")
 """What official SDKs ask before they send a request again by themselves: tokens come back in hours, not in seconds."""
 PAGE: Pairs = (
     (b"content-type", HTML.content_type.encode()),
-    _VARY,
     _NO_STORE,
     _NO_SNIFF,
     (b"content-security-policy", html.POLICY.encode()),
@@ -32,14 +34,14 @@ PAGE: Pairs = (
 """The headers of every page. What a page shows is for who signed in, so nobody keeps it."""
 
 _FORMAT_HEADERS: dict[str, Pairs] = {
-    **{key: ((b"content-type", format_.content_type.encode()), _VARY) for key, format_ in FORMATS.items()},
+    **{key: ((b"content-type", format_.content_type.encode()),) for key, format_ in FORMATS.items()},
     HTML.key: PAGE,
-    JSONP.key: ((b"content-type", JSONP.content_type.encode()), _VARY, _NO_SNIFF),
+    JSONP.key: ((b"content-type", JSONP.content_type.encode()), _NO_SNIFF),
 }
 
 
 class Reply(NamedTuple):
-    """`headers` lack the content length."""
+    """`headers` lack the content length, and `ALWAYS`."""
 
     status: int
     headers: Pairs
@@ -53,8 +55,11 @@ def of_response(response: Response, format_: Format, style: Style, status: int =
     return Reply(status, headers, format_.write(response, style))
 
 
-def of_error(error: KvotError, format_: Format, style: Style, meta: Mapping[str, str] | None = None) -> Reply:
-    reply = of_response(errors.to_wire(error, meta), format_, style, errors.STATUSES[type(error)])
+def of_error(
+    error: KvotError, format_: Format, style: Style, meta: Meta = None, struct: type[Struct] | None = None
+) -> Reply:
+    response = errors.to_wire(error, meta, _of_type(struct, format_))
+    reply = of_response(response, format_, style, errors.STATUSES[type(error)])
     seconds = errors.retry_after_s(error)
     if seconds is not None:
         reply = with_headers(reply, (b"retry-after", b"%d" % seconds))
@@ -71,8 +76,16 @@ NOT_FOUND = of_text("404", 404)
 """No path of ours: the contract answers so in text, whatever the client accepts."""
 
 
-def of_unforeseen(request_id: str, format_: Format, style: Style) -> Reply:
-    return of_response(errors.unforeseen(request_id), format_, style, 500)
+def of_unforeseen(
+    request_id: str, format_: Format, style: Style, meta: Meta = None, struct: type[Struct] | None = None
+) -> Reply:
+    response = errors.unforeseen(request_id, meta, _of_type(struct, format_))
+    return of_response(response, format_, style, 500)
+
+
+def _of_type(struct: type[Struct] | None, format_: Format) -> type[Struct] | None:
+    """On a page for people no zeros stand beside the error: somebody would read them as the usage."""
+    return None if format_.key == HTML.key else struct
 
 
 NO_CONTENT = Reply(204, (), b"")
@@ -89,7 +102,7 @@ def quoted(text: bytes) -> str:
 
 def redirect(address: str, status: int) -> Reply:
     """`address` is a path of this server."""
-    return Reply(status, ((b"location", quote(address, safe="/?&=%:+,;@!$'()*~").encode()), _NO_STORE, _VARY), b"")
+    return Reply(status, ((b"location", quote(address, safe="/?&=%:+,;@!$'()*~").encode()), _NO_STORE), b"")
 
 
 def with_headers(reply: Reply, *headers: tuple[bytes, bytes]) -> Reply:

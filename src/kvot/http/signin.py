@@ -3,16 +3,25 @@
 There are no users of our own: what signs in is an API key or a token, and it is proven by whoever proves all others.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from kvot.contract.signin import AuthenticateResponse
-from kvot.core.errors import Forbidden, MethodNotAllowed, NotAuthenticated, TokenRejected
+from kvot.core.errors import (
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAuthenticated,
+    TokenRejected,
+)
 from kvot.core.principal import Principal
 from kvot.http import replies
+from kvot.http.address import base_url_of, host_of
 from kvot.http.authenticator import Authenticator
-from kvot.http.limits import Headers
+from kvot.http.limits import Headers, has_body
 from kvot.http.replies import Reply
 from kvot.http.sessions import (
     CREDENTIAL_LENGTH_MAX,
@@ -25,7 +34,8 @@ from kvot.http.sessions import (
 )
 from kvot.http.surface import Answer, Asked
 from kvot.wire import html
-from kvot.wire.binding import read_fields
+from kvot.wire.binding import Fields, read_fields
+from kvot.wire.formats import FORMATS
 
 PATH = "/login"
 HOME = "/auth"
@@ -52,12 +62,16 @@ class SignIn:
         self._authenticator = authenticator
         self._sessions = sessions
         self._clock = clock
-        self._answers: dict[str, Answer] = {
-            PATH: self._login,
+        negotiated: dict[str, Answer] = {
             HOME: self._who_am_i,
             "/api/authenticate": self._who_am_i,
+            "/auth/credentials": self._credentials,
             "/auth/logout": self._logout,
         }
+        self._answers: dict[str, Answer] = {PATH: self._login, **negotiated}
+        for key in FORMATS:
+            self._answers |= {f"{path}.{key}": answer for path, answer in negotiated.items()}
+            self._answers[f"/{key}/reply/authenticate"] = self._who_am_i
 
     def find(self, path: str) -> Answer | None:
         return self._answers.get(path.lower().rstrip("/"))
@@ -78,6 +92,17 @@ class SignIn:
     async def _who_am_i(self, asked: Asked) -> Reply:
         return replies.of_response(to_wire(await asked.principal()), asked.format, asked.style)
 
+    async def _credentials(self, asked: Asked) -> Reply:
+        """There are no passwords here, so none is ever right. Whoever has a key or a token shows that."""
+        if asked.scope["method"] != "POST":
+            raise MethodNotAllowed("A user name and its password come in a POST.")
+        if not has_body(asked.headers):
+            names = ("UserName", "User Name"), ("Password", "Password")
+            raise InvalidRequest.of_fields(
+                [FieldError(name, "NotEmpty", f"'{words}' must not be empty.") for name, words in names]
+            )
+        raise NotAuthenticated("Invalid Username or Password")
+
     async def _logout(self, asked: Asked) -> Reply:
         reply = replies.of_response(AuthenticateResponse(), asked.format, asked.style)
         return replies.with_headers(reply, set_cookie("", is_secure=_is_secure(asked), max_age_s=0))
@@ -85,13 +110,13 @@ class SignIn:
     async def _login(self, asked: Asked) -> Reply:
         method = asked.scope["method"]
         if method in ("GET", "HEAD"):
-            return _page(safe_redirect(asked.query.get("redirect", "")))
+            return _page(_way_back(asked, asked.query))
         if method != "POST":
             raise MethodNotAllowed("The sign-in page takes GET and POST.")
         if is_same_origin(asked.headers) is False:
             raise Forbidden("The sign-in form of another site is not taken.")
         form = read_fields(await asked.body())
-        return await self._sign_in(asked, form.get("credential", "").strip(), safe_redirect(form.get("redirect", "")))
+        return await self._sign_in(asked, form.get("credential", "").strip(), _way_back(asked, form))
 
     async def _sign_in(self, asked: Asked, credential: str, redirect: str) -> Reply:
         if len(credential) > CREDENTIAL_LENGTH_MAX:
@@ -123,16 +148,26 @@ def to_wire(principal: Principal) -> AuthenticateResponse:
     )
 
 
-def safe_redirect(text: str) -> str:
-    """A path of this server as it came, or home: never another host, however it is spelled."""
+def _way_back(asked: Asked, fields: Fields) -> str:
+    return safe_redirect(fields.get("redirect", ""), host_of(asked.scope, asked.headers))
+
+
+def safe_redirect(text: str, host: str = "") -> str:
+    """A path of this server as it came, or home: never another host, however it is spelled.
+
+    An address that names `host`, which is what the browser itself calls us, counts as its path.
+    """
+    if host and (named := re.match(rf"https?://{re.escape(host)}(?=/)", text, re.IGNORECASE)):
+        text = text[named.end() :]
     is_path = text.startswith("/") and not text.startswith("//") and "\\" not in text
     return text if is_path and text.isprintable() and len(text) <= _REDIRECT_LENGTH_MAX else HOME
 
 
-def to_login(scope: Any) -> Reply:
-    """Send an anonymous browser to the sign-in page, and from there back to what it asked for."""
+def to_login(scope: Any, headers: Headers) -> Reply:
+    """Send an anonymous browser to the sign-in page, and from there back to the address that it asked for."""
     asked = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-    return replies.redirect(f"{PATH}?redirect={replies.quoted(asked)}", 302)
+    address = base_url_of(scope, headers).encode() + asked
+    return replies.redirect(f"{PATH}?redirect={replies.quoted(address)}", 302)
 
 
 def _bearer(credential: str) -> bytes:

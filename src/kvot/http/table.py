@@ -40,6 +40,11 @@ class Endpoint(NamedTuple):
     def is_api(self) -> bool:
         return self.api_operation is not None
 
+    @property
+    def name(self) -> str:
+        """The operation's name; for a path of several operations that of its first."""
+        return self.api_operation or next(iter(self.operations.values())).name
+
     def operation(self, verb: str) -> Operation | None:
         """The operation behind a verb; HEAD asks for what GET would say."""
         verb = "GET" if verb == "HEAD" else verb
@@ -125,10 +130,15 @@ class Table:
         return None
 
 
+def beside(path: str) -> Endpoint:
+    """A path that leads to no operation. Its extension still fixes the format of what is said there."""
+    return Endpoint({}, FORMATS.get(path.lower().rpartition(".")[2]))
+
+
 def _nowhere(lowered_path: str, key: str | None) -> Match:
     """It still has a format, for the words that say so."""
-    extension = lowered_path.rpartition(".")[2]
-    return Match(Endpoint({}, FORMATS.get(key or extension), api_operation=""))
+    endpoint = beside(lowered_path)._replace(api_operation="")
+    return Match(endpoint._replace(format=FORMATS[key]) if key else endpoint)
 
 
 def _values(pattern: list[str], segments: list[bytes]) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ of its member's type: every field that is not is named, all of them at once. Wha
 contract skips it, unless the member says `refuse_malformed`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -77,10 +78,10 @@ def _decoded(text: str) -> str:
 
 def bind_route(operation: Operation, sent: Sent) -> Request:
     """For an operation's own paths: the body by its content type, then path, query and form overwrite."""
-    media_type = _media_type(sent.content_type)
+    media_type = _media_type(sent)
     filling = _Filling(operation.request)
     if sent.body and media_type not in _FORMS:
-        filling.put_document(_document(operation, sent.body, _format_of_body(media_type)), operation)
+        filling.put_document(_document(operation, sent.body, _format_of_body(operation, media_type)), operation)
     for fields in (sent.path, sent.query, _form(sent, media_type)):
         filling.put_fields(fields)
     return filling.request(operation)
@@ -92,7 +93,7 @@ def bind_api(operation: Operation, sent: Sent, format_: Format = JSON) -> Reques
     The body is read as `format_` whatever its content type says, since clients send JSON as text. JSON Lines alone
     are believed where a list is expected.
     """
-    media_type = _media_type(sent.content_type)
+    media_type = _media_type(sent)
     filling = _Filling(operation.request)
     if not sent.body or media_type in _FORMS:
         filling.put_fields(sent.query)
@@ -105,8 +106,20 @@ def bind_api(operation: Operation, sent: Sent, format_: Format = JSON) -> Reques
     return filling.request(operation)
 
 
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+def _media_type(sent: Sent) -> str:
+    """The type of a body, without its parameters. Raises InvalidRequest for a body in other letters than ours."""
+    media_type, _, parameters = sent.content_type.partition(";")
+    if sent.body and (charset := _CHARSET.search(parameters)):
+        name = charset[1].lower()
+        if name not in _UTF_8 and not (name in _LIKE_ASCII and sent.body.isascii()):
+            raise InvalidRequest(f"The charset '{name[:40]}' is not read: send UTF-8.", code=_MALFORMED)
+    return media_type.strip().lower()
+
+
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s"';]+)""", re.IGNORECASE)
+_UTF_8 = frozenset({"utf-8", "utf8"})
+_LIKE_ASCII = frozenset({"us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "latin1", "windows-1252"})
+"""Charsets in which ASCII is ASCII. Old clients name one of them and send nothing else."""
 
 
 def _form(sent: Sent, media_type: str) -> Fields:
@@ -120,9 +133,13 @@ def _form(sent: Sent, media_type: str) -> Fields:
         raise InvalidRequest(f"The form cannot be read.\nError: {error}", code=_MALFORMED) from None
 
 
-def _format_of_body(media_type: str) -> Format | None:
-    """None for a type that we do not know: the contract then takes the body for empty."""
-    return BY_MEDIA_TYPE.get(media_type) if media_type else JSON
+def _format_of_body(operation: Operation, media_type: str) -> Format | None:
+    """None for a type that we do not know: the contract then takes the body for empty. Where nothing is required an
+    empty request would be carried out, which nobody meant who sent a body, so there it is refused."""
+    format_ = BY_MEDIA_TYPE.get(media_type) if media_type else JSON
+    if format_ is None and not any(each.member and each.member.is_required for each in members_of(operation.request)):
+        raise InvalidRequest(f"A body of the type '{media_type[:SHOWN_MAX]}' cannot be read.", code=_MALFORMED)
+    return format_
 
 
 def _document(operation: Operation, body: bytes, format_: Format | None) -> Any:
@@ -169,6 +186,7 @@ def read_batch(operation: Operation, sent: Sent, format_: Format, items_max: int
     """The documents of a batch, each to be bound by `bind_item`. No body is a batch of none."""
     if not sent.body:
         return []
+    _media_type(sent)
     with _told_by(operation, format_):
         documents = format_.read(sent.body, LIST_MEMBERS_MAX)
         if isinstance(documents, Element):

@@ -15,30 +15,50 @@ import msgspec
 from kvot.contract.describe import MemberType, members_of
 from kvot.wire import jsv
 from kvot.wire.document import Malformed, TooMany, text_of
-from kvot.wire.plan import Part, Plan, Writer
-from kvot.wire.rows import Reply, rows_of
+from kvot.wire.plan import Part, Plan, Writer, Writers
+from kvot.wire.rows import Reply, is_listing, rows_of
 from kvot.wire.style import Style
 
 _MUST_QUOTE = re.compile(r'[",\r\n]|^[\[{]')
+_NEVER_QUOTED = frozenset({"Int32", "Int64", "Boolean", "Guid", "DateTime"})
+"""What is written with digits, letters and `:-.` alone."""
 
 
 def write(reply: Reply, style: Style) -> bytes:
+    text: str = _writers[type(reply)](reply)
+    return text.encode()
+
+
+def _make_writer(type_: Any) -> Writer:
+    """A reply that is one row is written in one go, header and all."""
+    if type_ is list or is_listing(type_):
+        return _write_rows
+    return _plan(type_, _header(type_)).write
+
+
+_writers = Writers(_make_writer)
+
+
+def _write_rows(reply: Any) -> str:
     row_type, rows = rows_of(reply)
-    header, plan = _plan(row_type)
-    return (header + "".join([plan.write(row) for row in rows])).encode()
+    return _header(row_type) + "".join(map(_plan(row_type, "").write, rows))
+
+
+def _header(row_type: type[msgspec.Struct]) -> str:
+    names = ",".join(member.wire_name for member in members_of(row_type))
+    return names and f"{names}\r\n"
 
 
 @cache
-def _plan(row_type: type[msgspec.Struct]) -> tuple[str, Plan]:
-    members = members_of(row_type)
-    parts = [Part(member, "", _writer(member), "", "") for member in members]
-    header = ",".join(member.wire_name for member in members)
-    return (f"{header}\r\n" if members else ""), Plan("", parts, ",", "\r\n")
+def _plan(row_type: type[msgspec.Struct], header: str) -> Plan:
+    return Plan(header, [Part(member, "", _writer(member), "", "") for member in members_of(row_type)], ",", "\r\n")
 
 
 def _writer(member: MemberType) -> Writer:
     write = jsv.write_text if member.clr == "String" and not member.is_list else jsv.writer_of(member)
-    return str if write is str else lambda value: _quoted(write(value))
+    if member.clr in _NEVER_QUOTED and not member.is_list:
+        return write
+    return lambda value: _quoted(write(value))
 
 
 def _quoted(text: str) -> str:

@@ -43,7 +43,7 @@ MSGPACK = Format(
 HTML = Format("html", "text/html; charset=utf-8", ("text/html",), html.read, html.write)
 
 FORMATS: dict[str, Format] = {each.key: each for each in (JSON, JSV, XML, CSV, JSONL, MSGPACK, HTML)}
-"""By key, as `?format=` and extensions name them; in order of preference."""
+"""By key, as `?format=` and extensions name them; in the order in which pages list them."""
 
 BY_MEDIA_TYPE: dict[str, Format] = {name: each for each in FORMATS.values() for name in each.media_types}
 

@@ -17,7 +17,9 @@ import msgspec
 
 from kvot.contract.describe import Instant, members_of
 from kvot.core.window import MS_PER_SECOND
-from kvot.wire.document import DEPTH_MAX, Malformed, TooDeep, TooMany, Twice, check_bounds, text_of
+from kvot.wire.brackets import BracketReader
+from kvot.wire.document import DEPTH_MAX, Malformed, Twice, check_bounds, text_of
+from kvot.wire.plan import dropped_value
 from kvot.wire.renamed import renamed
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date, utc
@@ -43,7 +45,11 @@ def _raw(value: object) -> msgspec.Raw:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-_encode = msgspec.json.Encoder(enc_hook=_raw).encode
+_encoder = msgspec.json.Encoder(enc_hook=_raw)
+_encode = _encoder.encode
+
+write_lines = _encoder.encode_lines
+"""Rows as JSON in the plain style, each on a line of its own."""
 
 
 def document_of(value: Any, style: Style) -> Any:
@@ -59,9 +65,12 @@ def document_of(value: Any, style: Style) -> Any:
 
 
 class _NamedMember(NamedTuple):
+    """`default` is what `edv` drops, `dropped` what is never written."""
+
     name: str
     get: Callable[[Any], Any]
     default: object
+    dropped: object
 
 
 _NO_DEFAULT = object()
@@ -72,6 +81,8 @@ _DEFAULTS: dict[str, object] = {"Int32": 0, "Int64": 0, "Boolean": False, "Guid"
 def _is_written(member: _NamedMember, value: object, style: Style) -> bool:
     if value is None:
         return style.include_nulls
+    if member.dropped is not None and value == member.dropped:
+        return False
     return not (style.exclude_defaults and value == member.default)
 
 
@@ -83,6 +94,7 @@ def _named_members(struct: type[msgspec.Struct], case: JsonCase) -> list[_NamedM
             {JsonCase.CAMEL: field.encode_name, JsonCase.PASCAL: member.wire_name, JsonCase.SNAKE: member.name}[case],
             attrgetter(member.name),
             _NO_DEFAULT if member.is_list or member.is_nullable else _DEFAULTS.get(member.clr, _NO_DEFAULT),
+            dropped_value(field),
         )
         for member, field in members
     ]
@@ -163,103 +175,44 @@ def _may_be_too_deep(body: bytes) -> bool:
     return True
 
 
-_BLANKS = re.compile(r"[ \t\r\n]*")
 _STRING_END = re.compile(r'[^"\\]*')
-_OBJECT_WORD = re.compile(r"[^,}\r\n]*")
-_LIST_WORD = re.compile(r"[^,\]\r\n]*")
-_KEY_WORD = re.compile(r"[^:,{}\[\]\r\n]*")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORDS: dict[str, Any] = {"null": None, "true": True, "false": False}
 
 
-class _LenientReader:
-    """Reads one document. Every character is looked at a bounded number of times."""
+class _LenientReader(BracketReader):
+    """JSON with escapes in its strings; bare words end with their line."""
 
-    def __init__(self, text: str, members_max: int) -> None:
-        self._text = text
-        self._at = 0
-        self._members_max = self._members_left = members_max
+    key = re.compile(r"[^:,{}\[\]\r\n]*")
+    object_word = re.compile(r"[^,}\r\n]*")
+    list_word = re.compile(r"[^,\]\r\n]*")
 
     def document(self) -> Any:
         if self._next() == "":
             return None
         if self._next() not in "{[":
             raise Malformed("Expected '{'.")
-        document = self._value(_OBJECT_WORD, 1)
+        document = self._value(self.object_word, 1)
         if self._next() != "":
             raise Malformed(f"Unexpected text after the document at character {self._at}.")
         return document
 
-    def _next(self) -> str:
-        """The next character that is not blank, or "" at the end."""
-        match = _BLANKS.match(self._text, self._at)
-        assert match is not None
-        self._at = match.end()
-        return self._text[self._at : self._at + 1]
-
-    def _value(self, word: re.Pattern[str], depth: int) -> Any:
-        if depth > DEPTH_MAX:
-            raise TooDeep
-        first = self._next()
-        if first == "{":
-            return self._object(depth)
-        if first == "[":
-            return self._list(depth)
-        if first == '"':
-            return self._string()
-        bare = self._match(word).strip()
+    def _bare(self, text: str) -> Any:
+        bare = text.strip()
         return _WORDS.get(bare, bare)
 
-    def _match(self, pattern: re.Pattern[str]) -> str:
-        match = pattern.match(self._text, self._at)
-        assert match is not None
-        self._at = match.end()
-        return match[0]
-
-    def _object(self, depth: int) -> dict[str, Any]:
-        members: dict[str, Any] = {}
-        self._at += 1
-        while (first := self._next()) != "}":
-            key = self._string() if first == '"' else self._match(_KEY_WORD).strip()
-            self._expect(":")
-            self._members_left -= 1
-            if self._members_left < 0:
-                raise TooMany(self._members_max)
-            if key in members:
-                raise Twice(key)
-            members[key] = self._value(_OBJECT_WORD, depth + 1)
-            if self._next() == "}":
-                break
-            self._expect(",")
-        self._at += 1
-        return members
-
-    def _list(self, depth: int) -> list[Any]:
-        items: list[Any] = []
-        self._at += 1
-        while self._next() != "]":
-            self._members_left -= 1
-            if self._members_left < 0:
-                raise TooMany(self._members_max)
-            items.append(self._value(_LIST_WORD, depth + 1))
-            if self._next() == "]":
-                break
-            self._expect(",")
-        self._at += 1
-        return items
-
-    def _expect(self, character: str) -> None:
+    def _expect(self, character: str, closing: str) -> None:
         found = self._next()
         if found != character:
             where = f"at character {self._at}" if found else "at the end"
             raise Malformed(f"Expected '{character}' {where}.")
         self._at += 1
 
-    def _string(self) -> str:
+    def _quoted(self) -> str:
         self._at += 1
         parts: list[str] = []
         while True:
-            parts.append(self._match(_STRING_END))
+            parts.append(self._take(_STRING_END))
             ending = self._text[self._at : self._at + 1]
             self._at += 1
             if ending == '"':

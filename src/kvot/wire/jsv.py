@@ -10,14 +10,14 @@ Every value is text until it is bound: JSV does not tell a number from a string.
 """
 
 import re
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from kvot.contract.describe import MemberType, members_of
-from kvot.wire.document import DEPTH_MAX, MEMBERS_MAX, Malformed, TooDeep, TooMany, Twice, text_of
-from kvot.wire.plan import Part, Plan, Writer
+from kvot.wire.brackets import BracketReader
+from kvot.wire.document import MEMBERS_MAX, Malformed, text_of
+from kvot.wire.plan import Part, Plan, Writer, Writers, dropped_value
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
 from kvot.wire.style import Style
@@ -26,15 +26,22 @@ _MUST_QUOTE = re.compile(r'[",:{}\[\]\r\n]|^\s|\s\Z')
 
 
 def write(reply: Reply, style: Style) -> bytes:
-    if isinstance(reply, list):
-        return f"[{','.join([_write_any(each) for each in reply])}]".encode()
-    return _plan(type(reply)).write(reply).encode()
+    text: str = _writers[type(reply)](reply)
+    return text.encode()
 
 
-@cache
-def _plan(struct: type[msgspec.Struct]) -> Plan:
-    parts = [Part(member, f"{member.wire_name}:", writer_of(member), "", None) for member in members_of(struct)]
-    return Plan("{", parts, ",", "}")
+def _make_writer(type_: Any) -> Writer:
+    if type_ is list:
+        return lambda replies: f"[{','.join([_write_any(each) for each in replies])}]"
+    fields = zip(members_of(type_), msgspec.structs.fields(type_), strict=True)
+    parts = [
+        Part(member, f"{member.wire_name}:", writer_of(member), "", None, dropped_value(field))
+        for member, field in fields
+    ]
+    return Plan("{", parts, ",", "}").write
+
+
+_writers = Writers(_make_writer)
 
 
 def writer_of(member: MemberType) -> Writer:
@@ -58,7 +65,8 @@ def write_text(text: str) -> str:
 
 def _write_any(value: Any) -> str:
     if isinstance(value, msgspec.Struct):
-        return _plan(type(value)).write(value)
+        nested: str = _writers[type(value)](value)
+        return nested
     if isinstance(value, dict):
         return "{" + ",".join(f"{write_string(key)}:{_write_any(each)}" for key, each in value.items()) + "}"
     return write_string(str(value))
@@ -67,7 +75,7 @@ def _write_any(value: Any) -> str:
 _WRITERS: dict[str, Writer] = {
     "Int32": str,
     "Int64": str,
-    "Boolean": str,  # True, False
+    "Boolean": ("False", "True").__getitem__,
     "Guid": str,
     "DateTime": lambda value: shortest_date(value.ms),
     "String": write_string,
@@ -101,81 +109,24 @@ def read_list(text: str) -> list[Any]:
     return document
 
 
-_BLANKS = re.compile(r"[ \t\r\n]*")
 _QUOTED = re.compile(r'[^"]*')
-_OBJECT_BARE = re.compile(r"[^,}]*")
-_LIST_BARE = re.compile(r"[^,\]]*")
-_KEY = re.compile(r"[^:,{}\[\]]*")
 
 
-class _Reader:
-    """Reads one document, left to right, without going back."""
+class _Reader(BracketReader):
+    """JSV: quotes in a string are doubled, and bare words go on to the end of their level."""
 
-    def __init__(self, text: str, members_max: int) -> None:
-        self._text = text
-        self._at = 0
-        self._members_max = self._members_left = members_max
+    key = re.compile(r"[^:,{}\[\]]*")
+    object_word = re.compile(r"[^,}]*")
+    list_word = re.compile(r"[^,\]]*")
 
     def document(self) -> Any:
-        document = self._value(_OBJECT_BARE, 1)
+        document = self._value(self.object_word, 1)
         if self._next() != "":
             raise Malformed(f"Unexpected text after the closing bracket at character {self._at}.")
         return document
 
-    def _next(self) -> str:
-        """The next character that is not blank, or "" at the end."""
-        self._take(_BLANKS)
-        return self._text[self._at : self._at + 1]
-
-    def _take(self, pattern: re.Pattern[str]) -> str:
-        match = pattern.match(self._text, self._at)
-        assert match is not None
-        self._at = match.end()
-        return match[0]
-
-    def _value(self, bare: re.Pattern[str], depth: int) -> Any:
-        if depth > DEPTH_MAX:
-            raise TooDeep
-        first = self._next()
-        if first == "{":
-            return self._object(depth)
-        if first == "[":
-            return self._list(depth)
-        if first == '"':
-            return self._quoted()
-        return self._take(bare).rstrip()
-
-    def _object(self, depth: int) -> dict[str, Any]:
-        members: dict[str, Any] = {}
-        self._at += 1
-        while (first := self._next()) != "}":
-            key = self._quoted() if first == '"' else self._take(_KEY).strip()
-            self._expect(":", "}")
-            self._members_left -= 1
-            if self._members_left < 0:
-                raise TooMany(self._members_max)
-            if key in members:
-                raise Twice(key)
-            members[key] = self._value(_OBJECT_BARE, depth + 1)
-            if self._next() == "}":
-                break
-            self._expect(",", "}")
-        self._at += 1
-        return members
-
-    def _list(self, depth: int) -> list[Any]:
-        items: list[Any] = []
-        self._at += 1
-        while self._next() != "]":
-            self._members_left -= 1
-            if self._members_left < 0:
-                raise TooMany(self._members_max)
-            items.append(self._value(_LIST_BARE, depth + 1))
-            if self._next() == "]":
-                break
-            self._expect(",", "]")
-        self._at += 1
-        return items
+    def _bare(self, text: str) -> Any:
+        return text.rstrip()
 
     def _expect(self, character: str, closing: str) -> None:
         found = self._next()

@@ -43,7 +43,27 @@ def read(body: bytes, members_max: int) -> Any:
     except RecursionError:
         raise TooDeep from None
     check_bounds(document, members_max)
+    _refuse_repeated(body, document)
     return _as_in_json(document)
+
+
+def _refuse_repeated(body: bytes, document: Any) -> None:
+    """msgspec keeps the last of two members and does not tell; but a map begins with how many it has.
+
+    As for JSON Lines, what is looked at is the document and the rows of a list, not what they hold.
+    """
+    if isinstance(document, dict) and _members_said(body) != len(document):
+        raise Malformed("It has a member twice.")
+    if isinstance(document, list):
+        rows = msgspec.msgpack.decode(body, type=list[msgspec.Raw])
+        for raw, row in zip(rows, document, strict=True):
+            if isinstance(row, dict):
+                _refuse_repeated(bytes(raw), row)
+
+
+def _members_said(encoded_map: bytes) -> int:
+    length_bytes = {0xDE: 2, 0xDF: 4}.get(encoded_map[0], 0)
+    return int.from_bytes(encoded_map[1 : 1 + length_bytes]) if length_bytes else encoded_map[0] & 0x0F
 
 
 def _as_in_json(value: Any) -> Any:

@@ -5,7 +5,10 @@ default format too, and a client that cannot read the reply can still read its s
 """
 
 from kvot.core.errors import InvalidRequest
-from kvot.wire.formats import BY_MEDIA_TYPE, FORMATS, JSON, Format
+from kvot.wire.formats import BY_MEDIA_TYPE, CSV, FORMATS, HTML, JSON, JSONL, JSV, MSGPACK, XML, Format
+
+_PREFERRED = (JSON, HTML, XML, JSV, CSV, JSONL, MSGPACK)
+"""What wins a tie: our default, and after it the contract's order."""
 
 _CACHED_MAX = 256
 """Real clients send a handful of values; whoever invents more pays for their parsing."""
@@ -40,10 +43,10 @@ def named(key: str) -> Format:
 
 
 def _negotiate(accept: str) -> Format:
-    """Highest quality wins, then the more specific range, then the earlier one, then the order of FORMATS."""
+    """Highest quality wins, then the more specific range, then the earlier one, then what is preferred."""
     ranges = [_media_range(each) for each in accept.split(",")[:_RANGES_MAX]]
     best, best_rank = JSON, _NOT_WANTED
-    for each in FORMATS.values():
+    for each in _PREFERRED:
         if (rank := _rank(each, ranges))[0] > 0 and rank > best_rank:
             best, best_rank = each, rank
     return best

@@ -1,7 +1,7 @@
 """Replies as rows, for the formats that are made of rows: CSV and JSON Lines.
 
 A reply that is nothing but one list, a ResponseStatus aside, gives that list, one item a row. Any other reply is one
-row. A batch gives one row for each of its replies.
+row, and so is one whose ResponseStatus says why there is no list. A batch gives one row for each of its replies.
 """
 
 from functools import cache
@@ -20,10 +20,15 @@ def rows_of(reply: Reply) -> tuple[type[msgspec.Struct], list[msgspec.Struct]]:
     if isinstance(reply, list):
         return (type(reply[0]) if reply else msgspec.Struct), reply
     listed = _listed(type(reply))
-    if listed is None:
+    if listed is None or getattr(reply, "response_status", None) is not None:  # why there is no list
         return type(reply), [reply]
     name, row_type = listed
     return row_type, getattr(reply, name)
+
+
+def is_listing(struct: type[msgspec.Struct]) -> bool:
+    """Whether a reply of this type stands for a list."""
+    return _listed(struct) is not None
 
 
 @cache

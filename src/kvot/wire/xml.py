@@ -19,7 +19,7 @@ from kvot.contract.describe import MemberType, members_of
 from kvot.contract.signin import AuthenticateResponse
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
 from kvot.wire.document import DEPTH_MAX, EMPTY_ELEMENT, Element, Malformed, TooDeep, TooMany
-from kvot.wire.plan import Part, Plan, Writer
+from kvot.wire.plan import Part, Plan, Writer, Writers
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
 from kvot.wire.style import Style
@@ -42,23 +42,28 @@ _OF_SERVICESTACK = frozenset({AuthenticateResponse, ErrorResponse, ResponseError
 def write(reply: Reply, style: Style) -> bytes:
     if isinstance(reply, list):
         return _write_batch(reply, style.dto_namespace).encode()
-    opening, plan, closing = _document_plan(type(reply), style.dto_namespace)
-    return f"{opening}{plan.write(reply)}{closing}".encode()
+    text: str = _writers[type(reply), style.dto_namespace](reply)
+    return text.encode()
 
 
 def _write_batch(replies: Any, dto_namespace: str) -> str:
     if not replies:
         return f'{_DECLARATION}<ArrayOfanyType xmlns="{_ARRAYS}" />'
-    struct = type(replies[0])
+    struct: type[msgspec.Struct] = type(replies[0])
     name = f"ArrayOf{struct.__name__}"
     write_one = _struct_writer(struct, struct.__name__, "", 2, _is_foreign(struct))
     return f"{_opening(name, struct, dto_namespace)}{''.join(map(write_one, replies))}</{name}>"
 
 
-@cache
-def _document_plan(struct: type[msgspec.Struct], dto_namespace: str) -> tuple[str, Plan, str]:
+def _make_writer(type_and_namespace: tuple[type[msgspec.Struct], str]) -> Writer:
+    """A whole document in one go."""
+    struct, dto_namespace = type_and_namespace
     name = struct.__name__
-    return _opening(name, struct, dto_namespace), _plan(struct, "", 1, _is_foreign(struct)), f"</{name}>"
+    opening = _opening(name, struct, dto_namespace)
+    return Plan(opening, _parts(struct, "", 1, _is_foreign(struct)), "", f"</{name}>").write
+
+
+_writers = Writers(_make_writer)
 
 
 def _opening(name: str, struct: type[msgspec.Struct], dto_namespace: str) -> str:
@@ -70,13 +75,12 @@ def _is_foreign(struct: type[msgspec.Struct]) -> bool:
     return struct in _OF_SERVICESTACK
 
 
-@cache
-def _plan(struct: type[msgspec.Struct], prefix: str, depth: int, is_in_servicestack: bool) -> Plan:
+def _parts(struct: type[msgspec.Struct], prefix: str, depth: int, is_in_servicestack: bool) -> list[Part]:
     """`depth` is that of the element of the struct itself; prefixes that its members declare are numbered by theirs."""
     members = list(members_of(struct))
     if not _is_foreign(struct):
         members.sort(key=lambda member: member.wire_name)
-    return Plan("", [_part(each, prefix, depth + 1, is_in_servicestack) for each in members], "", "")
+    return [_part(each, prefix, depth + 1, is_in_servicestack) for each in members]
 
 
 def _part(member: MemberType, prefix: str, depth: int, is_in_servicestack: bool) -> Part:
@@ -105,14 +109,15 @@ def _writer(member: MemberType, prefix: str, depth: int, is_in_servicestack: boo
         return _plain_writer(member, prefix)
     is_foreign = is_in_servicestack or _is_foreign(member.scalar)
     if not member.is_list:
-        return _plan(member.scalar, prefix, depth, is_foreign).write
+        return Plan("", _parts(member.scalar, prefix, depth, is_foreign), "", "").write
     write_one = _struct_writer(member.scalar, member.clr, prefix, depth + 1, is_foreign)
     return lambda items: "".join(map(write_one, items))
 
 
+@cache
 def _struct_writer(struct: type[msgspec.Struct], name: str, prefix: str, depth: int, is_foreign: bool) -> Writer:
-    tag, plan = prefix + name, _plan(struct, prefix, depth, is_foreign)
-    return lambda value: f"<{tag}>{plan.write(value)}</{tag}>"
+    tag = prefix + name
+    return Plan(f"<{tag}>", _parts(struct, prefix, depth, is_foreign), "", f"</{tag}>").write
 
 
 def _plain_writer(member: MemberType, prefix: str) -> Writer:
@@ -143,7 +148,7 @@ def _escaped(text: str) -> str:
 _WRITERS: dict[str, Writer] = {
     "Int32": str,
     "Int64": str,
-    "Boolean": lambda value: "true" if value else "false",
+    "Boolean": ("false", "true").__getitem__,
     "Guid": str,
     "DateTime": lambda value: _date(value.ms),
     "String": _escaped,

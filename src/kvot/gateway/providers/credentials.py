@@ -11,8 +11,16 @@ CREDENTIAL_LENGTH_MAX = 8_192
 
 def key_at(headers: Mapping[bytes, bytes], name: bytes) -> str | None:
     """A header's value; None where it is absent, or nothing that a key could be."""
-    value = headers.get(name, b"").strip()
-    return value.decode() if 0 < len(value) <= CREDENTIAL_LENGTH_MAX and value.isascii() else None
+    return _key(headers.get(name, b"").decode("latin-1"))
+
+
+def key_in(query: Mapping[str, str], name: str) -> str | None:
+    return _key(query.get(name, ""))
+
+
+def _key(value: str) -> str | None:
+    value = value.strip()
+    return value if 0 < len(value) <= CREDENTIAL_LENGTH_MAX and value.isascii() else None
 
 
 def bearer(headers: Mapping[bytes, bytes]) -> str | None:

@@ -11,7 +11,6 @@ from kvot.gateway.providers.members import (
     Document,
     invalid,
     object_at,
-    places_of,
     read_object,
     text_at,
     truth_at,
@@ -55,18 +54,13 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
         truth_at(members, "stream"),
         _size(members),
         ceiling,
-        min(ceiling, max(1, _thinking_budget(document) + 1)),
+        min(ceiling, max(1, _thinking_budget(members) + 1)),
     )
 
 
-def _thinking_budget(document: Document) -> int:
+def _thinking_budget(members: Mapping[str, Any]) -> int:
     """It must stay below the ceiling. Where it does not already (some betas allow that), the ceiling is not lowered."""
-    thinking = object_at(document.members, "thinking")
-    if not thinking:
-        return 0
-    start, end = document.places["thinking"]
-    places_of(document.body[start:end])  # refuses a member that is there twice
-    return whole_at(thinking, "budget_tokens", least=0) or 0
+    return whole_at(object_at(members, "thinking"), "budget_tokens", least=0) or 0
 
 
 def _size(members: Mapping[str, Any]) -> Size:

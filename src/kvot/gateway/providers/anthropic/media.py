@@ -16,7 +16,7 @@ PAGE_TOKENS = 4_600
 PAGE_BYTES = 75_000
 REFERENCE_PAGES = 10
 
-_NESTING = frozenset({"tool_result", "search_result"})
+_NESTING = ("tool_result", "search_result")
 
 
 def blocks_size(content: object) -> Size:

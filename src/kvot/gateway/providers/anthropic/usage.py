@@ -1,7 +1,7 @@
 """A usage object of Anthropic's as parts that do not overlap.
 
-What the figures include stands in the table "counting" of docs/internals/gateway.md. Sources: the type definitions of
-the official client; the documentation of compaction and of the advisor tool.
+What the figures include stands in docs/internals/gateway.md, "Counting" and "Anthropic". Sources: the type definitions
+of the official client; the documentation of compaction and of the advisor tool.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _INPUT, _OUTPUT = "input_tokens", "output_tokens"
 _WRITE, _READ = "cache_creation_input_tokens", "cache_read_input_tokens"
 _FIGURES = (_INPUT, _OUTPUT, _WRITE, _READ)
 
-_BILLED_BESIDE = frozenset({"compaction", "advisor_message"})
+_BILLED_BESIDE = ("compaction", "advisor_message")
 """Iterations whose tokens are not in the figures of the whole; those of the other kinds are."""
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair
 from kvot.gateway.metered import DocumentMeter, StreamMeter
+from kvot.gateway.providers.credentials import bearer, key_at
 from kvot.gateway.providers.openai import asks, meters, refusals
 from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible
 
@@ -41,16 +42,18 @@ _FRAMING = frozenset(
 )  # fmt: skip
 # What speaks of the provider's own host, or in our name.
 _OF_ITS_HOST = frozenset(
-    {b"alt-svc", b"server", b"date", b"via", b"nel", b"report-to", b"reporting-endpoints", b"clear-site-data"}
-)
+    {
+        b"alt-svc", b"server", b"date", b"via", b"nel", b"report-to", b"reporting-endpoints", b"clear-site-data",
+        b"location", b"refresh", b"link",
+    }
+)  # fmt: skip
 _OF_ITS_HOST_FAMILIES = (b"strict-transport-", b"access-control-", b"content-security-", b"x-kvot-", b"cross-origin-")
 _ACCOUNT = re.compile(
     rb"organi[sz]ation|project|account|tenant|subscription|workspace|cookie|credential|authoriz|authenticate|api-?key"
 )
-_CREDENTIAL_LENGTH_MAX = 8_192
 
 
-def _sum_up(ask: Ask) -> asks.OpenAiAsk:
+def _own(ask: Ask) -> asks.OpenAiAsk:
     assert isinstance(ask, asks.OpenAiAsk)  # a meter is only made for an ask of its own endpoint
     return ask
 
@@ -61,7 +64,7 @@ def _is_events(ask: Ask, content_type: str) -> bool:
 
 
 def _chat_meter(ask: Ask, content_type: str, provider: Compatible) -> Meter:
-    own = _sum_up(ask)
+    own = _own(ask)
     if not _is_events(ask, content_type):
         return DocumentMeter(partial(meters.read_chat, provider=provider), "usage")
     events = meters.ChatEvents(provider, takes_out_usage=own.adds_usage, is_one=own.answers == 1)
@@ -75,7 +78,7 @@ def _response_meter(ask: Ask, content_type: str) -> Meter:
 
 
 def _embeddings_meter(_ask: Ask, _content_type: str) -> Meter:
-    return DocumentMeter(meters.read_embeddings, "usage")
+    return DocumentMeter(meters.read_embeddings, "usage", has_output=False)
 
 
 def _metered(provider: Compatible) -> dict[str, Endpoint]:
@@ -107,10 +110,7 @@ class OpenAi:
         return None
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
-        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-        bearer = token.strip() if scheme.lower() == b"bearer" else b""
-        key = bearer or headers.get(b"api-key", b"").strip() or headers.get(b"x-api-key", b"").strip()
-        return key.decode() if 0 < len(key) <= _CREDENTIAL_LENGTH_MAX and key.isascii() else None
+        return bearer(headers) or key_at(headers, b"api-key") or key_at(headers, b"x-api-key")
 
     def authorization(self, api_key: str) -> tuple[Pair, ...]:
         if not api_key:

@@ -21,10 +21,14 @@ from kvot.gateway.providers.members import (
     with_values,
 )
 from kvot.gateway.providers.openai.compatible import Compatible
-from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, input_size, schema_bytes
+from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, input_size
+from kvot.gateway.providers.sizes import schema_bytes
 
 ANSWERS_MAX = 128
 """The most answers that OpenAI gives to one request."""
+
+RESPONSE_OUTPUT_MIN = 16
+"""The lowest max_output_tokens that OpenAI's Responses takes; a lower one is its 400."""
 
 _TRUE = b"true"
 
@@ -111,6 +115,7 @@ def _generating(
     members = document.members
     is_stream = truth_at(members, "stream")
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
+    adds_usage = is_stream and not has_usage and provider.takes_include_usage
     return OpenAiAsk(
         document,
         text_at(members, "model"),
@@ -121,7 +126,7 @@ def _generating(
         answers,
         ceilings,
         ceiling_to_add,
-        adds_usage=is_stream and not has_usage and provider.takes_include_usage,
+        adds_usage=adds_usage,
     )
 
 
@@ -154,6 +159,7 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
         truth_at(members, "stream"),
         size,
         _ceiling(members, names, 1),
+        RESPONSE_OUTPUT_MIN,
         ceilings=names,
         ceiling_to_add=names[0],
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from kvot.gateway.dialect import Size
 from kvot.gateway.metered import text_bytes
+from kvot.gateway.providers.sizes import base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "media constants of OpenAI".
 IMAGE_TOKENS = 2_500
@@ -54,8 +55,7 @@ def _made_image(part: _Part) -> tuple[int, str]:
 
 
 def _decoded_bytes(data: object) -> int:
-    """What base64 stands for: three bytes for four characters."""
-    return len(data) * 3 // 4 if isinstance(data, str) else 0
+    return base64_bytes(data) if isinstance(data, str) else 0
 
 
 MEDIA: dict[str, Callable[[_Part], tuple[int, str]]] = {
@@ -99,22 +99,6 @@ def _without_media(part: dict[str, Any]) -> tuple[int, list[Any]]:
         tokens = _decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN
         return tokens, [value for member, value in part.items() if member != "encrypted_content"]
     return 0, list(part.values())
-
-
-def schema_bytes(value: object) -> int:
-    """Text of tools and schemas, where the names of members are read by the model as well."""
-    total = 0
-    left = [value]
-    while left:
-        each = left.pop()
-        if isinstance(each, dict):
-            total += sum(map(text_bytes, each))
-            left.extend(each.values())
-        elif isinstance(each, list):
-            left.extend(each)
-        else:
-            total += text_bytes(each)
-    return total
 
 
 def input_size(value: object) -> Size:

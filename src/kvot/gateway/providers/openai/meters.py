@@ -9,15 +9,12 @@ import msgspec
 
 from kvot.gateway.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.providers.openai.compatible import Compatible
+from kvot.gateway.providers.openai.media import content_size
 from kvot.gateway.providers.openai.usage import chat_usage, embedding_usage, response_usage
 from kvot.gateway.sse import Event
 from kvot.gateway.tokens import Reported
 
 _DONE = b"[DONE]"
-
-
-class _Groq(msgspec.Struct):
-    usage: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -35,19 +32,19 @@ class _Chat(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
-    x_groq: _Groq | None = None
+    x_groq: Any = None
 
     @property
     def reported_usage(self) -> Any:
-        return self.x_groq.usage if self.usage is None and self.x_groq else self.usage
+        return self.x_groq.get("usage") if self.usage is None and isinstance(self.x_groq, dict) else self.usage
 
     @property
     def output_bytes(self) -> int:
         total = 0
         for choice in self.choices or ():
-            total += _content_bytes(choice.delta or choice.message)
-            if choice.text is not None:
-                total += text_bytes(choice.text)
+            for part in (choice.delta, choice.message, choice.text):
+                if part is not None:
+                    total += _content_bytes(part)
         return total
 
 
@@ -121,8 +118,12 @@ class ChatEvents:
             self.model, self.request_id = name_or_none(chunk.model), name_or_none(chunk.id)
         if chunk.choices:
             self.output_bytes += chunk.output_bytes
-        if chunk.error is not None:
-            self.has_failed = True
+        if chunk.usage is None and chunk.error is None and chunk.x_groq is None:
+            return False
+        return self._take_figures(chunk)
+
+    def _take_figures(self, chunk: _Chat) -> bool:
+        self.has_failed = self.has_failed or chunk.error is not None
         usage = chunk.reported_usage
         if usage is None:
             return False
@@ -167,7 +168,7 @@ def read_response(document: bytes) -> Reading:
     response = _decode_response(document)
     return Reading(
         response_usage(response.usage),
-        text_bytes(response.output),
+        content_size(response.output).text_bytes,
         response.error is not None or response.status == "failed",
         name_or_none(response.model),
         name_or_none(response.id),

@@ -9,8 +9,8 @@ import pytest
 from kvot.core.errors import Forbidden, TokenRejected, TooManyRequests
 from kvot.core.keys import ApiKey, format_key, hash_secret, parse_key
 from kvot.core.principal import SUPERADMIN, Principal
-from kvot.http.auth import Authenticator, make_authenticator
-from kvot.http.auth import authenticator as module
+from kvot.http.auth import KeysAndTokens, make_authenticator
+from kvot.http.auth import keys_and_tokens as module
 from kvot.http.auth.attempts import BURST, INTERVAL_MS
 from kvot.http.auth.claims import LEEWAY_MS
 from kvot.settings import Settings, SettingsError
@@ -31,7 +31,7 @@ class House:
     def __init__(self, settings: Settings | None = None) -> None:
         self.now_ms = NOW_MS
         self.store = DictKeys()
-        self.authenticator: Authenticator = make_authenticator(
+        self.authenticator: KeysAndTokens = make_authenticator(
             settings or Settings(jwt_secret=SECRET), self.store, PEPPER, lambda: self.now_ms
         )
 

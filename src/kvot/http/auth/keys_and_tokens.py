@@ -44,7 +44,7 @@ class Identity(NamedTuple):
     networks: tuple[str, ...]
 
 
-class Authenticator:
+class KeysAndTokens:
     """`clock` gives milliseconds since the epoch. Without `tokens` no bearer token is anybody's."""
 
     def __init__(
@@ -157,11 +157,11 @@ def make_authenticator(
     clock: Callable[[], int],
     *,
     ssl_context: ssl.SSLContext | None = None,
-) -> Authenticator:
+) -> KeysAndTokens:
     """The authenticator that the settings ask for. `ssl_context` is for fetching a JWKS. Raises SettingsError."""
     source = _key_source(settings, ssl_context)
     rules = ClaimRules(settings.jwt_issuer, settings.jwt_audience, settings.jwt_company_claim, settings.jwt_roles_claim)
-    return Authenticator(keys, pepper, clock, TokenVerifier(source, rules) if source else None)
+    return KeysAndTokens(keys, pepper, clock, TokenVerifier(source, rules) if source else None)
 
 
 def _key_source(settings: Settings, ssl_context: ssl.SSLContext | None) -> KeySource | None:

@@ -1,0 +1,108 @@
+"""What a request to Gemini asks for. Its bytes go on as they came, but for a ceiling that is lowered.
+
+The path names the model. A body that names another is refused: the hold would be for a model that is not asked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kvot.gateway.dialect import Size
+from kvot.gateway.providers.gemini.media import contents_size
+from kvot.gateway.providers.gemini.messages import Message, items, member, message_of
+from kvot.gateway.providers.members import invalid, read_object
+from kvot.gateway.providers.sizes import schema_bytes
+
+ANSWERS_MAX = 128
+"""More candidates than any model gives."""
+
+CACHED_TOKENS = 32_000
+"""For a cached content, of which a request tells only the name. See docs/internals/gateway.md, "Gemini"."""
+
+_CONFIG, _CEILING = "generationConfig", "maxOutputTokens"
+
+
+@dataclass(slots=True)
+class GeminiAsk:
+    message: Message
+    model: str
+    is_stream: bool
+    size: Size
+    output_max: int | None
+    output_min: int = 1
+    answers: int = 1
+
+    def body(self, output_max: int | None = None) -> bytes:
+        if output_max is None or (self.output_max is not None and output_max >= self.output_max):
+            return self.message.document.body
+        config = self.message.inner(_CONFIG).with_member(_CEILING, b"%d" % output_max)
+        return self.message.with_member(_CONFIG, config)
+
+
+def read_generate(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
+    return _generate(body, variables, is_stream=False)
+
+
+def read_stream(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
+    return _generate(body, variables, is_stream=True)
+
+
+def _generate(body: bytes, variables: Mapping[str, str], *, is_stream: bool) -> GeminiAsk:
+    message = _read(body, variables)
+    contents = message.members.get("contents")
+    if not isinstance(contents, list | dict):
+        raise invalid("contents", "'contents' must be a list of objects.")
+    config = message.inner(_CONFIG)
+    answers = config.whole_at("candidateCount", ANSWERS_MAX) or 1
+    return GeminiAsk(
+        message, variables["model"], is_stream, _size(message, config), config.whole_at(_CEILING), answers=answers
+    )
+
+
+def read_embed(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
+    message = _read(body, variables)
+    content = message.members.get("content")
+    if not isinstance(content, dict):
+        raise invalid("content", "'content' must be an object.")
+    return _embedding(message, variables, contents_size(content))
+
+
+def read_embeds(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
+    """Many at once. Each names the model, which must be the path's."""
+    message = _read(body, variables)
+    requests = message.members.get("requests")
+    if not isinstance(requests, list) or not all(isinstance(each, dict) for each in requests):
+        raise invalid("requests", "'requests' must be a list of objects.")
+    for each in requests:
+        _check_model(member(each, "model"), variables["model"])
+    sizes = [contents_size(member(each, "content")) for each in requests]
+    return _embedding(message, variables, _sum(*sizes))
+
+
+def _embedding(message: Message, variables: Mapping[str, str], size: Size) -> GeminiAsk:
+    return GeminiAsk(message, variables["model"], False, size, output_max=0, output_min=0)
+
+
+def _read(body: bytes, variables: Mapping[str, str]) -> Message:
+    message = message_of(read_object(body))
+    _check_model(message.members.get("model"), variables["model"])
+    return message
+
+
+def _check_model(named: object, model: str) -> None:
+    if named not in (None, model, f"models/{model}"):
+        raise invalid("model", "'model' must be absent, or the model that the path names.")
+
+
+def _size(message: Message, config: Message) -> Size:
+    schemas = [message.members.get(name) for name in ("tools", "toolConfig")]
+    schemas += [config.members.get(name) for name in ("responseSchema", "responseJsonSchema", "_responseJsonSchema")]
+    cached = CACHED_TOKENS if message.members.get("cachedContent") is not None else 0
+    return _sum(
+        contents_size(message.members.get("contents")),
+        contents_size(items(message.members.get("systemInstruction"))),
+        Size(schema_bytes(schemas), cached),
+    )
+
+
+def _sum(*sizes: Size) -> Size:
+    return Size(sum(each.text_bytes for each in sizes), sum(each.media_tokens for each in sizes))

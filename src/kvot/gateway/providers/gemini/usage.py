@@ -1,0 +1,30 @@
+"""Gemini's usageMetadata as parts that do not overlap.
+
+What the figures include stands in docs/internals/gateway.md, "Counting" and "Gemini". A figure that is absent is 0.
+"""
+
+from kvot.gateway.metered import figure
+from kvot.gateway.tokens import Reported, TokenCount
+
+_FIGURES = (
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "totalTokenCount",
+)
+
+
+def read_usage(usage: object, *, is_final: bool) -> Reported | None:
+    """None where there is none, or where one of its figures cannot be true."""
+    if not isinstance(usage, dict):
+        return None
+    told = [usage.get(name) for name in _FIGURES]
+    figures = [0 if each is None else figure(each) for each in told]
+    if None in figures or not any(figures):
+        return None
+    prompt, tool, cached, candidates, thoughts, total = (each or 0 for each in figures)
+    read = cached if cached <= prompt else 0  # a part that exceeds its whole cannot be; the whole still counts
+    tokens = TokenCount(prompt + tool - read, read, 0, candidates, thoughts)
+    return Reported(tokens, is_final, total_mismatch=told[-1] is not None and total != tokens.total)

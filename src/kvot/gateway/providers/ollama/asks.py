@@ -1,0 +1,117 @@
+"""What a request to Ollama asks for. Its bytes go on as they came, but for a ceiling that is lowered or added.
+
+Ollama takes the members of a request by their names in any case, and the last of those. One that is not in lower case
+is refused: it could say something else than what is read here. The names of its options are exact.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kvot.core.errors import InvalidRequest
+from kvot.core.model import TOKENS_MAX
+from kvot.gateway.dialect import Size
+from kvot.gateway.metered import text_bytes
+from kvot.gateway.providers.members import (
+    Document,
+    invalid,
+    object_at,
+    places_of,
+    read_object,
+    text_at,
+    truth_at,
+    with_values,
+)
+from kvot.gateway.providers.sizes import schema_bytes
+
+IMAGE_TOKENS = 1_600
+"""See docs/internals/gateway.md, "Ollama"."""
+
+_OPTIONS, _CEILING = "options", "num_predict"
+_UNBOUNDED_LEAST = -2
+"""-1: without end, -2: until the context is full. 0 bounds nothing either."""
+
+_KNOWN = frozenset({"model", "stream", "options", "messages", "tools", "input"})
+_KNOWN |= {"prompt", "system", "template", "suffix", "images", "context"}
+
+
+@dataclass(slots=True)
+class OllamaAsk:
+    document: Document
+    model: str
+    is_stream: bool
+    size: Size
+    output_max: int | None
+    output_min: int = 1
+    answers: int = 1
+
+    def body(self, output_max: int | None = None) -> bytes:
+        body, places = self.document.body, self.document.places
+        if output_max is None or (self.output_max is not None and output_max >= self.output_max):
+            return body
+        start, end = places.get(_OPTIONS, (0, 0))
+        options = body[start:end] if self.document.members.get(_OPTIONS) is not None else b"{}"
+        lowered = with_values(options, places_of(options), {_CEILING: b"%d" % output_max})
+        return with_values(body, places, {_OPTIONS: lowered})
+
+
+def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
+    document = _read(body)
+    messages = document.members.get("messages")
+    if not isinstance(messages, list | None) or not all(isinstance(each, dict) for each in messages or ()):
+        raise invalid("messages", "'messages' must be a list of objects.")
+    sizes = [_message_size(each) for each in messages or ()]
+    sizes.append(Size(schema_bytes(document.members.get("tools"))))
+    return _generating(document, _sum(sizes))
+
+
+def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
+    document = _read(body)
+    members = document.members
+    text = text_bytes([members.get(name) for name in ("prompt", "system", "template", "suffix")])
+    context = members.get("context")  # an earlier conversation: its tokens themselves
+    return _generating(document, Size(text, _images(members) + (len(context) if isinstance(context, list) else 0)))
+
+
+def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
+    """Of both its forms: `input`, which may be many texts, and the older one's `prompt`."""
+    document = _read(body)
+    size = Size(text_bytes([document.members.get(name) for name in ("input", "prompt")]))
+    return OllamaAsk(document, text_at(document.members, "model"), False, size, output_max=0, output_min=0)
+
+
+def _read(body: bytes) -> Document:
+    document = read_object(body)
+    for name in document.members:
+        if name not in _KNOWN and name.casefold() in _KNOWN:
+            raise InvalidRequest(f"The member '{name[:64]}' must be written '{name.casefold()}'.")
+    return document
+
+
+def _generating(document: Document, size: Size) -> OllamaAsk:
+    members = document.members
+    is_stream = members.get("stream") is None or truth_at(members, "stream")
+    return OllamaAsk(document, text_at(members, "model"), is_stream, size, _ceiling(members))
+
+
+def _ceiling(members: Mapping[str, Any]) -> int | None:
+    value = object_at(members, _OPTIONS).get(_CEILING)
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if value is not None and (type(value) is not int or not _UNBOUNDED_LEAST <= value <= TOKENS_MAX):
+        raise invalid(_CEILING, f"'{_CEILING}' must be a whole number, or -1 or -2 for no bound.")
+    return value if value is not None and value > 0 else None
+
+
+def _message_size(message: Mapping[str, Any]) -> Size:
+    text = schema_bytes([value for name, value in message.items() if name != "images"])
+    return Size(text, _images(message))
+
+
+def _images(place: Mapping[str, Any]) -> int:
+    images = place.get("images")
+    return IMAGE_TOKENS * len(images) if isinstance(images, list) else 0
+
+
+def _sum(sizes: list[Size]) -> Size:
+    return Size(sum(each.text_bytes for each in sizes), sum(each.media_tokens for each in sizes))

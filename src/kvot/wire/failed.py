@@ -1,0 +1,47 @@
+"""The response type of an operation that failed: its ResponseStatus says why, all other members hold their defaults.
+
+A client that reads replies into the response type finds the status there. The defaults are those of the contract's
+host: zero, false, an empty list; a text or an object is missing. A GUID or a moment that is none is left out where
+missing members are left out, and written as zeros where they are not, since its type cannot be nil.
+"""
+
+import typing
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from kvot.contract.describe import Instant, MemberType, Response, members_of
+from kvot.contract.status import ResponseStatus
+
+_ZEROS: dict[str, Any] = {"Int32": 0, "Int64": 0, "Boolean": False}
+_DROPPED: dict[str, Any] = {"Guid": str(UUID(int=0)), "DateTime": Instant(-62_135_596_800_000)}
+"""No GUID, and the first moment of the calendar, which stands for none."""
+
+
+def failed(struct: type[Response], status: ResponseStatus) -> Response:
+    """A response of a type that looks like `struct` on the wire."""
+    type_, zeros = _failed_type(struct)
+    return type_(**zeros(), response_status=status)
+
+
+@cache
+def _failed_type(struct: type[Response]) -> tuple[type[Response], typing.Callable[[], dict[str, Any]]]:
+    hints = typing.get_type_hints(struct, include_extras=True)
+    fields = [_field(member, hints[member.name]) for member in members_of(struct)]
+    type_: Any = msgspec.defstruct(struct.__name__, fields, bases=(Response,), kw_only=True)
+    required = [member for member in members_of(struct) if _is_required(member)]
+    return type_, lambda: {member.name: [] if member.is_list else _ZEROS[member.clr] for member in required}
+
+
+def _is_required(member: MemberType) -> bool:
+    return not member.is_nullable and (member.is_list or member.clr in _ZEROS)
+
+
+def _field(member: MemberType, hint: Any) -> Any:
+    if _is_required(member):
+        return member.name, hint
+    if member.clr in _DROPPED and not (member.is_nullable or member.is_list):
+        return member.name, hint, _DROPPED[member.clr]
+    return member.name, hint if member.is_nullable else hint | None, None

@@ -1,0 +1,260 @@
+"""What requests ask for, what of them changes on the way, and which are refused."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kvot.core.errors import InvalidRequest
+from kvot.gateway.dialect import Ask, Size
+from kvot.gateway.providers import DIALECTS
+from kvot.gateway.providers.members import MEMBERS_MAX
+from kvot.gateway.providers.openai import media
+
+CHAT, OLD, RESPONSES, EMBEDDINGS = "/chat/completions", "/completions", "/responses", "/embeddings"
+
+
+def ask_of(path: str, body: bytes | dict[str, Any], dialect: str = "openai") -> Ask:
+    found = DIALECTS[dialect].find("POST", path, {})
+    assert found
+    assert found.endpoint.read
+    return found.endpoint.read(body if isinstance(body, bytes) else json.dumps({"model": "m", **body}).encode(), {})
+
+
+ODD = b' {\n"model" : "m", "n":2,"messages":[ {"role":"user","content":"\\u0061\\/b"} ],\t"x":1.50, "seed":7 } '
+
+
+def test_what_need_not_change_goes_on_byte_for_byte():
+    assert ask_of(CHAT, ODD).body() == ODD
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "ceiling", "goes_on"),
+    [
+        (CHAT, b'{"model":"m"}', 9, b'{"max_completion_tokens":9,"model":"m"}'),
+        (CHAT, b'{"model":"m","max_tokens": 90 }', 9, b'{"model":"m","max_tokens": 9 }'),
+        (CHAT, b'{"max_tokens":8,"model":"m"}', 9, b'{"max_tokens":8,"model":"m"}'),
+        (
+            CHAT,
+            b'{"model":"m","max_tokens":8,"max_completion_tokens":90}',
+            9,
+            b'{"model":"m","max_tokens":8,"max_completion_tokens":9}',
+        ),
+        (CHAT, b'{"m\\u0061x_tokens":90,"model":"m"}', 9, b'{"m\\u0061x_tokens":9,"model":"m"}'),
+        (CHAT, b'{"model":"m","max_tokens":null}', 9, b'{"max_completion_tokens":9,"model":"m","max_tokens":null}'),
+        (OLD, b'{"model":"m","prompt":"a"}', 9, b'{"max_tokens":9,"model":"m","prompt":"a"}'),
+        (RESPONSES, b'{"model":"m","max_output_tokens":90}', 9, b'{"model":"m","max_output_tokens":9}'),
+        (RESPONSES, b'{"model":"m","stream":true}', 9, b'{"max_output_tokens":9,"model":"m","stream":true}'),
+        (RESPONSES, b'{"model":"m","stream":true}', None, b'{"model":"m","stream":true}'),
+        (EMBEDDINGS, b'{"model":"m","input":"a"}', 9, b'{"model":"m","input":"a"}'),
+        (
+            CHAT,
+            b'{"model":"m","stream":true}',
+            None,
+            b'{"stream_options":{"include_usage":true},"model":"m","stream":true}',
+        ),
+        (
+            CHAT,
+            b'{"stream_options": {"x":[1] , "include_usage" : false},"stream":true,"max_tokens":90,"model":"m"}',
+            9,
+            b'{"stream_options": {"x":[1] , "include_usage" : true},"stream":true,"max_tokens":9,"model":"m"}',
+        ),
+        (
+            OLD,
+            b'{"model":"m","stream":true,"stream_options":null}',
+            None,
+            b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}',
+        ),
+        (
+            CHAT,
+            b'{"model":"m","stream":true,"stream_options":{}}',
+            None,
+            b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}',
+        ),
+    ],
+)
+def test_what_must_change_changes_in_its_place(path: str, sent: bytes, ceiling: int | None, goes_on: bytes):
+    assert ask_of(path, sent).body(ceiling) == goes_on
+
+
+@pytest.mark.parametrize(
+    ("dialect", "goes_on"),
+    [
+        ("compatible", b'{"max_tokens":9,"stream_options":{"include_usage":true},"model":"m","stream":true}'),
+        ("mistral", b'{"max_tokens":9,"model":"m","stream":true}'),
+    ],
+)
+def test_a_provider_is_asked_in_its_own_words(dialect: str, goes_on: bytes):
+    assert ask_of(CHAT, b'{"model":"m","stream":true}', dialect).body(9) == goes_on
+
+
+NAMES = st.text(st.characters(codec="utf-8"), max_size=8)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(codec="utf-8"), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+FREE_NAMES = NAMES.filter(lambda name: name not in ("stream_options", "max_tokens", "max_completion_tokens", "n"))
+
+
+@given(st.dictionaries(FREE_NAMES, JSON, max_size=5), st.booleans(), st.none() | st.integers(1, 100), st.booleans())
+def test_a_changed_body_says_the_same_but_for_what_was_to_change(
+    others: dict[str, Any], is_stream: bool, ceiling: int | None, is_ascii: bool
+):
+    members = {**others, "model": "m", "stream": is_stream}
+    if ceiling is not None:
+        members["max_tokens"] = ceiling
+    changed = ask_of(CHAT, json.dumps(members, ensure_ascii=is_ascii).encode()).body(50)
+    wanted = members | ({"stream_options": {"include_usage": True}} if is_stream else {})
+    name = "max_completion_tokens" if ceiling is None else "max_tokens"
+    assert json.loads(changed) == wanted | {name: min(50, ceiling or 50)}
+
+
+@pytest.mark.parametrize(
+    ("path", "members", "output_max", "answers"),
+    [
+        (CHAT, {}, None, 1),
+        (CHAT, {"n": None, "max_tokens": None}, None, 1),
+        (CHAT, {"max_tokens": 10, "n": 3}, 10, 3),
+        (CHAT, {"max_tokens": 10, "max_completion_tokens": 20}, 20, 1),
+        (OLD, {"max_tokens": 0}, 0, 1),
+        (OLD, {"prompt": ["a", "b"], "n": 2, "best_of": 5}, None, 10),
+        (OLD, {"prompt": [1, 2, 3], "n": 2}, None, 2),
+        (OLD, {"prompt": [[1], [2, 3]]}, None, 2),
+        (RESPONSES, {"max_output_tokens": 10, "n": 3}, 10, 1),
+        (EMBEDDINGS, {"input": "a"}, 0, 1),
+    ],
+)
+def test_the_ceiling_is_that_of_every_answer(path: str, members: dict[str, Any], output_max: int | None, answers: int):
+    ask = ask_of(path, members)
+    assert (ask.output_max, ask.answers) == (output_max, answers)
+
+
+@pytest.mark.parametrize(("path", "output_min"), [(CHAT, 1), (OLD, 0), (RESPONSES, 16), (EMBEDDINGS, 0)])
+def test_no_ceiling_is_asked_for_that_the_api_would_not_take(path: str, output_min: int):
+    assert ask_of(path, {}).output_min == output_min
+
+
+def user(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"content": list(parts)}]}
+
+
+BASE64 = "A" * 64_000
+PNG = "data:image/png;base64," + BASE64
+
+
+@pytest.mark.parametrize(
+    ("path", "members", "text_bytes", "media_tokens"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": "Grüß"}]}, 4 + 6, 0),
+        (CHAT, user({"type": "text", "text": PNG}), 4 + len(PNG), 0),
+        (CHAT, user({"type": "image_url", "image_url": {"url": PNG}}), 9, media.IMAGE_TOKENS),
+        (CHAT, user({"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}), 9, media.IMAGE_LOW_TOKENS),
+        (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}), 11, 31),
+        (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "mp3"}}), 11, 121),
+        (CHAT, user({"type": "file", "file": {"file_data": BASE64}}), 4, 12_001),
+        (CHAT, user({"type": "file", "file": {"file_id": "file_1"}}), 4, media.FILE_REFERENCE_TOKENS),
+        (CHAT, {"tools": [{"function": {"name": "f", "parameters": {"city": {}}}}]}, 8 + 4 + 1 + 10 + 4, 0),
+        (CHAT, {"prediction": {"content": "abc"}, "response_format": {"type": "text"}}, 3 + 8, 0),
+        (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
+        (RESPONSES, {"input": "abc", "previous_response_id": "resp_1"}, 3, media.STORED_TOKENS),
+        (RESPONSES, {"input": [{"type": "input_image", "image_url": PNG, "detail": "low"}]}, 14, 450),
+        (RESPONSES, {"input": [{"encrypted_content": BASE64}]}, 0, 12_000),
+        (
+            RESPONSES,
+            {"input": [{"type": "function_call_output", "output": [{"type": "input_file", "file_data": BASE64}]}]},
+            30,
+            12_001,
+        ),
+        (EMBEDDINGS, {"input": ["abc", "de"]}, 5, 0),
+        (EMBEDDINGS, {"input": [[1, 2, 3], [4]]}, 0, 4),
+        (OLD, {"prompt": [1, 2, 3], "suffix": "z"}, 1, 3),
+    ],
+)
+def test_the_size_is_of_text_and_of_media_by_their_constants(
+    path: str, members: dict[str, Any], text_bytes: int, media_tokens: int
+):
+    assert ask_of(path, members).size == Size(text_bytes, media_tokens)
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (b"", "not a JSON object"),
+        (b"[]", "not a JSON object"),
+        (b'{"model":"m"} {}', "not a JSON object"),
+        (b'{"model":"m",}', "not a JSON object"),
+        (b'\xef\xbb\xbf{"model":"m"}', "not a JSON object"),
+        ('{"model":"m"}'.encode("utf-16"), "not a JSON object"),
+        (b'{"model":"m","max_tokens":1e400}', "out of range"),
+        (b'{"model":"m","x":NaN}', "not a JSON object"),
+        (b'{"model":"m","x":"\xff"}', "not UTF-8"),
+        (b'{"model":"m","model":"k"}', "'model' twice"),
+        (b'{"model":"m","model":"m"}', "'model' twice"),
+        (b'{"model":"m","max_tokens":1,"max_tokens":100}', "'max_tokens' twice"),
+        (b'{"model":"m","max_tokens":100,"max_tokens":1}', "'max_tokens' twice"),
+        (b'{"model":"m","max_tokens":1,"max_\\u0074okens":1}', "'max_tokens' twice"),
+        (b'{"model":"m","stream_options":{"include_usage":true,"include_usage":false}}', "'include_usage' twice"),
+        (b'{"model":"m","messages":[{"content":"long","content":""}]}', "'content' twice"),
+        (b'{"model":"m","messages":[{"a\\\\":1,"content":"long","content":""}]}', "'content' twice"),
+        (b'{"model":"m","x":' + b"[" * 65 + b"]" * 65 + b"}", "more than 64 levels"),
+        (b'{"model":"m","x":' + b"[" * 100_000, "more than 64 levels"),
+        (b'{"model":"m","x":[' + b"1," * MEMBERS_MAX + b"1]}", "more than 400000 members"),
+        (b"{" + b",".join(b'"a%d":1' % at for at in range(1_001)) + b"}", "more than 1000 members"),
+        (b"{}", "'model' must be text"),
+        (b'{"model":null}', "'model' must be text"),
+        (b'{"model":["m"]}', "'model' must be text"),
+        (b'{"model":"m\\n"}', "'model' must be text"),
+        (b'{"model":"m","stream":"yes"}', "'stream' must be true or false"),
+        (b'{"model":"m","stream":1}', "'stream' must be true or false"),
+        (b'{"model":"m","stream_options":true}', "'stream_options' must be an object"),
+        (b'{"model":"m","stream_options":{"include_usage":"no"}}', "'include_usage' must be true or false"),
+        (b'{"model":"m","max_tokens":-1}', "'max_tokens' must be a whole number from 1"),
+        (b'{"model":"m","max_tokens":0}', "'max_tokens' must be a whole number from 1"),
+        (b'{"model":"m","max_tokens":1.5}', "'max_tokens' must be a whole number"),
+        (b'{"model":"m","max_tokens":true}', "'max_tokens' must be a whole number"),
+        (b'{"model":"m","max_tokens":"9"}', "'max_tokens' must be a whole number"),
+        (b'{"model":"m","max_completion_tokens":1000000000001}', "'max_completion_tokens' must be a whole number"),
+        (b'{"model":"m","n":0}', "'n' must be a whole number from 1 to 128"),
+        (b'{"model":"m","n":1000000}', "'n' must be a whole number from 1 to 128"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_or_in_none_is_refused(body: bytes, complaint: str):
+    with pytest.raises(InvalidRequest, match=complaint):
+        ask_of(CHAT, body)
+
+
+def test_text_that_looks_like_members_is_none():
+    body = json.dumps({"model": "m", "messages": [{"content": '{"a":1,"a":2, "model":"k"}\\": "' * 3}]}).encode()
+    assert ask_of(CHAT, body).body() == body
+
+
+def test_a_background_response_is_refused_as_its_tokens_would_never_be_told():
+    with pytest.raises(InvalidRequest, match="'background'"):
+        ask_of(RESPONSES, {"background": True})
+    assert ask_of(RESPONSES, {"background": False}).model == "m"
+
+
+def is_read_or_refused(path: str, body: bytes) -> bool:
+    try:
+        return bool(ask_of(path, body).body(1))
+    except InvalidRequest as error:
+        return bool(error.message)
+
+
+PATHS = st.sampled_from([CHAT, OLD, RESPONSES, EMBEDDINGS])
+
+
+@given(PATHS, st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_read_or_refused(path: str, body: bytes):
+    assert is_read_or_refused(path, body)
+
+
+READ = ["messages", "input", "prompt", "tools", "n", "stream", "stream_options", "instructions", "conversation"]
+
+
+@given(PATHS, st.dictionaries(st.sampled_from(READ), JSON))
+def test_members_of_any_kind_are_read_or_refused(path: str, members: dict[str, Any]):
+    assert is_read_or_refused(path, json.dumps({"model": "m"} | members).encode())

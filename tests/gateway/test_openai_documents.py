@@ -1,0 +1,202 @@
+"""Replies that are one document, and the figures in them: those that can be true, and those that cannot."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kvot.core.model import TOKENS_MAX
+from kvot.gateway.dialect import Meter
+from kvot.gateway.metered import DOCUMENT_BYTES_MAX, figure
+from kvot.gateway.providers import DIALECTS
+from kvot.gateway.tokens import Reported, TokenCount
+from tests.gateway.cuts import cut, passed
+
+CHAT, OLD, RESPONSES, EMBEDDINGS = "/chat/completions", "/completions", "/responses", "/embeddings"
+
+
+def meter_for(path: str, dialect: str = "openai", content_type: str = "application/json") -> Meter:
+    found = DIALECTS[dialect].find("POST", path, {})
+    assert found
+    assert found.endpoint.read
+    assert found.endpoint.meter
+    return found.endpoint.meter(found.endpoint.read(b'{"model":"m"}', {}), content_type)
+
+
+def reported(usage: object, path: str = CHAT, dialect: str = "openai") -> Reported | None:
+    return passed(meter_for(path, dialect), [json.dumps({"usage": usage}).encode()]).reported
+
+
+def final(*parts: int, mismatch: bool = False) -> Reported:
+    return Reported(TokenCount(*parts), True, mismatch)
+
+
+def chat(prompt: object, completion: object, **more: Any) -> dict[str, Any]:
+    return {"prompt_tokens": prompt, "completion_tokens": completion, **more}
+
+
+@pytest.mark.parametrize(
+    ("usage", "got"),
+    [
+        (chat(10, 5, total_tokens=15), final(10, 0, 0, 5)),
+        (chat(10, 5), final(10, 0, 0, 5)),
+        (chat(10.0, 5, total_tokens=15), final(10, 0, 0, 5)),
+        (chat(10, 0), final(10)),
+        (chat(TOKENS_MAX, 1), final(TOKENS_MAX, 0, 0, 1)),
+        (chat(10, 5, total_tokens=99), final(10, 0, 0, 5, mismatch=True)),
+        (chat(10, 5, total_tokens=-1), final(10, 0, 0, 5)),
+        (chat(10, 5, prompt_tokens_details={"cached_tokens": 4}), final(6, 4, 0, 5)),
+        (chat(10, 5, prompt_tokens_details={"cached_tokens": None}), final(10, 0, 0, 5)),
+        (chat(10, 5, prompt_tokens_details=None, completion_tokens_details=None), final(10, 0, 0, 5)),
+        (chat(10, 5, prompt_tokens_details=[], completion_tokens_details="x"), final(10, 0, 0, 5)),
+        (chat(10, 5, prompt_tokens_details={"cached_tokens": 11}), final(10, 0, 0, 5)),
+        (chat(10, 5, prompt_tokens_details={"cached_tokens": -1}), final(10, 0, 0, 5)),
+        (chat(10, 5, completion_tokens_details={"reasoning_tokens": 3}), final(10, 0, 0, 2, 3)),
+        (chat(10, 5, cache_read_input_tokens=4, cache_creation_input_tokens=3), final(3, 4, 3, 5)),
+        (chat(10, 5, prompt_cache_hit_tokens=8, prompt_cache_miss_tokens=2), final(2, 8, 0, 5)),
+        (chat(10, 5, cached_prompt_text_tokens=8), final(2, 8, 0, 5)),
+        (chat(10, 5, reasoning_tokens=2), final(10, 0, 0, 3, 2)),
+        # Reasoning outside the completion, as the total shows, or as it is the more of the two.
+        (chat(10, 5, total_tokens=115, completion_tokens_details={"reasoning_tokens": 100}), final(10, 0, 0, 5, 100)),
+        (chat(10, 5, completion_tokens_details={"reasoning_tokens": 100}), final(10, 0, 0, 5, 100)),
+        (
+            chat(10, 5, total_tokens=15, completion_tokens_details={"reasoning_tokens": 100}),
+            final(10, 0, 0, 5, 100, mismatch=True),
+        ),
+        ({"input_tokens": 10, "output_tokens": 5}, final(10, 0, 0, 5)),
+        # Absurd, missing, contradictory: no figure at all, and the estimate stands.
+        (chat(0, 0, total_tokens=0), None),
+        (chat(-1, 5), None),
+        (chat(10, -5), None),
+        (chat(TOKENS_MAX + 1, 5), None),
+        (chat(10.5, 5), None),
+        (chat(True, 5), None),
+        (chat("10", 5), None),
+        (chat([], {}), None),
+        (chat(None, 5), None),
+        ({"prompt_tokens": 10}, None),
+        ({"total_tokens": 10}, None),
+        ({}, None),
+        ([], None),
+        ("10", None),
+        (None, None),
+    ],
+)
+def test_a_usage_is_parts_that_do_not_overlap_or_nothing(usage: object, got: Reported | None):
+    assert reported(usage) == got
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "usage", "got"),
+    [
+        ("xai", CHAT, chat(10, 5, completion_tokens_details={"reasoning_tokens": 3}), final(10, 0, 0, 5, 3)),
+        (
+            "xai",
+            CHAT,
+            chat(10, 5, total_tokens=15, completion_tokens_details={"reasoning_tokens": 3}),
+            final(10, 0, 0, 5, 3, mismatch=True),
+        ),
+        (
+            "xai",
+            RESPONSES,
+            {"input_tokens": 10, "output_tokens": 5, "output_tokens_details": {"reasoning_tokens": 3}},
+            final(10, 0, 0, 2, 3),
+        ),
+        ("perplexity", CHAT, chat(10, 5, citation_tokens=7, reasoning_tokens=3), final(10, 0, 0, 12, 3)),
+        (
+            "perplexity",
+            RESPONSES,
+            {"input_tokens": 10, "output_tokens": 5, "input_tokens_details": {"cache_read_input_tokens": 4}},
+            final(6, 4, 0, 5),
+        ),
+        ("openai", EMBEDDINGS, {"prompt_tokens": 10, "total_tokens": 10}, final(10)),
+        ("openai", OLD, chat(10, 5, total_tokens=15), final(10, 0, 0, 5)),
+    ],
+)
+def test_each_provider_and_api_counts_in_its_own_way(dialect: str, path: str, usage: object, got: Reported):
+    assert reported(usage, path, dialect) == got
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(), st.lists))
+def test_a_figure_is_a_whole_number_within_bounds_or_nothing(value: object):
+    got = figure(value)
+    assert got is None or (type(got) is int and 0 <= got <= TOKENS_MAX and got == value)
+
+
+REPLY = {
+    "id": "chatcmpl-1",
+    "model": "gpt-x-1",
+    "choices": [{"message": {"role": "assistant", "content": 'Grüß "usage":{"prompt_tokens":999}'}}],
+    "usage": chat(10, 5, total_tokens=15),
+    "service_tier": "default",
+}
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=8))
+def test_a_document_passes_as_it_comes_however_it_is_cut(places: list[int]):
+    pieces = cut(json.dumps(REPLY).encode(), places)
+    meter = meter_for(CHAT)
+    assert [meter.feed(piece) for piece in pieces] == pieces
+    assert meter.finish() == b""
+    assert (meter.reported, meter.model, meter.request_id) == (final(10, 0, 0, 5), "gpt-x-1", "chatcmpl-1")
+    assert meter.output_bytes == len('Grüß "usage":{"prompt_tokens":999}'.encode())
+
+
+@pytest.mark.parametrize(
+    "document", [b"", b"not JSON", b"[]", b'{"usage":', b'{"usage":{"prompt_tokens":1e999}}', b"[" * 200_000, b"\xff{}"]
+)
+def test_a_document_that_cannot_be_read_counts_by_its_bytes(document: bytes):
+    got = passed(meter_for(CHAT), [document])
+    assert (got.sent, got.reported, got.output_bytes) == (document, None, len(document))
+
+
+def test_a_reply_is_what_it_says_that_it_is_whatever_was_asked_for():
+    stream = b'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5}}\n\n'
+    assert passed(meter_for(CHAT, content_type="text/event-stream"), [stream]).reported == final(10, 0, 0, 5)
+    assert passed(meter_for(CHAT, content_type="application/json"), [stream]).reported is None
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
+def test_an_error_in_a_reply_that_began_well_is_seen(path: str):
+    assert passed(meter_for(path), [b'{"error":{"message":"No"}}']).has_failed
+    assert not passed(meter_for(path), [b'{"error":null}']).has_failed
+
+
+def embeddings(count: int, usage: str) -> bytes:
+    rows = ",".join('{"embedding":[%s0.5]}' % ("0.123456789," * 100) for _ in range(count))
+    return f'{{"object":"list","data":[{rows}],"model":"e","usage":{usage}}}'.encode()
+
+
+def test_a_document_beyond_the_bound_is_read_from_its_tail():
+    document = embeddings(2_000, '{"prompt_tokens":10,"total_tokens":10}')
+    assert len(document) > DOCUMENT_BYTES_MAX
+    got = passed(meter_for(EMBEDDINGS), [document[at : at + 10_000] for at in range(0, len(document), 10_000)])
+    assert (got.sent, got.reported, got.output_bytes) == (document, final(10), 0)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        '"choices":[{"message":{"content":"\\"usage\\":{\\"prompt_tokens\\":1,\\"completion_tokens\\":1}"}}]}',
+        '"choices":[{"message":{"content":"\\"usage"}}]}',
+        '"x\\"usage":{"prompt_tokens":1,"completion_tokens":1}}',
+        '"choices":[{"usage":{"prompt_tokens":1,"completion_tokens":1}}]}',
+        '"x":{"usage":{"prompt_tokens":1,"completion_tokens":1}},"y":1}',
+        '"usage":{"prompt_tokens":1,"completion_tokens":1}',
+    ],
+)
+def test_usage_in_the_text_of_a_long_document_is_not_its_usage(end: str):
+    document = ('{"long":"' + "x" * DOCUMENT_BYTES_MAX + '",' + end).encode()
+    got = passed(meter_for(CHAT), [document])
+    assert (got.reported, got.output_bytes) == (None, len(document))
+
+
+@given(
+    st.lists(st.sampled_from([b'data: {"usage":', b'{"choices":[', b"}", b"]", b"null", b'"error":', b"\n\n", b"1,"]))
+)
+def test_no_reply_is_an_error_for_the_client(pieces: list[bytes]):
+    for content_type in ("application/json", "text/event-stream"):
+        for path in (CHAT, RESPONSES, EMBEDDINGS):
+            assert passed(meter_for(path, content_type=content_type), pieces).sent == b"".join(pieces)
