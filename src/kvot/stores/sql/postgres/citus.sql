@@ -45,11 +45,12 @@ SELECT create_distributed_function('kvot.budget_read(uuid, bigint[], bigint, big
 SELECT create_distributed_function('kvot.verify(uuid, bigint[], bigint, bigint)', '$1',
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.first_audit_break(uuid)', '$1', colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.label_set_no(uuid, text[])', '$1', colocate_with => 'kvot.company');
 
 -- What they call must be there too. It has no company as an argument of its own and is never called from outside.
 SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'series', 'breakdown',
-  'when_fits', 'budget_read', 'verify', 'first_audit_break', 'refuse_change', 'add_key', 'revoke_key', 'keys_changed',
-  'first_key_audit_break', 'companies_with_due_holds')
+  'when_fits', 'budget_read', 'verify', 'first_audit_break', 'label_set_no', 'refuse_change', 'add_key', 'revoke_key',
+  'keys_changed', 'first_key_audit_break', 'companies_with_due_holds')
 ORDER BY p.oid;
