@@ -138,14 +138,14 @@ class Writer:
         except TRANSACTION_LOST:
             raise
         except Exception as error:  # the thread's outermost edge: a fault of one operation is its caller's to see
-            self._tx.label_set_nos.clear()
+            self._tx.forget()
             self._tx.execute("ROLLBACK TO operation")
             answer = unavailable(self._path, error) if isinstance(error, apsw.Error) else error
         self._tx.execute("RELEASE operation")
         return answer
 
     def _undo(self) -> None:
-        self._tx.label_set_nos.clear()
+        self._tx.forget()
         if self._tx.connection.in_transaction:
             try:
                 self._tx.execute("ROLLBACK")
