@@ -21,7 +21,8 @@ from kvot.http.errors import STATUSES
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
-from kvot.http.reply_writer import WRITE
+from kvot.http.protocol import ON_GONE
+from kvot.http.reply_writer import WRITE, WRITE_CHUNK
 from kvot.http.requestlog import RequestLog
 from kvot.operations.company import company_for
 from kvot.wire.ratelimit import fields_of
@@ -136,12 +137,40 @@ class _Exchange:
         self.request_id = f"req_{secrets.token_hex(12)}"
         self.status = 0
         self._send = send
+        self._extensions = scope.get("extensions", {})
+        self._write_chunk = self._extensions.get(WRITE_CHUNK)
         self._head: tuple[Pair, ...] = ()
         self._kept = bytearray()
         self._is_sent = False  # the head
 
     async def watch(self, work: Any) -> Exhausted | None:
         """The result of the gateway's work, which is cancelled when the client leaves."""
+        on_gone = self._extensions.get(ON_GONE)
+        own_task = asyncio.current_task()
+        assert own_task is not None
+        is_gone = False
+
+        def leave() -> None:
+            nonlocal is_gone
+            is_gone = True
+            own_task.cancel()
+
+        take_back = None if on_gone is None else on_gone(leave)
+        if take_back is None:
+            return await self._watch_with_tasks(work)
+        try:
+            result: Exhausted | None = await work
+            return result
+        except asyncio.CancelledError:
+            if not is_gone:
+                raise
+            own_task.uncancel()
+            raise ClientGone from None
+        finally:
+            take_back()
+
+    async def _watch_with_tasks(self, work: Any) -> Exhausted | None:
+        """Where only `receive` tells that the client has left."""
         task: asyncio.Task[Exhausted | None] = asyncio.ensure_future(work)
         watcher = asyncio.ensure_future(self._cancel_when_gone(task))
         try:
@@ -174,7 +203,8 @@ class _Exchange:
                 return
             await self._send_head()
             data = bytes(self._kept)
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        if self._write_chunk is None or not self._write_chunk(data):
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
         if self._is_sent:
@@ -212,7 +242,7 @@ class _Exchange:
     async def _reply(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
         self._is_sent = True
         pairs = [*headers, (b"content-length", b"%d" % len(body))]
-        if write := self.scope.get("extensions", {}).get(WRITE):
+        if write := self._extensions.get(WRITE):
             await write(status, pairs, body, None)
             return
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
