@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from kvot.core.budget import Budget
 from kvot.core.model import Share, Usage
 from kvot.core.principal import SUPERADMIN, Principal
 from kvot.core.window import MS_PER_HOUR
+from kvot.http.app import App
 from kvot.http.server import Stopper, serve
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
@@ -22,6 +23,7 @@ from kvot.settings import OWN_PROVIDERS, Settings
 from tests.provider import Provider, Script
 
 COMPANY = "c0000000-0000-4000-8000-000000000001"
+CORRECTED_WITHIN_S = 5.0
 OPERATOR = Principal(None, None, frozenset({SUPERADMIN}), "operator")
 
 
@@ -30,6 +32,7 @@ class Scene:
     """One server, one company with a budget and a key, one mock provider behind every dialect."""
 
     house: House
+    app: App
     provider: Provider
     url: str
     key: str
@@ -47,6 +50,14 @@ class Scene:
         ledger = self.house.services.ledger
         hour = ledger.now_ms() // MS_PER_HOUR
         return await ledger.breakdown(COMPANY, by, first_hour=hour - 1, end_hour=hour + 1)
+
+    async def comes_to(self, tokens: int) -> bool:
+        """Whether so much was used in the end: corrections come after their call's reply."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CORRECTED_WITHIN_S):
+                while await self.settled() != tokens:
+                    await asyncio.sleep(0)
+        return await self.used() == tokens
 
     async def settled(self) -> int:
         """What was used, once nothing is held any more: of a client that left, the end comes after it."""
@@ -80,7 +91,7 @@ async def opened(folder: Path, *scripts: Script, limit: int = 1_000_000, **setti
         serving = serve(app, "127.0.0.1", 0, on_started=started.set_result, close=close, stopper=stopper)
         task = asyncio.create_task(serving)
         try:
-            yield Scene(house, provider, await started, made.key)
+            yield Scene(house, app, provider, await started, made.key)
         finally:
             stopper.stop()
             await task
