@@ -1,7 +1,7 @@
 """One call of each dialect, plain and streamed, as its official client sends it; and what a bare client sees of it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
@@ -45,7 +45,7 @@ class Seen:
     """What a client saw. `status` None: no reply at all. `is_whole`: it ended as HTTP says that a reply ends."""
 
     status: int | None = None
-    headers: httpx2.Headers | None = None
+    headers: httpx2.Headers = field(default_factory=httpx2.Headers)
     body: bytes = b""
     is_whole: bool = False
 

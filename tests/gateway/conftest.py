@@ -24,6 +24,7 @@ from tests.provider import Provider, Script
 
 COMPANY = "c0000000-0000-4000-8000-000000000001"
 CORRECTED_WITHIN_S = 5.0
+SETTLED_WITHIN_S = 30.0
 OPERATOR = Principal(None, None, frozenset({SUPERADMIN}), "operator")
 
 
@@ -61,8 +62,9 @@ class Scene:
 
     async def settled(self) -> int:
         """What was used, once nothing is held any more: of a client that left, the end comes after it."""
-        while await self.held():
-            await asyncio.sleep(0)
+        async with asyncio.timeout(SETTLED_WITHIN_S):
+            while await self.held():
+                await asyncio.sleep(0)
         return await self.used()
 
 

@@ -91,14 +91,20 @@ class Gateway:
             return None
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
-        held = await self._held(asked, whose, ask, asked_hold)
-        if isinstance(held, Exhausted):
-            return held
+        try:
+            held = await self._held(asked, whose, ask, asked_hold)
+            if isinstance(held, Exhausted):
+                return held
+            request = _request(asked, ask.body(held.output_max))
+        except BaseException:
+            # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
+            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
+            raise
         asked_hold = asked_hold._replace(amount=held.amount)
         call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
         try:
-            await call.run(self._upstream, _request(asked, ask.body(held.output_max)), headed)
+            await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
         finally:
