@@ -16,6 +16,8 @@ from tests.provider import Fault, Script
 SAID: Any = [{"role": "user", "content": TEXT}]
 TOOL: Any = {"type": "object", "properties": {"city": {"type": "string"}}}
 ANSWER = Script().text * Script().chunks
+MESSAGE: Any = {"model": "m", "max_tokens": 99, "messages": SAID}
+CONTENTS: Any = {"model": "gemini-x", "contents": TEXT}
 TOKENS = 21
 SOON = (("retry-after-ms", "1"),)
 """A provider's wish that its client come back at once."""
@@ -36,6 +38,13 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(GatewayEdge, "answer", noted)
     return paths
+
+
+async def outcome(kind: type, method: Any, **call: Any) -> Any:
+    """What a method of a client returns, of the kind that waits or of the other."""
+    if kind.__name__.startswith("Async"):
+        return await method(**call)
+    return await asyncio.to_thread(method, **call)
 
 
 class TestOpenai:
@@ -73,7 +82,9 @@ class TestOpenai:
         tools = [{"type": "function", "function": {"name": "weather", "parameters": TOOL}}]
         async with of(scene) as client:
             reply = await client.chat.completions.create(model="m", messages=SAID, tools=tools, stream=stream)
-            first = [each async for each in reply][0].choices[0].delta if stream else reply.choices[0].message
+            first = (await anext(reply)).choices[0].delta if stream else reply.choices[0].message
+            if stream:
+                assert [each async for each in reply]
         assert first.tool_calls[0].function.name == "weather"
         assert await scene.used() == TOKENS
 
@@ -132,12 +143,8 @@ class TestOpenai:
         scene = await open_scene(limit=10)
         client = of(scene, kind)
         with pytest.raises(openai.RateLimitError, match="budget does not hold this call") as refused:
-            if kind is openai.OpenAI:
-                await asyncio.to_thread(client.chat.completions.create, model="m", messages=SAID, stream=stream)
-            else:
-                await client.chat.completions.create(model="m", messages=SAID, stream=stream)
+            await outcome(kind, client.chat.completions.create, model="m", messages=SAID, stream=stream)
         assert (refused.value.code, refused.value.type) == ("project_spend_limit_exceeded", "insufficient_quota")
-        assert refused.value.body["message"]
         assert (len(asked), len(scene.provider.requests)) == (1, 0)
         client.close() if kind is openai.OpenAI else await client.close()
 
@@ -157,12 +164,10 @@ class TestAnthropic:
     def of(self):
         return lambda scene, kind=anthropic.AsyncAnthropic: kind(base_url=f"{scene.url}/anthropic", api_key=scene.key)
 
-    CALL: Any = {"model": "m", "max_tokens": 99, "messages": SAID}
-
     async def test_messages_plain_and_streamed(self, scene, of):
         async with of(scene) as client:
-            reply = await client.messages.create(**self.CALL)
-            async with client.messages.stream(**self.CALL) as stream:
+            reply = await client.messages.create(**MESSAGE)
+            async with client.messages.stream(**MESSAGE) as stream:
                 text = "".join([piece async for piece in stream.text_stream])
                 final = await stream.get_final_message()
         assert (reply.content[0].text, text, final.usage.output_tokens) == (ANSWER, ANSWER, 12)
@@ -171,7 +176,7 @@ class TestAnthropic:
     @pytest.mark.parametrize("stream", [False, True])
     async def test_a_tool_is_called(self, open_scene, of, stream):
         scene = await open_scene(Script(tool="weather"))
-        call = self.CALL | {"tools": [{"name": "weather", "input_schema": TOOL}]}
+        call = MESSAGE | {"tools": [{"name": "weather", "input_schema": TOOL}]}
         async with of(scene) as client:
             if stream:
                 async with client.messages.stream(**call) as events:
@@ -189,8 +194,8 @@ class TestAnthropic:
     async def test_the_client_that_waits_does_the_same(self, scene, of):
         def work() -> None:
             with of(scene, anthropic.Anthropic) as client:
-                client.messages.create(**self.CALL)
-                with client.messages.stream(**self.CALL) as stream:
+                client.messages.create(**MESSAGE)
+                with client.messages.stream(**MESSAGE) as stream:
                     assert "".join(stream.text_stream) == ANSWER
 
         await asyncio.to_thread(work)
@@ -204,7 +209,7 @@ class TestAnthropic:
         scene = await open_scene(Script(status=status, headers=SOON))
         async with of(scene) as client:
             with pytest.raises(error, match="The mock was told so"):
-                await client.messages.create(**self.CALL)
+                await client.messages.create(**MESSAGE)
         assert (len(scene.provider.requests), await scene.settled()) == (requests, 0)
 
     @pytest.mark.parametrize("kind", [anthropic.AsyncAnthropic, anthropic.Anthropic])
@@ -212,19 +217,17 @@ class TestAnthropic:
         scene = await open_scene(limit=10)
         client = of(scene, kind)
         with pytest.raises(anthropic.RateLimitError, match="budget does not hold this call") as refused:
-            if kind is anthropic.Anthropic:
-                await asyncio.to_thread(client.messages.create, **self.CALL)
-            else:
-                await client.messages.create(**self.CALL)
+            await outcome(kind, client.messages.create, **MESSAGE)
         assert type(refused.value).__name__ == "EnforcedSpendLimitReachedError"
-        assert refused.value.body["error"]["type"] == "rate_limit_error"
+        body: Any = refused.value.body
+        assert body["error"]["type"] == "rate_limit_error"
         assert (len(asked), len(scene.provider.requests)) == (1, 0)
         client.close() if kind is anthropic.Anthropic else await client.close()
 
     async def test_a_stream_that_is_left_ends_the_providers_too(self, open_scene, of):
         scene = await open_scene(Script(fault=Fault.ENDLESS))
         async with of(scene) as client:
-            async with client.messages.stream(**self.CALL) as stream:
+            async with client.messages.stream(**MESSAGE) as stream:
                 async for _text in stream.text_stream:
                     break
             async with asyncio.timeout(1):
@@ -246,12 +249,10 @@ class TestGemini:
             await client.aio.aclose()
             client.close()
 
-    CALL: Any = {"model": "gemini-x", "contents": TEXT}
-
     async def test_generate_plain_and_streamed(self, scene, of):
         models = of(scene).aio.models
-        reply = await models.generate_content(**self.CALL)
-        replies = [each async for each in await models.generate_content_stream(**self.CALL)]
+        reply = await models.generate_content(**CONTENTS)
+        replies = [each async for each in await models.generate_content_stream(**CONTENTS)]
         assert (reply.text, "".join(each.text for each in replies)) == (ANSWER, ANSWER)
         assert await scene.used() == 2 * TOKENS
 
@@ -259,21 +260,21 @@ class TestGemini:
         scene = await open_scene(Script(tool="weather"))
         declared = {"name": "weather", "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}}}
         config = {"tools": [{"function_declarations": [declared]}]}
-        reply = await of(scene).aio.models.generate_content(**self.CALL, config=config)
+        reply = await of(scene).aio.models.generate_content(**CONTENTS, config=config)
         assert reply.function_calls[0].name == "weather"
 
     async def test_counting_costs_nothing_and_embedding_its_estimate(self, scene, of):
         models = of(scene).aio.models
-        assert (await models.count_tokens(**self.CALL)).total_tokens == 9
+        assert (await models.count_tokens(**CONTENTS)).total_tokens == 9
         assert await scene.used() == 0
-        assert (await models.embed_content(**self.CALL)).embeddings[0].values == [1.0, 0.5]
+        assert (await models.embed_content(**CONTENTS)).embeddings[0].values == [1.0, 0.5]
         assert await scene.used() == -(-len(TEXT) // 2)
 
     async def test_the_client_that_waits_does_the_same(self, scene, of):
         def work() -> None:
             models = of(scene).models
-            models.generate_content(**self.CALL)
-            assert "".join(each.text for each in models.generate_content_stream(**self.CALL)) == ANSWER
+            models.generate_content(**CONTENTS)
+            assert "".join(each.text for each in models.generate_content_stream(**CONTENTS)) == ANSWER
 
         await asyncio.to_thread(work)
         assert await scene.used() == 2 * TOKENS
@@ -284,7 +285,7 @@ class TestGemini:
     async def test_the_providers_errors_are_its_own(self, open_scene, of, status, error):
         scene = await open_scene(Script(status=status))
         with pytest.raises(error, match="The mock was told so"):
-            await of(scene).aio.models.generate_content(**self.CALL)
+            await of(scene).aio.models.generate_content(**CONTENTS)
         assert await scene.settled() == 0
 
     @pytest.mark.parametrize("waits", [False, True])
@@ -294,19 +295,22 @@ class TestGemini:
     ):
         scene = await open_scene(limit=10)
         client = of(scene)
-        with pytest.raises(errors.ClientError, match="budget does not hold this call") as refused:
+
+        async def ask() -> None:
             if waits:
-                await asyncio.to_thread(lambda: list(getattr(client.models, call)(**self.CALL)))
+                await asyncio.to_thread(lambda: list(getattr(client.models, call)(**CONTENTS)))
             else:
-                made = await getattr(client.aio.models, call)(**self.CALL)
-                await anext(made)
+                await anext(await getattr(client.aio.models, call)(**CONTENTS))
+
+        with pytest.raises(errors.ClientError, match="budget does not hold this call") as refused:
+            await ask()
         assert (refused.value.code, refused.value.status) == (429, "RESOURCE_EXHAUSTED")
         assert (len(asked), len(scene.provider.requests)) == (1, 0)
 
     async def test_a_stream_that_is_left_ends_the_providers_too(self, open_scene, of):
         scene = await open_scene(Script(fault=Fault.ENDLESS))
         client = of(scene)
-        async for _reply in await client.aio.models.generate_content_stream(**self.CALL):
+        async for _reply in await client.aio.models.generate_content_stream(**CONTENTS):
             break
         await client.aio.aclose()  # closing the stream alone leaves the connection to the garbage collector
         async with asyncio.timeout(1):

@@ -24,9 +24,7 @@ OUTCOMES = {
 def marked(value: Any, mark: str) -> Any:
     """The same request with the mark in every text."""
     if isinstance(value, dict):
-        return {
-            name: marked(each, mark) if name != "model" and name != "role" else each for name, each in value.items()
-        }
+        return {name: marked(each, mark) if name not in {"model", "role"} else each for name, each in value.items()}
     if isinstance(value, list):
         return [marked(each, mark) for each in value]
     return f"{value} {mark}" if isinstance(value, str) else value
