@@ -12,7 +12,9 @@ from kvot.core.clock import SteadyClock
 from kvot.core.keys import API_KEY_PEPPER, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
-from kvot.operations.services import Services
+from kvot.operations.sealing import PURPOSE as SEALING
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys, Services
 from kvot.settings import Settings, SettingsError, providers_of, read_secret
 from kvot.stores import Engine, open_store
 
@@ -39,10 +41,13 @@ class House:
 
 def open_services(settings: Settings) -> House:
     """Open the database and all that works on it. Raises SettingsError and StoreUnavailable."""
-    pepper = derive_key(read_secret(settings), API_KEY_PEPPER)
+    secret = read_secret(settings)
     store = open_store(settings.database, rules_of(settings))
     clock = SteadyClock(_wall_ms, _steady_ms)
-    return House(Services(Ledger(store, clock), store, pepper, new_id), store, clock)
+    offered = tuple(one.name for one in providers_of(settings))
+    provider_keys = ProviderKeys(store, Sealer(derive_key(secret, SEALING)), offered)
+    services = Services(Ledger(store, clock), store, derive_key(secret, API_KEY_PEPPER), new_id, provider_keys)
+    return House(services, store, clock)
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -144,6 +149,7 @@ def open_gateway(settings: Settings, services: Services) -> "Gateway | None":
     from kvot.gateway.forward import ForwardUpstream
     from kvot.gateway.gateway import Gateway, Terms
     from kvot.gateway.holding import Ceilings
+    from kvot.gateway.own_keys import OwnKeys
     from kvot.gateway.provider import Provider
     from kvot.gateway.providers import DIALECTS
     from kvot.gateway.settling import Settler
@@ -156,8 +162,11 @@ def open_gateway(settings: Settings, services: Services) -> "Gateway | None":
         )
     if not named:
         return None
-    providers = {one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key) for one in named}
+    providers = {
+        one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key, one.needs_key) for one in named
+    }
     books = Books(services.ledger, Settler(services.ledger), Estimator(), settings.cached_token_percent)
     ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
     terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND)
-    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id)
+    own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
+    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)

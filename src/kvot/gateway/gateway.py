@@ -15,6 +15,7 @@ from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.headers import query_of, reply_headers, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
 from kvot.gateway.retries import REPLY_BYTES_MAX, Attempt, Charged, Reply, Retries
 from kvot.gateway.retries import attempt as attempt_of
@@ -61,12 +62,14 @@ class Gateway:
         books: Books,
         terms: Terms,
         new_id: Callable[[], str],
+        own_keys: OwnKeys,
     ) -> None:
         self._providers = providers
         self._upstream = upstream
         self._books = books
         self._terms = terms
         self._new_id = new_id
+        self._own_keys = own_keys
         self._retries = Retries()
 
     def provider(self, path: str) -> Provider | None:
@@ -78,6 +81,7 @@ class Gateway:
 
         Raises KvotError as long as `client` has not begun. To cancel it is to say that the client left.
         """
+        asked = asked._replace(provider=await self._own_keys.provider_for(whose.company_id, asked.provider))
         endpoint, variables = asked.found
         if endpoint.read is None:
             await self._pass_unmetered(asked, client)
