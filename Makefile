@@ -52,6 +52,7 @@ setup-dev:
 
 setup-tools:
 	@scripts/install-language-tools
+	@scripts/install-postgres
 
 clean: ## remove .venv, caches and build results; databases and secrets stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -2,7 +2,7 @@
 
 import sys
 
-from benches import formats, http_usage, import_rows, upstream, usage_scaling
+from benches import formats, gateway, http_usage, import_rows, postgres, upstream, usage_scaling
 from benches.report import print_machine
 
 QUESTIONS = {
@@ -10,7 +10,9 @@ QUESTIONS = {
     "import": import_rows.measure,
     "http": http_usage.measure,
     "formats": formats.measure,
+    "postgres": postgres.measure,
     "upstream": upstream.measure,
+    "gateway": gateway.measure,
 }
 
 

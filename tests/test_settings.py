@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kvot.settings import Settings, SettingsError, read_secret, reference_page, variable
+from kvot.settings import ProviderSettings, Settings, SettingsError, providers_of, read_secret, reference_page, variable
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
@@ -42,6 +42,11 @@ class TestSources:
         assert Settings.load({"KVOT_CONFIG": str(one)}).port == 1
         assert Settings.load({"KVOT_CONFIG": str(one)}, two).port == 2
         assert Settings.load({"KVOT_CONFIG": str(one)}, two).config == two
+
+    def test_web_concurrency_counts_where_no_setting_says_how_many_workers(self):
+        assert Settings.load({"WEB_CONCURRENCY": "3"}).workers == 3
+        assert Settings.load({"WEB_CONCURRENCY": "3", "KVOT_WORKERS": "2"}).workers == 2
+        assert faults({"WEB_CONCURRENCY": "many"})[0].startswith("WEB_CONCURRENCY is 'many'")
 
     def test_names_of_others_in_the_environment_do_not_matter(self):
         assert Settings.load({"PORT": "x", "MY_KVOT_PORT": "y"}) == Settings()
@@ -155,6 +160,41 @@ class TestRefusals:
         assert "sesame" not in " ".join(faults({**good, name: "sesame\n"}))
 
 
+MISTRAL = '[providers.mistral]\ndialect = "mistral"\nbase_url = "https://api.mistral.ai/v1/"\napi_key = "sk-m"\n'
+
+
+class TestProviders:
+    def test_none_is_offered_until_there_is_a_key_or_another_address(self):
+        assert providers_of(Settings.load({})) == ()
+        keyed = Settings.load({"KVOT_OPENAI_API_KEY": "sk-o", "KVOT_OLLAMA_BASE_URL": "http://127.0.0.1:11434"})
+        assert providers_of(keyed) == (
+            ProviderSettings("openai", "openai", "https://api.openai.com/v1", "sk-o"),
+            ProviderSettings("ollama", "ollama", "http://127.0.0.1:11434"),
+        )
+
+    def test_more_are_named_in_the_file(self, tmp_path):
+        settings = Settings.load({}, write(tmp_path / "kvot.toml", MISTRAL))
+        assert providers_of(settings) == (
+            ProviderSettings("mistral", "mistral", "https://api.mistral.ai/v1", "sk-m"),
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            (MISTRAL.replace("[providers.mistral]", "[providers.assistant]"), "leads elsewhere already"),
+            (MISTRAL.replace("[providers.mistral]", "[providers.openai]"), "leads elsewhere already"),
+            (MISTRAL.replace("[providers.mistral]", "[providers.Mistral]"), "must be in TOML"),
+            (MISTRAL.replace("api_key", "key"), "must be in TOML"),
+            (MISTRAL.replace("https", "ftp"), "must be in TOML"),
+            ('providers = "mistral"', "must be in TOML"),
+        ],
+    )
+    def test_what_cannot_be_a_provider_is_refused_without_its_key(self, tmp_path, text, fault):
+        found = faults({"KVOT_OPENAI_API_KEY": "sk-o"}, write(tmp_path / "kvot.toml", text))
+        assert fault in found[0]
+        assert "sk-m" not in str(found)
+
+
 class TestSecret:
     def test_the_first_embedded_start_makes_it_for_its_owner_alone(self, tmp_path):
         settings = Settings(database=f"sqlite:///{tmp_path}/kvot.db")
@@ -186,6 +226,11 @@ class TestSecret:
         with pytest.raises(SettingsError, match="put the file back"):
             read_secret(Settings(database=f"sqlite:///{tmp_path}/kvot.db"))
         assert not (tmp_path / "kvot.db.secret").exists()
+
+    def test_a_command_that_needs_none_is_not_asked_for_one(self):
+        url = {"KVOT_DATABASE": "postgresql://h/d"}
+        assert Settings.load(url, needs_secret=False).secret is None
+        assert "KVOT_SECRET" in faults(url)[0]
 
     def test_none_is_made_for_a_database_elsewhere(self, tmp_path):
         settings = Settings(database="postgresql://h/kvot", secret_file=tmp_path / "s")

@@ -1,14 +1,16 @@
 """Wires everything once, from the settings. The one place that knows every room; nothing here decides anything."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import SteadyClock
+from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import API_KEY_PEPPER, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
@@ -21,6 +23,8 @@ from kvot.stores import Engine, open_store
 if TYPE_CHECKING:
     from kvot.gateway.gateway import Gateway
     from kvot.http.app import App
+    from kvot.http.server import Stopper
+    from kvot.http.workers import Place
 
 _NS_PER_MS = 1_000_000
 _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -69,7 +73,7 @@ def _steady_ms() -> int:
     return time.clock_gettime_ns(_STEADY_CLOCK) // _NS_PER_MS
 
 
-def serve(settings: Settings, *, on_started: Callable[[House, str], None]) -> int:
+def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
     """Serve until told to stop; the exit code. `on_started` is given the address.
 
     The rooms that only a server needs are imported here, so that no command waits for them.
@@ -79,12 +83,37 @@ def serve(settings: Settings, *, on_started: Callable[[House, str], None]) -> in
     from kvot.telemetry.logs import configure
 
     configure()
-    return uvloop.run(_serve(settings, on_started))
+    if settings.workers == 1:
+        return uvloop.run(_serve(settings, on_started))
+    return _serve_with_workers(settings, on_started)
 
 
-async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -> int:
+def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -> int:
+    import uvloop
+
+    from kvot.http.workers import Place, Workers
+
+    if settings.database_path is not None:
+        raise SettingsError(
+            f"KVOT_WORKERS is {settings.workers}: an embedded database is written by one process alone. Serve with one "
+            "worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
+        )
+
+    def work(place: Place) -> int:
+        return uvloop.run(_serve(replace(settings, port=place.port), lambda url: place.say_ready(), place))
+
+    try:
+        workers = Workers(settings.workers, settings.host, settings.port, work, on_started)
+    except OSError as error:
+        raise StoreUnavailable(f"Cannot listen at {settings.host} port {settings.port}: {error.strerror}.") from error
+    return workers.run()
+
+
+async def _serve(settings: Settings, on_started: Callable[[str], None], place: "Place | None" = None) -> int:
+    """`place`: where this is one of several workers."""
     from kvot.http.server import Stopper
     from kvot.http.server import serve as serve_app
+    from kvot.http.workers import listen_shared
     from kvot.stores.sqlite import SqliteStore
 
     house, stopper = open_services(settings), Stopper()
@@ -96,9 +125,20 @@ async def _serve(settings: Settings, on_started: Callable[[House, str], None]) -
     def tell(url: str) -> None:
         if isinstance(store, SqliteStore):
             store.set_url(url)
-        on_started(house, url)
+        on_started(url)
 
-    return await serve_app(app, settings.host, settings.port, on_started=tell, close=close, stopper=stopper)
+    listen = None if place is None else listen_shared
+    if place is not None:
+        asyncio.get_running_loop().add_reader(place.lifeline, _stop_once, place.lifeline, stopper)
+    return await serve_app(
+        app, settings.host, settings.port, on_started=tell, close=close, stopper=stopper, listen=listen
+    )
+
+
+def _stop_once(lifeline: int, stopper: "Stopper") -> None:
+    """The parent is gone: what it held is closed, and stays readable for as long as anybody looks."""
+    asyncio.get_running_loop().remove_reader(lifeline)
+    stopper.stop()
 
 
 def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Awaitable[None]]]":

@@ -23,6 +23,9 @@ PREFIX = "KVOT_"
 SECRET_BYTES_LEAST = 32
 """256 bits: a shorter secret could be found by trying, given one key or token made with it."""
 
+WORKERS_MAX = 128
+"""More than any machine needs; each opens connections of its own to the database."""
+
 _TEXT_LENGTH_MAX = 2_048
 _SECRET_FILE_BYTES_MAX = 4_096
 _CONFIG_BYTES_MAX = 65_536
@@ -71,7 +74,7 @@ def _read_secret_text(value: object) -> str | None:
     return text if text and len(text.encode()) >= SECRET_BYTES_LEAST else None
 
 
-def _read_database(value: object) -> str | None:
+def read_database(value: object) -> str | None:
     text = _read_text(value) or ""
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite":
@@ -119,17 +122,13 @@ def _read_providers(value: object) -> "tuple[ProviderSettings, ...] | None":
 
 
 def _read_provider(name: str, value: object) -> "ProviderSettings | None":
-    if (
-        not _PROVIDER_NAME.fullmatch(name)
-        or not isinstance(value, dict)
-        or value.keys() - {"dialect", "base_url", "api_key"}
-    ):
+    if not _PROVIDER_NAME.fullmatch(name) or not isinstance(value, dict) or value.keys() - _PROVIDER_KEYS:
         return None
     dialect, base_url = _read_text(value.get("dialect")), _read_server_url(value.get("base_url"))
     api_key = _read_text(value["api_key"]) if "api_key" in value else ""
-    return (
-        None if dialect is None or base_url is None or api_key is None else ProviderSettings(dialect, base_url, api_key)
-    )
+    if dialect is None or base_url is None or api_key is None:
+        return None
+    return ProviderSettings(name, dialect, base_url, api_key)
 
 
 def _read_own_key_providers(value: object) -> tuple[str, ...] | None:
@@ -137,12 +136,13 @@ def _read_own_key_providers(value: object) -> tuple[str, ...] | None:
     return names if set(names) <= {"openai", "anthropic", "gemini"} else None
 
 
+_PROVIDER_KEYS = frozenset({"dialect", "base_url", "api_key"})
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 _TEXT = Accepted("text", _read_text)
 _PATH = Accepted("the path of a file", _read_path)
 _SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text", _read_secret_text)
-_DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", _read_database)
+DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", read_database)
 _JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
 _ORIGINS = Accepted("origins like https://app.example.com, with commas between them", _read_origins)
 _SERVER = Accepted("an http:// or https:// address", _read_server_url)
@@ -185,8 +185,9 @@ class Settings:
     Relative paths start at the working directory.
     """
 
-    database: str = _setting(_DATABASE, "sqlite:///kvot.db", is_secret=True)
-    """Where the ledger is kept. The default needs no server: one file, in the working directory."""
+    database: str = _setting(DATABASE, "sqlite:///kvot.db", is_secret=True)
+    """Where the ledger is kept. The default needs no server: one file, in the working directory. The URL of a
+    PostgreSQL server may end in `?connections=16` (the most of one process) and `&pooler=transaction` (PgBouncer)."""
 
     secret: str | None = _setting(_SECRET, is_secret=True)
     """The secret that every key of Kvot's own is derived from. Whoever loses it must issue all API keys anew."""
@@ -294,6 +295,10 @@ class Settings:
     port: int = _setting(_whole_number(0, 65_535), 8080)
     """The TCP port to listen on. 0: any that is free."""
 
+    workers: int = _setting(_whole_number(1, WORKERS_MAX), 1)
+    """Processes that serve behind the one port, where the database is PostgreSQL: about one for each core. Without it
+    `WEB_CONCURRENCY` counts, which some platforms set."""
+
     url: str | None = _setting(_SERVER)
     """For commands: the running server to talk to, instead of the database."""
 
@@ -309,9 +314,14 @@ class Settings:
         environ: Mapping[str, str],
         config_path: str | Path | None = None,
         overrides: Mapping[str, object] | None = None,
+        *,
+        needs_secret: bool = True,
     ) -> "Settings":
-        """Read everything. `overrides` are by field name; None there means: not said. Raises SettingsError."""
-        return _Reading().load(environ, config_path, overrides or {})
+        """Read everything. `overrides` are by field name; None there means: not said. Raises SettingsError.
+
+        needs_secret: False for a command that makes and checks no key, and so works on any database without one.
+        """
+        return _Reading(needs_secret).load(environ, config_path, overrides or {})
 
     @property
     def database_path(self) -> Path | None:
@@ -329,7 +339,8 @@ class Settings:
 class _Reading:
     """One reading of all sources: the values so far, the faults so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, needs_secret: bool) -> None:
+        self.needs_secret = needs_secret
         self.values: dict[str, Any] = {}
         self.faults: list[str] = []
         self.faulty: set[str] = set()
@@ -338,6 +349,8 @@ class _Reading:
         config_path = config_path or environ.get(variable("config"))
         if config_path:
             self._take_file(config_path)
+        if "WEB_CONCURRENCY" in environ:
+            self._take("workers", environ["WEB_CONCURRENCY"], "WEB_CONCURRENCY", str)
         for name, text in sorted(environ.items()):
             if name.startswith(PREFIX):
                 self._take(name.removeprefix(PREFIX).lower(), text, name, variable, is_known=name.isupper())
@@ -347,7 +360,7 @@ class _Reading:
         if config_path:
             self.values["config"] = Path(config_path)
         settings = Settings(**self.values)
-        self.faults += [words for names, words in _conflicts(settings) if not self.faulty & names]
+        self.faults += [words for names, words in _conflicts(settings, self.needs_secret) if not self.faulty & names]
         if self.faults:
             raise SettingsError(*self.faults)
         return settings
@@ -404,11 +417,12 @@ def _suggestion(key: str, spell: Callable[[str], str]) -> str:
     return f" The nearest is {spell(nearest[0])}." if nearest else ""
 
 
-def _conflicts(settings: Settings) -> Iterator[tuple[set[str], str]]:
+def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str], str]]:
     """What cannot stand together: the fields it is about, and why."""
     if settings.secret is not None and settings.secret_file is not None:
         yield {"secret", "secret_file"}, "KVOT_SECRET and KVOT_SECRET_FILE are both set: which one counts?"
-    if settings.database_path is None and settings.secret is None and settings.secret_file is None:
+    has_secret = settings.secret is not None or settings.secret_file is not None
+    if settings.database_path is None and needs_secret and not has_secret:
         yield (
             {"database", "secret", "secret_file"},
             "KVOT_SECRET or KVOT_SECRET_FILE must be set: a secret is only made beside an embedded database.",

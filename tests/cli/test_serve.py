@@ -95,6 +95,16 @@ def test_a_file_is_imported_over_http_with_its_bad_lines_told_by_number(kvot):
         assert kvot.bare("usage", *where).document["tokensUsed"] == 3 * (rows - 3)
 
 
+@pytest.mark.parametrize("how", [("--workers", 2), {"KVOT_WORKERS": "2"}, {"WEB_CONCURRENCY": "2"}])
+def test_an_embedded_database_is_served_by_one_process_alone_and_the_reason_is_told(kvot, monkeypatch, how):
+    for name, value in how.items() if isinstance(how, dict) else ():
+        monkeypatch.setenv(name, value)
+    ran = kvot("serve", "--port", 0, *(how if isinstance(how, tuple) else ()))
+    assert (ran.code, ran.out) == (2, "")
+    assert "one process alone" in ran.err
+    assert not kvot.database.exists(), "refused before anything is opened"
+
+
 def test_what_the_server_refuses_is_told_cleanly(kvot, operator):
     key = make_key(kvot, "--company", ACME)
     with serving(kvot) as server:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
+from kvot.core.archive import Sink
+from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Budget, Rules
 from kvot.core.keys import KeyStore
 from kvot.core.model import (
@@ -35,23 +37,35 @@ MINUTE = 60_000
 WINDOW = 30 * DAY
 """The window of the default budget, and of every budget that a check does not say otherwise of."""
 
-__all__ = ["COMPANY", "DAY", "HOUR", "MINUTE", "OTHER", "T0", "WINDOW", "Engine", "FullStore", "Scene"]
+__all__ = ["COMPANY", "DAY", "HOUR", "MINUTE", "OTHER", "T0", "WINDOW", "Archive", "Engine", "FullStore", "Scene"]
 
 
 class FullStore(Store, KeyStore, ProviderKeyStore, Protocol):
     """What every engine offers: the ledger, the keys to it, and companies' own keys to providers."""
 
 
+class Archive(NamedTuple):
+    """An engine's database as a whole: how it is read, the store being closed; and how one is made from its parts."""
+
+    read: Callable[[FullStore, Path, Rules], Awaitable[ArchiveSource]]
+    make: Callable[[Path, Rules], Awaitable[tuple[Sink, Callable[[], Awaitable[FullStore]]]]]
+    """A sink, and what opens the store once that is closed."""
+
+
 class Engine(NamedTuple):
     """How to open an engine in a folder of its own. What was written to a durable one is there when opened again.
 
     `damage` makes one kept number of a company untrue, behind the engine's back, for what is said of a company in
-    doubt. None: the engine keeps no numbers.
+    doubt. None: the engine keeps no numbers. `discard` is told that a folder is not opened again. `need` starts what
+    the engine cannot be opened without, and raises ConnectionError, with the reason, where there is none.
     """
 
     open: Callable[[Path, Rules], Awaitable[FullStore]]
     is_durable: bool
     damage: Callable[[FullStore, Path, str], Awaitable[None]] | None = None
+    discard: Callable[[Path], None] | None = None
+    need: Callable[[], object] | None = None
+    archive: Archive | None = None
 
 
 class Scene:
@@ -76,6 +90,8 @@ class Scene:
 
     async def close(self) -> None:
         await self.store.close()
+        if self.engine.discard is not None:
+            self.engine.discard(self.folder)
 
     # -- usage ---------------------------------------------------------------------------------------------------
 

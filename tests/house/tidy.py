@@ -28,8 +28,16 @@ RIVALS = {
 }
 
 # The outermost edges, where an error that nobody named must still end as an answer.
-# The writer is the edge of its thread: whoever waits for it must hear of a fault that nobody named, too.
-EDGES = {"http/app.py", "http/gateway.py", "cli/__init__.py", "cli/main.py", "stores/sqlite/writer.py"}
+# The writer is the edge of its thread, a lane that of its task: whoever waits for it must hear of a fault that nobody
+# named, too.
+EDGES = {
+    "http/app.py",
+    "http/gateway.py",
+    "cli/__init__.py",
+    "cli/main.py",
+    "stores/sqlite/writer.py",
+    "stores/postgres/lanes.py",
+}
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ _COMMANDS = {
     "import": ("kvot.cli.imports:import_", "Import usage from CSV, JSON Lines or JSON files."),
     "verify": ("kvot.cli.keeping:verify", "Prove the ledger: recompute every number from the events."),
     "prune": ("kvot.cli.keeping:prune", "Forget events that are older than the retention."),
+    "backup": ("kvot.cli.backup:backup", "Write all that a database holds into one file."),
+    "restore": ("kvot.cli.backup:restore", "Write all that a backup holds into an empty database."),
+    "copy": ("kvot.cli.copy:copy", "Copy all that a database holds into another, of any engine."),
+    "migrate": ("kvot.cli.migrate:migrate", "Bring a PostgreSQL database to the schema of this version."),
     "doctor": ("kvot.cli.doctor:doctor", "Look for what is wrong, or will be, and say what to do."),
 }
 _GROUPS = {

@@ -26,7 +26,8 @@ class Options:
     """Common to all commands."""
 
     database: Annotated[
-        str | None, Parameter(group=_WHERE, help="A file, or sqlite:///path. Default: KVOT_DATABASE or kvot.db.")
+        str | None,
+        Parameter(group=_WHERE, help="A file, sqlite:///path or postgresql://…. Default: KVOT_DATABASE or kvot.db."),
     ] = None
     url: Annotated[str | None, Parameter(group=_WHERE, help="A running server instead. Default: KVOT_URL.")] = None
     api_key: Annotated[
@@ -37,18 +38,23 @@ class Options:
         bool, Parameter(negative="", show_default=False, help="Print one JSON document and nothing else.")
     ] = False
 
-    def settings(self, **overrides: object) -> Settings:
+    def settings(self, *, needs_secret: bool = True, **overrides: object) -> Settings:
         """Raises SettingsError."""
         if self.database is not None and self.url is not None:
             raise UsageError("--database and --url are two places: name one.")
         given = {"database": self.database_url, "url": self.url, "api_key": self.api_key, **overrides}
-        return Settings.load(os.environ, self.config, given)
+        return Settings.load(os.environ, self.config, given, needs_secret=needs_secret)
+
+    def database_settings(self) -> Settings:
+        """Of a command that works on a database as a whole, also while a server has it, and on no server."""
+        settings = self.settings(needs_secret=False)
+        if settings.url is not None and self.database is None:
+            raise UsageError("This command works on a database, not through a server: name it with --database.")
+        return settings
 
     @property
     def database_url(self) -> str | None:
-        if self.database is None or "://" in self.database:
-            return self.database
-        return f"sqlite:///{self.database}"
+        return None if self.database is None else database_url(self.database)
 
     @contextmanager
     def target(self, *, make: bool = False) -> Iterator[Target]:
@@ -62,6 +68,11 @@ class Options:
 
 
 NO_OPTIONS = Options()
+
+
+def database_url(text: str) -> str:
+    """A database by its URL, or a file by its path."""
+    return text if "://" in text else f"sqlite:///{text}"
 
 
 def company_guid(text: str | None) -> str | None:

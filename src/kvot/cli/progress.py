@@ -1,4 +1,4 @@
-"""How far an import is, on standard error, while a person watches. Nothing at all otherwise."""
+"""How far a long command is, on standard error, while a person watches. Nothing at all otherwise."""
 
 import sys
 import time
@@ -10,14 +10,14 @@ _PAUSE_S = 0.1
 
 
 class Progress:
-    """A bar by bytes of one file, with rows, rows per second and the time left."""
+    """A bar from 0 to `total` (bytes of a file, companies), with rows, rows per second and the time left."""
 
-    def __init__(self, name: str, total_bytes: int) -> None:
+    def __init__(self, name: str, total: int) -> None:
         self._rows = 0
         self._started_s = self._shown_s = time.monotonic()
         self._bar: Any = _bar() if sys.stderr.isatty() else None
-        self._task = self._bar.add_task(name, total=total_bytes, rows="", rate="") if self._bar else None
-        self._bytes = 0
+        self._task = self._bar.add_task(name, total=total, rows="", rate="") if self._bar else None
+        self._place = 0
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -34,15 +34,15 @@ class Progress:
     def advance(self, rows: int) -> None:
         self._rows += rows
 
-    def reach(self, end_byte: int) -> None:
-        self._bytes = end_byte
+    def reach(self, place: int) -> None:
+        self._place = place
         if self._bar and time.monotonic() - self._shown_s >= _PAUSE_S:
             self._show()
 
     def _show(self) -> None:
         self._shown_s = time.monotonic()
         rate = self._rows / max(self._shown_s - self._started_s, 0.001)
-        self._bar.update(self._task, completed=self._bytes, rows=f"{self._rows:,} rows", rate=f"{rate:,.0f}/s")
+        self._bar.update(self._task, completed=self._place, rows=f"{self._rows:,} rows", rate=f"{rate:,.0f}/s")
 
 
 def _bar() -> Any:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kvot.bootstrap import House
 from kvot.bootstrap import serve as serve_house
 from kvot.cli import show
 from kvot.cli.demo import Demo, prepare
@@ -18,13 +17,17 @@ def serve(
     *,
     host: Annotated[str | None, Parameter(help="The address to listen on. Default: this machine alone.")] = None,
     port: Annotated[int | None, Parameter(help="The port. 0: any that is free. Default: 8080.")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Processes behind the port, on PostgreSQL alone. Default: KVOT_WORKERS or 1.")
+    ] = None,
     demo: Annotated[
         bool,
         Parameter(negative="", show_default=False, help="Fill a demo company with generated history, and make a key."),
     ] = False,
     options: Options = NO_OPTIONS,
 ) -> int:
-    """Serve over HTTP, on an embedded database that this process alone may open. Ctrl-C finishes what is in flight.
+    """Serve over HTTP: on an embedded database, which this process alone may open, or on PostgreSQL, which any number
+    of servers share. Ctrl-C finishes what is in flight.
 
     --json prints one document when it answers: its address, and with --demo the company and its key.
 
@@ -33,12 +36,13 @@ def serve(
     ```
     kvot serve --demo
     kvot serve --host 0.0.0.0 --port 80 --database /var/lib/kvot/kvot.db
+    kvot serve --database postgresql://kvot@db.internal/kvot --workers 4
     ```
     """
-    settings = options.settings(host=host, port=port)
+    settings = options.settings(host=host, port=port, workers=workers)
     shown = prepare_demo(settings) if demo else None
 
-    def on_started(house: House, url: str) -> None:
+    def on_started(url: str) -> None:
         if options.json:
             show.document({"url": url} | ({"companyId": shown.company_id, "apiKey": shown.key} if shown else {}))
             return

@@ -20,13 +20,13 @@ class Provider:
     def url(self, path: str, query: str) -> str:
         """The address of a path behind the prefix. `query` is whole, or empty.
 
-        The version that a client puts before its paths is left out where the base address ends in a path of its own:
-        that has the provider's version, which need not be the client's.
+        A version that both the base address and the path have is said once. Where the base address of an API holds its
+        version, a client's own is left out, as it need not be the provider's (`/v1beta/openai`).
         """
-        base = self.base_url
-        if self.dialect.name == "openai" and urlsplit(base).path.strip("/"):
+        base_path = urlsplit(self.base_url).path
+        if base_path.endswith("/v1") or (base_path and self.dialect.base_has_version):
             path = path.removeprefix("/v1")
-        return f"{base}{quote(path, safe=_SAFE_IN_PATH)}{'?' if query else ''}{query}"
+        return f"{self.base_url}{quote(path, safe=_SAFE_IN_PATH)}{'?' if query else ''}{query}"
 
 
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._%"

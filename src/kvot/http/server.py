@@ -33,9 +33,11 @@ class Stopper:
 
     def __init__(self) -> None:
         self.exit_code = 0
+        self._is_asked = False
         self._server: _Server | None = None
 
     def stop(self) -> None:
+        self._is_asked = True
         if self._server is not None:
             self._server.stop()
 
@@ -45,7 +47,7 @@ class Stopper:
 
     def bind(self, server: "_Server") -> None:
         self._server = server
-        if self.exit_code:
+        if self._is_asked:
             server.stop()
 
 
@@ -57,14 +59,16 @@ async def serve(
     on_started: Callable[[str], None],
     close: Callable[[], Awaitable[None]],
     stopper: Stopper | None = None,
+    listen: Callable[[str, int], socket.socket] | None = None,
 ) -> int:
     """Serve until told to stop; the exit code. Port 0 takes a free one: `on_started` is given the real address.
 
+    listen: makes the socket, where it is not to be this server's alone; it raises OSError.
     close: lets go of the store; it is called once, after the last request was answered.
     """
     stopper = stopper or Stopper()
     try:
-        listener = await asyncio.to_thread(_listen, host, port)
+        listener = await asyncio.to_thread(listen or listen_alone, host, port)
     except OSError as error:
         reason = error.strerror or str(error)
         logger("kvot.http").error(
@@ -72,7 +76,7 @@ async def serve(
         )
         await close()
         return 1
-    server = _Server(app, lambda: on_started(_url(host, listener)))
+    server = _Server(app, lambda: on_started(url_of(host, listener.getsockname()[1])))
     stopper.bind(server)
     try:
         with _signals(server):
@@ -156,9 +160,9 @@ def _signals(server: _Server) -> Iterator[None]:
             loop.remove_signal_handler(each)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket. It resolves the host, which may take a while: not for the event loop."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+def listen_alone(host: str, port: int) -> socket.socket:
+    """A listening socket. It resolves the host, which may take a while: not for the event loop. Raises OSError."""
+    family, address = resolve(host, port)
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -171,6 +175,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(host: str, listener: socket.socket) -> str:
-    port: Any = listener.getsockname()[1]
+def resolve(host: str, port: int) -> tuple[int, Any]:
+    """The family of an address and the address. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return family, address
+
+
+def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

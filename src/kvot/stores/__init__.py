@@ -16,23 +16,39 @@ class Engine(Store, KeyStore, ProviderKeyStore, Protocol):
     """What every engine offers: the ledger, the keys to it, and companies' own keys to providers."""
 
 
-def _open_sqlite(location: str, rules: Rules) -> Engine:
+def _open_sqlite(url: str, rules: Rules) -> Engine:
+    location = url.removeprefix("sqlite:///")
+    if location in (url, ""):
+        raise StoreUnavailable(
+            f"The database {url} cannot be opened: its URL must be one of sqlite:///... with a file."
+        )
     return SqliteStore.open(Path(location), rules)
+
+
+def _open_postgres(url: str, rules: Rules) -> Engine:
+    """Imported here, so that nobody waits for a driver that he does not need."""
+    from kvot.stores.postgres import PostgresStore
+
+    return PostgresStore.open(url, rules)
 
 
 ENGINES: dict[str, Callable[[str, Rules], Engine]] = {
     "sqlite": _open_sqlite,
+    "postgresql": _open_postgres,
 }
-"""From the scheme of a database's URL to what opens it, given the rest of the URL after `scheme:///`."""
+"""From the scheme of a database's URL to what opens it."""
 
 
 def open_store(url: str, rules: Rules) -> Engine:
-    """Open the database of a URL: `sqlite:///kvot.db` (here) or `sqlite:////var/lib/kvot.db`.
+    """Open the database of a URL: `sqlite:///kvot.db` (here), `sqlite:////var/lib/kvot.db`, `postgresql://user@host/db`.
 
-    Raises StoreUnavailable, saying what to do, for an unknown URL too.
+    A database server is not asked before it is needed. Raises StoreUnavailable, saying what to do, for an unknown URL
+    too; what may hold a password is not repeated.
     """
-    scheme, separator, location = url.partition(":///")
-    if scheme not in ENGINES or not separator or not location:
-        known = ", ".join(f"{name}:///..." for name in ENGINES)
-        raise StoreUnavailable(f"The database {url} cannot be opened: its URL must be one of {known}.")
-    return ENGINES[scheme](location, rules)
+    scheme, separator, _ = url.partition("://")
+    if scheme not in ENGINES or not separator:
+        shown = f"{scheme}://..." if separator else url
+        raise StoreUnavailable(
+            f"The database {shown} cannot be opened: its URL must be one of sqlite:///..., postgresql://user@host/...."
+        )
+    return ENGINES[scheme](url, rules)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+from kvot.core.archive import AuditLine
 from kvot.stores.sqlite.connection import Tx
 from kvot.stores.sqlite.encoding import from_guid, to_guid
 
@@ -16,12 +17,17 @@ def note(
     tx: Tx, *, at_ms: int, actor: str, action: str, company_id: str | None, subject: str, detail: dict[str, object]
 ) -> None:
     """Add a line. `subject` is what was changed (an event's or a key's id); `detail` how."""
+    text = json.dumps(detail, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    append(tx, AuditLine(at_ms, actor, action, company_id, subject, text))
+
+
+def append(tx: Tx, line: AuditLine) -> None:
+    """Bind a line to those before it."""
     rows = tx.execute(_LAST).fetchall()
     seq, before = rows[0] if rows else (0, _GENESIS)
-    text = json.dumps(detail, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    digest = _hash(before, seq + 1, at_ms, actor, action, company_id, subject, text)
-    guid = None if company_id is None else to_guid(company_id)
-    tx.execute(_ADD, (seq + 1, at_ms, actor, action, guid, subject, text, digest))
+    digest = _hash(before, seq + 1, *line)
+    guid = None if line.company_id is None else to_guid(line.company_id)
+    tx.execute(_ADD, (seq + 1, line.at_ms, line.actor, line.action, guid, line.subject, line.detail, digest))
 
 
 def first_break(tx: Tx) -> int | None:

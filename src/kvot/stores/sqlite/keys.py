@@ -7,15 +7,15 @@ from kvot.stores.sqlite import audit
 from kvot.stores.sqlite.connection import Row, Tx
 from kvot.stores.sqlite.encoding import from_guid, to_guid
 
-_COLUMNS = """key_id, secret_hash, company_id, roles, name, created_at, created_by, expires_at, revoked_at, networks"""
-_ADD = f"INSERT INTO api_key({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_FIND = f"SELECT {_COLUMNS} FROM api_key WHERE key_id = ?"
-_LIST = f"SELECT {_COLUMNS} FROM api_key WHERE ?1 IS NULL OR company_id = ?1 ORDER BY created_at, key_id"
+COLUMNS = """key_id, secret_hash, company_id, roles, name, created_at, created_by, expires_at, revoked_at, networks"""
+ADD = f"INSERT INTO api_key({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_FIND = f"SELECT {COLUMNS} FROM api_key WHERE key_id = ?"
+_LIST = f"SELECT {COLUMNS} FROM api_key WHERE ?1 IS NULL OR company_id = ?1 ORDER BY created_at, key_id"
 _REVOKE = "UPDATE api_key SET revoked_at = ? WHERE key_id = ?"
 
 
 def add_key(tx: Tx, key: ApiKey, actor: str, now_ms: int) -> bool:
-    tx.execute(_ADD, _to_row(key))
+    tx.execute(ADD, to_row(key))
     if not tx.connection.changes():
         return False
     detail: dict[str, object] = {"roles": sorted(key.roles), "name": key.name, "expires_at_ms": key.expires_at_ms}
@@ -52,22 +52,22 @@ def revoke_key(tx: Tx, key_id: str, company_id: str | None, actor: str, now_ms: 
 
 def find_key(tx: Tx, key_id: str) -> ApiKey | None:
     rows = tx.execute(_FIND, (key_id,)).fetchall()
-    return _from_row(rows[0]) if rows else None
+    return from_row(rows[0]) if rows else None
 
 
 def list_keys(tx: Tx, company_id: str | None) -> list[ApiKey]:
     guid = None if company_id is None else to_guid(company_id)
-    return [_from_row(row) for row in tx.execute(_LIST, (guid,))]
+    return [from_row(row) for row in tx.execute(_LIST, (guid,))]
 
 
-def _to_row(key: ApiKey) -> Row:
+def to_row(key: ApiKey) -> Row:
     guid = None if key.company_id is None else to_guid(key.company_id)
     roles, networks = json.dumps(sorted(key.roles)), json.dumps(key.networks)
     made = (key.created_at_ms, key.created_by, key.expires_at_ms, key.revoked_at_ms)
     return (key.key_id, key.secret_hash, guid, roles, key.name, *made, networks)
 
 
-def _from_row(row: Row) -> ApiKey:
+def from_row(row: Row) -> ApiKey:
     key_id, secret_hash, guid, roles, name, *made, networks = row
     company_id = from_guid(guid) if isinstance(guid, bytes) else None
     return ApiKey(  # type: ignore[call-arg]

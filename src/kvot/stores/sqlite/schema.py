@@ -56,6 +56,16 @@ def migrate(connection: apsw.Connection, path: Path, steps: list[Step]) -> None:
             connection.execute("ROLLBACK")
 
 
+def check_current(connection: apsw.Connection, path: Path, steps: list[Step]) -> None:
+    """For a connection that may only read: raise StoreUnavailable unless the database is Kvot's and up to date."""
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise StoreUnavailable(f"{path} is a database of another program. Choose another file.")
+    applied = _applied(connection)
+    _check_applied(path, applied, steps)
+    if len(applied) < len(steps):
+        raise StoreUnavailable(f"{path} was made by an older Kvot. Start Kvot on it once: that brings it up to date.")
+
+
 def _check_owner(connection: apsw.Connection, path: Path) -> None:
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()[0][0]
     if tables and connection.pragma("application_id") != APPLICATION_ID:

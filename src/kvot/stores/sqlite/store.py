@@ -80,7 +80,7 @@ class SqliteStore:
         check_version(apsw.sqlite_lib_version())
         if not path.parent.is_dir():
             raise StoreUnavailable(f"{path} cannot be made: there is no folder {path.parent}. Make the folder first.")
-        path = _only_name(path)
+        path = only_name(path)
         lock = DatabaseLock(path)
         try:
             return cls(path, rules, lock, *_connect_both(path))
@@ -285,7 +285,7 @@ class SqliteStore:
             raise unavailable(self._path, error) from error
 
 
-def _only_name(path: Path) -> Path:
+def only_name(path: Path) -> Path:
     """The name that the lock and SQLite's log go by. Under two names of one file both would be two, and writes lost."""
     path = path.resolve() if path.is_symlink() else path
     if path.is_file() and path.stat().st_nlink > 1:

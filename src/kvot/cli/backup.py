@@ -1,0 +1,107 @@
+"""`kvot backup` and `kvot restore`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from kvot.bootstrap import rules_of
+from kvot.cli import moving, show
+from kvot.cli.options import NO_OPTIONS, Options
+from kvot.cli.progress import Progress
+from kvot.settings import Settings
+from kvot.stores.archives import open_sink, open_source
+from kvot.stores.backup_file import BackupReader, BackupWriter
+from kvot.stores.transfer import check_empty, differences, move, whole
+
+File = Annotated[Path, Parameter(help="The file of the backup.")]
+
+
+def backup(file: File, /, *, options: Options = NO_OPTIONS) -> int:
+    """Write all that a database holds into one file: ledgers, budgets, holds, API keys (as hashes), the audit log.
+
+    It is one snapshot, and a server that uses the database goes on meanwhile. The file is the same for every engine:
+    what was kept in a file can be restored into PostgreSQL, and the other way round. The secret is not in it. Exits
+    with 1, the file made all the same, if the audit log was tampered with.
+
+    For example:
+
+    ```
+    kvot backup /var/backups/kvot-2026-11-22.gz --database /var/lib/kvot/kvot.db
+    ```
+    """
+    settings = options.database_settings()
+    document = asyncio.run(_backup(file, settings))
+    if options.json:
+        show.document(document)
+    else:
+        moving.print_totals(document)
+        show.lines([("file", f"{file}, {show.number(document['bytes'])} bytes")])
+        moving.note_on_secret(settings.secret_path)
+    return 1 if document["differences"] else 0
+
+
+async def _backup(file: Path, settings: Settings) -> dict[str, Any]:
+    source = await open_source(settings.database, rules_of(settings))
+    try:
+        writer = BackupWriter(file)
+        try:
+            with Progress("backup", len(await source.companies())) as bar:
+                summary = await move(whole(source), writer, moving.counting(bar))
+        finally:
+            await writer.close()
+        count = await moving.shown(moving.audit_faults(source))
+    finally:
+        await source.close()
+    totals = moving.totals(summary.ends.values())
+    return {"file": str(file), "bytes": file.stat().st_size, **totals, "differences": count}
+
+
+def restore(file: File, /, *, options: Options = NO_OPTIONS) -> int:
+    """Write all that a backup holds into an empty database, then read it again, compare and verify every ledger.
+
+    A file that is damaged or cut off restores nothing. Exits with 1 if anything is not as it was.
+
+    For example:
+
+    ```
+    kvot restore /var/backups/kvot-2026-11-22.gz --database /var/lib/kvot/kvot.db
+    ```
+    """
+    settings = options.database_settings()
+    document = asyncio.run(_restore(file, settings))
+    if options.json:
+        show.document(document)
+    else:
+        moving.print_totals(document)
+        _print_verdict(document["differences"])
+        moving.note_on_secret(settings.secret_path)
+    return 1 if document["differences"] else 0
+
+
+def _print_verdict(count: int) -> None:
+    show.lines([("differences", show.bad(str(count)) if count else show.good("none"))])
+
+
+async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
+    rules = rules_of(settings)
+    with BackupReader(file) as reader:
+        sink = await open_sink(settings.database, rules)
+        try:
+            before = await open_source(settings.database, rules)
+            try:
+                await check_empty(before)
+            finally:
+                await before.close()
+            with Progress("restore", reader.total_bytes) as bar:
+                on_part = moving.counting(bar, lambda: reader.read_bytes)
+                summary = await move(reader.parts(), sink, on_part)
+        finally:
+            await sink.close()
+    after = await open_source(settings.database, rules)
+    try:
+        count = await moving.shown(differences(after, summary.ends.values(), summary.shared))
+    finally:
+        await after.close()
+    return {**moving.totals(summary.ends.values()), "differences": count}

@@ -1,0 +1,111 @@
+"""`kvot copy`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from kvot.cli import moving, show
+from kvot.cli.options import UsageError, database_url
+from kvot.cli.progress import Progress
+from kvot.core.archive import LedgerEnd, Source
+from kvot.core.budget import Rules
+from kvot.settings import DATABASE
+from kvot.stores import transfer
+from kvot.stores.archives import open_sink, open_source
+
+
+def copy(
+    *,
+    from_: Annotated[str, Parameter(name="--from", help="The database to read: a file, or its URL.")],
+    to: Annotated[str, Parameter(name="--to", help="The database to write: empty, or left off by an earlier copy.")],
+    json: Annotated[
+        bool, Parameter(negative="", show_default=False, help="Print one JSON document and nothing else.")
+    ] = False,
+) -> int:
+    """Copy all that a database holds into another, of the same engine or not: from a file to PostgreSQL, or back.
+
+    Company by company, each complete or not at all: a copy that was interrupted goes on where it stopped when it is
+    started again. Then everything is read back from both sides, compared and verified. Anything in the target that
+    the source does not hold in just the same way is refused, so stop the servers first: what they write after the
+    start is not copied. Exits with 1 if anything differs.
+
+    For example:
+
+    ```
+    kvot copy --from sqlite:///kvot.db --to postgresql://kvot@db.internal/kvot
+    ```
+    """
+    source, target = _url("--from", from_), _url("--to", to)
+    if source == target:
+        raise UsageError("--from and --to are one database.")
+    document = asyncio.run(_copy(source, target))
+    if json:
+        show.document(document)
+    else:
+        moving.print_totals(document)
+        count = document["differences"]
+        show.lines(
+            [
+                ("there already", f"{show.number(document['companiesThereAlready'])} companies"),
+                ("differences", show.bad(str(count)) if count else show.good("none")),
+            ]
+        )
+    return 1 if document["differences"] else 0
+
+
+def _url(option: str, text: str) -> str:
+    url: str | None = DATABASE.read(database_url(text))
+    if url is None:
+        raise UsageError(f"{option}: must be a file, {DATABASE.words}.")
+    return url
+
+
+async def _copy(from_: str, to: str) -> dict[str, Any]:
+    source = await open_source(from_, Rules())
+    try:
+        there, ends = await _write(source, to)
+        count = await _compare(source, to, ends)
+    finally:
+        await source.close()
+    return {**moving.totals(ends), "companiesThereAlready": there, "differences": count}
+
+
+async def _write(source: Source, to: str) -> tuple[int, list[LedgerEnd]]:
+    """Copy what is left to copy: how many companies were there already, and what all come to."""
+    sink = await open_sink(to, Rules())
+    try:
+        with Progress("copy", len(await source.companies())) as bar:
+            on_part = moving.counting(bar)
+            target = await open_source(to, Rules())
+            try:
+                plan = await transfer.plan_copy(source, target, on_part)
+            finally:
+                await target.close()
+            return len(plan.there), await transfer.copy(source, sink, plan, on_part)
+    finally:
+        await sink.close()
+
+
+async def _compare(source: Source, to: str, ends: list[LedgerEnd]) -> int:
+    target = await open_source(to, Rules())
+    try:
+        return await moving.shown(_differences(source, target, ends))
+    finally:
+        await target.close()
+
+
+async def _differences(source: Source, target: Source, ends: list[LedgerEnd]) -> AsyncIterator[str]:
+    with Progress("compare", len(ends)) as bar:
+        for number, end in enumerate(ends, 1):
+            async for fault in transfer.faults(source, end.company_id):
+                yield f"Source: {fault}"
+            async for difference in transfer.ledger_differences(target, end):
+                yield f"Target: {difference}"
+            bar.advance(end.events)
+            bar.reach(number)
+    async for fault in moving.audit_faults(source):
+        yield f"Source: {fault}"
+    async for difference in transfer.shared_differences(target, await transfer.digest_of_shared(source)):
+        yield f"Target: {difference}"

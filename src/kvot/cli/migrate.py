@@ -1,0 +1,53 @@
+"""`kvot migrate`."""
+
+import asyncio
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kvot.cli import show
+from kvot.cli.options import NO_OPTIONS, Options, UsageError
+
+
+def migrate(
+    *,
+    citus: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Distribute the tables by company, on a Citus coordinator."),
+    ] = False,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Bring a PostgreSQL database to the schema of this version: only what it lacks, all of it or nothing.
+
+    Servers of the version before go on meanwhile. Two that migrate at once follow one another. An embedded database
+    needs no command: it is brought up to date whenever it is opened.
+
+    For example:
+
+    ```
+    kvot migrate --database postgresql://kvot@db.internal/kvot
+    ```
+    """
+    settings = options.database_settings()
+    if settings.database_path is not None:
+        if citus:
+            raise UsageError("--citus is of PostgreSQL: an embedded database is one file.")
+        _print(options, settings.database_path.name, None)
+        return 0
+    from kvot.stores.postgres.address import Address
+    from kvot.stores.postgres.schema import migrate as migrate_database
+
+    applied = asyncio.run(migrate_database(settings.database, citus=citus))
+    _print(options, Address.parse(settings.database).shown, applied)
+    return 0
+
+
+def _print(options: Options, shown: str, applied: list[str] | None) -> None:
+    if options.json:
+        show.document({"database": shown, "applied": applied or []})
+    elif applied is None:
+        print(f"{shown} needs no migration: Kvot brings it up to date whenever it opens it.")
+    else:
+        for name in applied:
+            print(f"applied  {name}")
+        print(f"{shown} is up to date.")

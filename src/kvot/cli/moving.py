@@ -1,0 +1,72 @@
+"""What `kvot backup`, `kvot restore` and `kvot copy` share: how far they are, and what they moved."""
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from kvot.cli import show
+from kvot.cli.progress import Progress
+from kvot.core.archive import Events, LedgerEnd, Part, Source
+
+DIFFERENCES_SHOWN_MAX = 20
+"""Enough to see what is wrong; the exit code says that something is."""
+
+
+def counting(bar: Progress, place: Callable[[], int] | None = None) -> Callable[[Part], None]:
+    """Tell the bar of every part: rows are events. `place` is how far all is; None: as many companies as ended."""
+    ended = 0
+
+    def on_part(part: Part) -> None:
+        nonlocal ended
+        if isinstance(part, Events):
+            bar.advance(len(part.events))
+        if isinstance(part, LedgerEnd):
+            ended += 1
+        bar.reach(ended if place is None else place())
+
+    return on_part
+
+
+def totals(ends: Iterable[LedgerEnd]) -> dict[str, int]:
+    """What was moved, as a document for programs."""
+    ends = list(ends)
+    return {
+        "companies": len(ends),
+        "events": sum(end.events for end in ends),
+        "tokens": sum(end.tokens for end in ends),
+        "holds": sum(end.holds for end in ends),
+        "tokensHeld": sum(end.held for end in ends),
+    }
+
+
+def print_totals(document: dict[str, Any]) -> None:
+    show.lines(
+        [
+            ("companies", show.number(document["companies"])),
+            ("events", show.number(document["events"])),
+            ("tokens", show.number(document["tokens"])),
+            ("holds", f"{show.number(document['holds'])}, with {show.number(document['tokensHeld'])} tokens held"),
+        ]
+    )
+
+
+async def shown(differences: AsyncIterator[str]) -> int:
+    """Print the differences; how many there are."""
+    count = 0
+    async for difference in differences:
+        count += 1
+        if count <= DIFFERENCES_SHOWN_MAX:
+            print(show.bad(difference) if sys.stderr.isatty() else difference, file=sys.stderr)
+    return count
+
+
+async def audit_faults(source: Source) -> AsyncIterator[str]:
+    if not await source.audit_holds():
+        yield "The audit log was changed: a line does not follow from those before it."
+
+
+def note_on_secret(secret_path: Path | None) -> None:
+    """Said wherever keys leave or enter a database."""
+    where = "the value of KVOT_SECRET" if secret_path is None else str(secret_path)
+    show.note(f"The secret ({where}) is not in a backup. Keep it apart: without it no API key works any more.")

@@ -1,0 +1,114 @@
+"""The reference engine's database as parts, and from parts: see `kvot.core.archive`. As plain as the engine itself,
+of which it knows the inside."""
+
+from collections.abc import AsyncIterator
+
+from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, in_parts
+from kvot.core.model import Correction, Event, Kind, NewEvent, NewHold, Verification
+from kvot.stores.memory import MemoryStore
+from kvot.stores.memory_company import Company
+
+
+class MemorySource:
+    """`Source` of a store in memory: its companies as they were when this was made."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._companies = {company_id: copy_of(company) for company_id, company in store._companies.items()}
+        self._keys = list(store._keys.values())
+
+    async def companies(self) -> list[str]:
+        return sorted(self._companies)
+
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+        company = self._companies[company_id]
+        floor_at_ms = company.floor_ms or 0
+        yield LedgerStart(
+            company_id, company.clock_ms, floor_at_ms, company.forgotten_tokens, False, tuple(company.changes)
+        )
+        events = list(company.events.values())
+        for part in in_parts(events):
+            yield Events(events[part])
+        holds = [_kept(company, hold_id) for hold_id in company.holds]
+        for part in in_parts(holds):
+            yield Holds(holds[part])
+
+    async def shared(self) -> AsyncIterator[Keys | Audit]:
+        for part in in_parts(self._keys):
+            yield Keys(self._keys[part])
+
+    async def audit_holds(self) -> bool:
+        return True  # there is none
+
+    async def verify(self, company_id: str) -> Verification:
+        events = self._companies[company_id].events.values()
+        return Verification(company_id, len(events), sum(event.tokens for event in events), ())
+
+    async def close(self) -> None:
+        self._companies.clear()
+
+
+class MemorySink:
+    """`Sink` into a store in memory. There is nothing to commit: what is written is there at once."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._company = Company(store.rules)
+
+    async def write(self, part: Part) -> None:
+        match part:
+            case LedgerStart():
+                self._company = _begin(self._store, part)
+            case Events(events):
+                for event in events:
+                    _take_event(self._company, event)
+            case Holds(holds):
+                for kept in holds:
+                    _take_hold(self._company, kept)
+            case Keys(keys):
+                for key in keys:
+                    self._store._put_key(key)
+            case LedgerEnd() | Audit():  # no sums and no audit log are kept here
+                pass
+
+    async def commit(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+def copy_of(company: Company) -> Company:
+    """As it is: no time passes."""
+    return company.seen_at(company.clock_ms)
+
+
+def _kept(company: Company, hold_id: str) -> KeptHold:
+    return KeptHold(company.holds[hold_id], company.asked[hold_id].dispatched, company.settled.get(hold_id))
+
+
+def _begin(store: MemoryStore, start: LedgerStart) -> Company:
+    company = store._companies[start.company_id] = store.company_type(store.rules)
+    company.clock_ms = start.clock_ms
+    company.floor_ms = start.floor_at_ms or None
+    company.forgotten_tokens = start.forgotten_tokens
+    company.changes = list(start.changes)
+    return company
+
+
+def _take_event(company: Company, event: Event) -> None:
+    company.events[event.event_id] = event
+    if event.kind is Kind.USAGE:
+        at_ms = event.at_ms if event.at_given else None
+        company.sent[event.event_id] = NewEvent(event.event_id, event.tokens, at_ms, event.source, event.detail)
+    elif event.kind is Kind.CORRECTION:
+        assert event.ref is not None, "a correction names its target"
+        company.sent[event.event_id] = Correction(event.event_id, event.ref, event.tokens, "", event.reason)
+
+
+def _take_hold(company: Company, kept: KeptHold) -> None:
+    hold = kept.hold
+    company.holds[hold.hold_id] = hold
+    who = (hold.provider, hold.model, hold.user, hold.feature)
+    company.asked[hold.hold_id] = NewHold(hold.hold_id, hold.amount, hold.ttl_ms, kept.dispatched_asked, *who)
+    if kept.settlement is not None:
+        company.settled[hold.hold_id] = kept.settlement

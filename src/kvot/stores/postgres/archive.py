@@ -1,0 +1,182 @@
+"""One snapshot of a database in PostgreSQL, read for moving it elsewhere: see `kvot.core.archive`.
+
+One REPEATABLE READ transaction on a connection of its own: servers go on writing meanwhile, and whatever they write is
+not seen. On Citus each worker has its own snapshot: stop the servers before a database that is distributed is copied.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar
+
+import asyncpg
+
+from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart
+from kvot.core.budget import Budget, BudgetChange, Rules
+from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind, Settlement, Source, Verification
+from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_uuid
+from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.keys import COLUMNS, from_row
+from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check_steps
+
+T = TypeVar("T")
+Check = Callable[[asyncpg.Connection, str], Awaitable[None]]
+
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
+
+_COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
+_COMPANY = """SELECT clock, floor_at, floor_cum + floor_late AS forgotten, in_doubt FROM kvot.company
+    WHERE company_id = $1"""
+_BUDGETS = """SELECT effective_at, token_limit, window_days, actor, reason FROM kvot.budget
+    WHERE company_id = $1 ORDER BY seq"""
+_EVENTS = """SELECT event_id, at, at_given, tokens, kind::text, source::text, labels,
+    input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason
+    FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
+_HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expires_at, state::text, closed_at, actual,
+    dispatched_asked, settlement
+    FROM kvot.hold LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
+_KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
+_AUDIT = """SELECT at, actor, action, company_id::text, subject, detail::text FROM (
+    SELECT at, actor, action, company_id, subject, detail, 0 AS log, seq FROM kvot.audit
+    UNION ALL SELECT at, actor, action, company_id, subject, detail, 1, seq FROM kvot.key_audit
+    ) AS line ORDER BY at, log, company_id, seq"""
+_AUDIT_BREAK = """SELECT kvot.first_key_audit_break() IS NOT NULL OR EXISTS (SELECT FROM
+    (SELECT DISTINCT company_id FROM kvot.audit) AS log WHERE kvot.first_audit_break(company_id) IS NOT NULL)"""
+_VERIFY = "SELECT place, kept, recomputed FROM kvot.verify($1, $2, 0, 0)"
+
+
+class PostgresSource:
+    """`Source` of a migrated database. Everything is read in one transaction."""
+
+    def __init__(self, connection: asyncpg.Connection, shown: str, rules: Rules) -> None:
+        self._connection = connection
+        self._shown = shown
+        default = rules.default_budget
+        self._rules = [default.token_limit, default.window_days, rules.retention_ms, rules.future_max_ms]
+
+    @classmethod
+    async def open(cls, url: str, rules: Rules) -> Self:
+        """Raises StoreUnavailable, saying what to do."""
+        connection, shown = await connect(url, _SNAPSHOT, check_steps)
+        return cls(connection, shown, rules)
+
+    async def companies(self) -> list[str]:
+        with telling(self._shown):
+            return [company_id for (company_id,) in await self._connection.fetch(_COMPANIES)]
+
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+        company = to_uuid(company_id)
+        with telling(self._shown):
+            row = await self._connection.fetchrow(_COMPANY, company)
+            changes = [_to_change(each) for each in await self._connection.fetch(_BUDGETS, company)]
+        assert row is not None, "only companies that are there are asked for"
+        clock, floor_at, forgotten, in_doubt = row
+        yield LedgerStart(company_id, clock, floor_at, forgotten, in_doubt, tuple(changes))
+        async for events in self._parts(_EVENTS, _to_event, company):
+            yield Events(events)
+        async for holds in self._parts(_HOLDS, _to_hold, company):
+            yield Holds(holds)
+
+    async def shared(self) -> AsyncIterator[Keys | Audit]:
+        async for keys in self._parts(_KEYS, from_row):
+            yield Keys(keys)
+        async for lines in self._parts(_AUDIT, _to_line):
+            yield Audit(lines)
+
+    async def audit_holds(self) -> bool:
+        with telling(self._shown):
+            return not await self._connection.fetchval(_AUDIT_BREAK)
+
+    async def verify(self, company_id: str) -> Verification:
+        with telling(self._shown):
+            first, *rows = await self._connection.fetch(_VERIFY, to_uuid(company_id), self._rules)
+        return Verification(company_id, first["kept"], first["recomputed"], tuple(Difference(*row) for row in rows))
+
+    async def close(self) -> None:
+        await let_go(self._connection)
+
+    async def _parts(self, query: str, read: Callable[[asyncpg.Record], T], *values: object) -> AsyncIterator[list[T]]:
+        """The rows as a cursor gives them: few are in memory, however many there are."""
+        with telling(self._shown):
+            cursor = await self._connection.cursor(query, *values)
+            while rows := await cursor.fetch(PART_ROWS_MAX):
+                yield [read(row) for row in rows]
+
+
+async def connect(url: str, begin: str, check: Check) -> tuple[asyncpg.Connection, str]:
+    """A connection in a transaction, and what the database is called. Raises StoreUnavailable."""
+    address = Address.parse(url)
+    with telling(address.shown):
+        connection = await asyncpg.connect(
+            address.dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            statement_cache_size=0 if address.behind_pooler else 100,
+            server_settings={"application_name": "kvot keeping"},
+        )
+        try:
+            await connection.execute(begin)
+            await check(connection, address.shown)
+        except BaseException:
+            await let_go(connection)
+            raise
+    return connection, address.shown
+
+
+async def let_go(connection: asyncpg.Connection) -> None:
+    """What was not committed is undone."""
+    try:
+        await connection.close(timeout=CONNECT_TIMEOUT_S)
+    except DRIVER_ERRORS:
+        connection.terminate()
+
+
+@contextmanager
+def telling(shown: str) -> Iterator[None]:
+    """Tell a driver's error as what it means for whoever runs Kvot."""
+    try:
+        yield
+    except (*DRIVER_ERRORS, ValueError) as error:
+        raise told(shown, error) from error
+
+
+def _to_change(row: asyncpg.Record) -> BudgetChange:
+    effective_at, token_limit, window_days, actor, reason = row
+    return BudgetChange(effective_at, Budget(token_limit, window_days), from_text(actor), from_optional_text(reason))
+
+
+def _to_event(row: asyncpg.Record) -> Event:
+    event_id, at_ms, at_given, tokens, kind, source, labels, *parts, ref, reason = row
+    detail = CallDetail(*from_labels(labels), *parts)  # type: ignore[arg-type]
+    return Event(event_id, at_ms, at_given, tokens, Kind(kind), Source(source), detail, ref, from_optional_text(reason))
+
+
+def _to_hold(row: asyncpg.Record) -> KeptHold:
+    hold_id, amount, ttl_ms, dispatched, labels, created_at, expires_at, state, closed_at, actual, asked, text = row
+    who = (hold_id, amount, ttl_ms, dispatched, *from_labels(labels))
+    hold = Hold(*who, created_at, expires_at, HoldState(state), closed_at, actual)  # type: ignore[call-arg]
+    return KeptHold(hold, asked, None if text is None else _to_settlement(text))
+
+
+def _to_settlement(text: str) -> Settlement:
+    """What `encoding.settlement_text` wrote."""
+    tokens, source, *detail = json.loads(text)
+    return Settlement(tokens, Source(source), CallDetail(*detail))
+
+
+def _to_line(row: asyncpg.Record) -> AuditLine:
+    at_ms, actor, action, company_id, subject, detail = row
+    text = json.dumps(_unescaped(json.loads(detail)), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return AuditLine(at_ms, from_text(actor), action, company_id, from_text(subject), text)
+
+
+def _unescaped(value: Any) -> Any:
+    """The texts in a JSON value as they were before they were kept."""
+    match value:
+        case str():
+            return from_text(value)
+        case list():
+            return [_unescaped(each) for each in value]
+        case dict():
+            return {name: _unescaped(each) for name, each in value.items()}
+    return value

@@ -1,0 +1,63 @@
+"""What goes wrong with a database server, told as StoreUnavailable: the cause, what to do, and what is unknown.
+
+No driver's error leaves this package. A message names the database without its password and never holds a row.
+"""
+
+import asyncpg
+
+from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""All that the driver raises when it cannot do as it is told."""
+
+UNKNOWN = "Whether it was done is unknown: repeat it with the same id."
+
+_BEYOND_RETENTION = "KV001"
+
+_SAID = {
+    "KV002": "does not run in READ COMMITTED. Set default_transaction_isolation back to 'read committed'.",
+    "25006": "is read-only: a replica, most likely. Name the primary in the database's URL.",
+    "3D000": "does not exist. Make it (createdb), then run: kvot migrate --database URL",
+    "3F000": "has no ledger yet. Run: kvot migrate --database URL",
+    "42501": "forbids Kvot's user what it needs. Run kvot migrate as the schema's owner, or grant the rights.",
+    "42883": "has another schema than this Kvot needs. Run: kvot migrate --database URL",
+    "42P01": "has no ledger yet. Run: kvot migrate --database URL",
+    "53100": "cannot grow: its disk is full. Make room; nothing that was acknowledged is lost.",
+    "53300": "takes no more connections. Lower `connections` in the URL, or put a pooler before it.",
+    "55P03": "is busy: a lock was not given in time. Nothing was done; try again.",
+    "57014": "took too long and was stopped. Nothing was done; try again.",
+    "57P03": "is starting or stopping. Try again.",
+}
+_SAID_OF_CLASS = {
+    "28": "refuses the user or the password of the URL. Check both, and pg_hba.conf.",
+    "53": "is out of resources. Give it room; nothing that was acknowledged is lost.",
+    "57": f"stopped in the middle. {UNKNOWN}",
+    "08": f"cannot be reached. {UNKNOWN}",
+    "58": f"has a failing disk. Look at its log. {UNKNOWN}",
+    "XX": "is damaged or at fault. Look at its log, and run kvot verify.",
+}
+
+
+def told(shown: str, error: BaseException) -> KvotError:
+    """What a driver's error means for whoever runs Kvot."""
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        if state == _BEYOND_RETENTION:
+            return InvalidRequest(error.message or "", code="BeyondRetention")
+        advice = _SAID.get(state) or _SAID_OF_CLASS.get(state[:2])
+        return StoreUnavailable(f"{shown} {advice or f'could not be used: {error.message} (SQLSTATE {state})'}")
+    if isinstance(error, TimeoutError):
+        return StoreUnavailable(f"{shown} did not answer in time. {UNKNOWN}")
+    return StoreUnavailable(f"{shown} cannot be reached, or the connection was lost. {UNKNOWN}")
+
+
+def undid_itself(error: BaseException | None) -> bool:
+    """Whether the server said no to what it was told, so that certainly nothing was done."""
+    if not isinstance(error, asyncpg.PostgresError) or not error.sqlstate:
+        return False
+    return error.sqlstate[:2] not in ("08", "53", "57", "58", "25", "28", "40")
+
+
+def is_connected_after(error: BaseException) -> bool:
+    """Whether the connection is still good: the server answered, and goes on. 57P01 to 57P05: it hung up."""
+    return isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "57P").startswith("57P")

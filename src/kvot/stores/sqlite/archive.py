@@ -1,0 +1,147 @@
+"""One snapshot of a database file, read for moving it elsewhere: see `kvot.core.archive`.
+
+Read on a connection that can only read, beside a server that goes on writing: SQLite's log keeps what the snapshot
+needs, so that file grows for as long as this is open. No lock of Kvot's is taken, since nothing is written.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Self, TypeVar
+
+import apsw
+
+from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart
+from kvot.core.budget import Rules
+from kvot.core.errors import StoreUnavailable
+from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
+from kvot.stores.sqlite import audit, budgets, keeping, keys, verify
+from kvot.stores.sqlite.company import load
+from kvot.stores.sqlite.connection import CACHE_KIB, WRITER_PATIENCE_MS, Row, Tx, check_version, unavailable
+from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key
+from kvot.stores.sqlite.schema import check_current, known_steps
+
+T = TypeVar("T")
+
+_LABELS = """LEFT JOIN label_set
+    ON label_set.company_no = kept.company_no AND label_set.label_set_no = kept.label_set_no"""
+_EVENTS = f"""SELECT event_id, at, at_given, tokens, kind, source, provider, model, user, feature,
+    input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason
+    FROM event AS kept {_LABELS} WHERE kept.company_no = ?"""
+_HOLDS = f"""SELECT hold_id, amount, ttl_ms, dispatched, provider, model, user, feature, created_at, expires_at, state,
+    closed_at, actual, dispatched_asked, settlement
+    FROM hold AS kept {_LABELS} WHERE kept.company_no = ?"""
+_KEYS = f"SELECT {keys.COLUMNS} FROM api_key ORDER BY created_at, seq"
+_AUDIT = "SELECT at, actor, action, company_id, subject, detail FROM audit ORDER BY seq"
+
+
+class SqliteSource:
+    """`Source` of a database file. Everything is read in one transaction."""
+
+    def __init__(self, path: Path, connection: apsw.Connection, rules: Rules) -> None:
+        self._path = path
+        self._tx = Tx(connection, rules)
+
+    @classmethod
+    def open(cls, path: Path, rules: Rules) -> Self:
+        """Raises StoreUnavailable if there is no such database, or not one of this version."""
+        check_version(apsw.sqlite_lib_version())
+        if not path.exists():
+            raise StoreUnavailable(f"{path} does not exist.")
+        with told(path):
+            connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+            try:
+                connection.set_busy_timeout(WRITER_PATIENCE_MS)
+                connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+                connection.execute("PRAGMA trusted_schema = OFF")
+                connection.execute("BEGIN")
+                check_current(connection, path, known_steps())  # the first read: from here on the snapshot holds
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection, rules)
+
+    async def companies(self) -> list[str]:
+        with told(self._path):
+            return keeping.companies(self._tx)
+
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+        with told(self._path):
+            company = load(self._tx, company_id, 0)
+            forgotten = company.floor_cum + company.floor_late
+            changes = budgets.history(self._tx, company)
+            yield LedgerStart(
+                company_id, company.clock, company.floor_at, forgotten, bool(company.in_doubt), tuple(changes)
+            )
+            for events in self._parts(_EVENTS, _to_event, company.no):
+                yield Events(events)
+            for holds in self._parts(_HOLDS, _to_hold, company.no):
+                yield Holds(holds)
+
+    async def shared(self) -> AsyncIterator[Keys | Audit]:
+        with told(self._path):
+            for each in self._parts(_KEYS, keys.from_row):
+                yield Keys(each)
+            for lines in self._parts(_AUDIT, _to_line):
+                yield Audit(lines)
+
+    async def audit_holds(self) -> bool:
+        with told(self._path):
+            return audit.first_break(self._tx) is None
+
+    async def verify(self, company_id: str) -> Verification:
+        with told(self._path):
+            found, _ = verify.verify(self._tx, company_id, 0)
+            return found
+
+    async def close(self) -> None:
+        self._tx.connection.close()
+
+    def _parts(self, sql: str, read: Callable[[Row], T], *values: int) -> Iterator[list[T]]:
+        rows: Iterable[Row] = iter(self._tx.execute(sql, values))
+        while part := [read(row) for row in islice(rows, PART_ROWS_MAX)]:
+            yield part
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Tell an SQLite error as what it means for whoever runs Kvot."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise unavailable(path, error) from error
+
+
+def _to_event(row: Row) -> Event:
+    key, at_ms, at_given, tokens, kind, source, *detail, ref, reason = row
+    return Event(
+        from_key(key),
+        at_ms,
+        bool(at_given),
+        tokens,
+        KINDS[kind],
+        SOURCES[source],
+        CallDetail(*detail),
+        None if ref is None else from_key(ref),
+        reason,
+    )
+
+
+def _to_hold(row: Row) -> KeptHold:
+    key, amount, ttl_ms, dispatched, *middle, state, closed_at, actual, dispatched_asked, settlement = row
+    asked = (from_key(key), amount, ttl_ms, bool(dispatched))
+    hold = Hold(*asked, *middle, HOLD_STATES[state], closed_at, actual)  # type: ignore[call-arg]
+    return KeptHold(hold, bool(dispatched_asked), None if settlement is None else _to_settlement(settlement))
+
+
+def _to_settlement(text: str) -> Settlement:
+    """What `holds.to_text` wrote."""
+    tokens, source, *detail = json.loads(text)
+    return Settlement(tokens, SOURCES[source], CallDetail(*detail))
+
+
+def _to_line(row: Row) -> AuditLine:
+    at_ms, actor, action, guid, subject, detail = row
+    return AuditLine(at_ms, actor, action, None if guid is None else from_guid(guid), subject, detail)

@@ -1,0 +1,123 @@
+"""`kvot backup` and `kvot restore`."""
+
+import gzip
+import json
+
+import pytest
+
+from tests.cli.support import ACME, NOW_MS, OTHER
+from tests.cli.test_serve import make_key, serving
+
+COMPANIES = (ACME, OTHER)
+
+
+@pytest.fixture
+def filled(kvot):
+    """A database with two ledgers, a budget, a correction and a key."""
+    for number, company in enumerate(COMPANIES):
+        for at_ms in (NOW_MS - 86_400_000, NOW_MS - 5, NOW_MS - 99):
+            assert kvot("record", "--company", company, "--tokens", 7 + number, "--at", at_ms).code == 0
+    assert kvot("budget", "set", "--company", ACME, "--token-limit", 99, "--reason", "new plan").code == 0
+    make_key(kvot, "--company", ACME)
+    return kvot
+
+
+def answers(kvot, database):
+    """What a database says of everything in it."""
+
+    def ask(*words):
+        document = kvot.bare(*words, "--json", "--database", database).document
+        return {name: value for name, value in document.items() if name != "at"}
+
+    asked = [(*words, "--company", company) for company in COMPANIES for words in (("usage",), ("budget", "history"))]
+    return [ask(*words) for words in [*asked, ("keys", "list"), ("verify",)]]
+
+
+def test_what_is_restored_answers_as_what_was_backed_up(filled):
+    file, other = filled.folder / "backup.gz", filled.folder / "other.db"
+    made = filled("backup", file, "--json").document
+    restored = filled.bare("restore", file, "--database", other, "--json")
+    assert restored.code == 0
+    assert restored.document == {
+        "companies": 2, "events": 6, "tokens": 45, "holds": 0, "tokensHeld": 0, "differences": 0
+    }  # fmt: skip
+    assert made == {**restored.document, "file": str(file), "bytes": file.stat().st_size}
+    other.with_name("other.db.secret").write_bytes(filled.database.with_name("kvot.db.secret").read_bytes())
+    other.with_name("other.db.secret").chmod(0o600)
+    assert answers(filled, other) == answers(filled, filled.database)
+
+
+def test_a_server_goes_on_while_it_is_backed_up(filled):
+    key = make_key(filled, "--company", ACME, "--role", "usage-writer")
+    file, other = filled.folder / "backup.gz", filled.folder / "other.db"
+    with serving(filled) as server:
+        where = ("--url", server.url, "--api-key", key, "--json")
+        assert filled.bare("record", "--tokens", 1000, "--id", "a", *where).code == 0
+        assert filled("backup", file).code == 0
+        assert filled.bare("record", "--tokens", 2000, "--id", "b", *where).code == 0
+        assert server.stop()[0] == 0
+    assert filled.bare("restore", file, "--database", other, "--json").document["tokens"] == 1045
+    assert filled("verify", "--json").document["tokens"] == 3045
+
+
+def test_the_secret_and_the_keys_are_not_in_it_and_both_commands_say_so(filled):
+    file = filled.folder / "backup.gz"
+    secret = filled.database.with_name("kvot.db.secret").read_bytes().strip()
+    key = make_key(filled, "--company", ACME).split("_")[2].encode()
+    said = [filled("backup", file), filled.bare("restore", file, "--database", filled.folder / "other.db")]
+    assert all("The secret" in ran.err and "not in a backup" in ran.err for ran in said)
+    content = gzip.decompress(file.read_bytes())
+    assert secret not in content
+    assert key not in content
+
+
+def test_only_an_empty_database_is_restored_into(filled):
+    file = filled.folder / "backup.gz"
+    filled("backup", file)
+    ran = filled("restore", file)
+    assert (ran.code, "Restore into an empty one" in ran.err) == (1, True)
+
+
+def test_a_damaged_backup_restores_nothing(filled):
+    file, other = filled.folder / "backup.gz", filled.folder / "other.db"
+    filled("backup", file)
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.write_bytes(gzip.compress(b"".join(lines[:-3] + lines[-2:])))
+    ran = filled.bare("restore", file, "--database", other, "--json")
+    assert (ran.code, ran.document["responseStatus"]["errorCode"]) == (1, "DamagedBackup")
+    filled.bare("backup", filled.folder / "empty.gz", "--database", other)
+    assert filled.bare("backup", filled.folder / "e.gz", "--database", other, "--json").document["companies"] == 0
+
+
+def test_a_backup_is_of_a_database_not_of_a_server(filled):
+    ran = filled.bare("backup", filled.folder / "backup.gz", "--url", "http://127.0.0.1:1")
+    assert (ran.code, "--database" in ran.err) == (2, True)
+
+
+def test_a_database_that_is_not_there_is_not_made_by_backing_it_up(kvot):
+    ran = kvot("backup", kvot.folder / "backup.gz")
+    assert (ran.code, "does not exist" in ran.err) == (1, True)
+    assert list(kvot.folder.iterdir()) == []
+
+
+def test_a_backup_is_not_written_over(filled):
+    file = filled.file("backup.gz", "mine")
+    assert filled("backup", file).code == 1
+    assert file.read_text() == "mine"
+
+
+def test_a_file_that_is_not_there_is_said(kvot):
+    ran = kvot("restore", kvot.folder / "none.gz")
+    assert (ran.code, "none.gz" in ran.err) == (1, True)
+
+
+def test_a_changed_audit_log_is_told_and_backed_up_all_the_same(filled):
+    import apsw
+
+    connection = apsw.Connection(str(filled.database))
+    connection.execute("DROP TRIGGER audit_is_never_changed")
+    connection.execute("UPDATE audit SET actor = 'somebody else' WHERE seq = 1")
+    connection.close()
+    ran = filled("backup", filled.folder / "backup.gz", "--json")
+    assert (ran.code, json.loads(ran.out)["differences"]) == (1, 1)
+    assert "audit log was changed" in ran.err

@@ -1,0 +1,73 @@
+"""`kvot copy`. What it refuses and how it goes on: tests/stores/test_transfer.py."""
+
+import pytest
+
+from tests.cli.support import ACME
+from tests.cli.test_backup import answers, filled
+
+__all__ = ["filled"]
+
+
+@pytest.fixture
+def other(filled):
+    filled.database.with_name("other.db.secret").write_text("x" * 32)
+    filled.database.with_name("other.db.secret").chmod(0o600)
+    return filled.folder / "other.db"
+
+
+def copy(kvot, source, target):
+    return kvot.bare("copy", "--from", source, "--to", f"sqlite:///{target}", "--json")
+
+
+def test_a_copy_answers_as_what_it_was_made_of(filled, other):
+    ran = copy(filled, filled.database, other)
+    assert (ran.code, ran.document["companiesThereAlready"], ran.document["differences"]) == (0, 0, 0)
+    assert answers(filled, other) == answers(filled, filled.database)
+
+
+def test_a_second_copy_finds_all_there(filled, other):
+    copy(filled, filled.database, other)
+    ran = copy(filled, filled.database, other)
+    assert (ran.code, ran.document["companiesThereAlready"], ran.document["companies"]) == (0, 2, 2)
+
+
+def test_there_and_back_is_the_same(filled, other):
+    back = filled.folder / "back.db"
+    assert copy(filled, filled.database, other).code == copy(filled, other, back).code == 0
+    backups = [filled.folder / name for name in ("one.gz", "two.gz")]
+    for file, database in zip(backups, (filled.database, back), strict=True):
+        filled.bare("backup", file, "--database", database)
+    assert backups[0].read_bytes() == backups[1].read_bytes()
+
+
+def test_another_ledger_in_the_target_is_refused(filled, other):
+    copy(filled, filled.database, other)
+    assert filled.bare("record", "--company", ACME, "--tokens", 1, "--database", other).code == 0
+    ran = copy(filled, filled.database, other)
+    assert (ran.code, ran.document["responseStatus"]["errorCode"]) == (1, "Conflict")
+
+
+def test_a_ledger_that_does_not_verify_is_told(filled, other):
+    import apsw
+
+    connection = apsw.Connection(str(filled.database))
+    connection.execute("UPDATE point SET cum = cum + 1")
+    connection.close()
+    ran = copy(filled, filled.database, other)
+    assert (ran.code, ran.document["differences"] > 0) == (1, True)
+    assert "Source: Company" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("--from", "kvot.db", "--to", "kvot.db"), 2, "one database"),
+        (("--from", "none.db", "--to", "other.db"), 1, "does not exist"),
+        (("--from", "mysql://x/y", "--to", "other.db"), 2, "--from"),
+        (("--from", "kvot.db", "--to", ""), 2, "--to"),
+        (("--from", "kvot.db"), 2, ""),
+    ],
+)
+def test_what_cannot_be_copied_is_said(filled, arguments, code, word):
+    ran = filled.bare("copy", *arguments)
+    assert (ran.code, word in ran.err) == (code, True)

@@ -1,0 +1,137 @@
+"""The commands on a ledger in PostgreSQL, and several workers on one."""
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from hashlib import sha256
+from http.client import HTTPConnection
+
+import pytest
+
+from tests.cli.support import ACME, start
+from tests.cli.test_backup import COMPANIES, answers, filled
+from tests.cli.test_serve import Server
+from tests.postgres.databases import DATABASES, run, shared_server
+
+__all__ = ["filled"]
+
+
+@pytest.fixture
+def postgres(tmp_path):
+    """The URL of an empty, migrated database."""
+    try:
+        shared_server()
+    except ConnectionError as error:
+        if os.environ.get("CI"):
+            raise  # a missing server never shrinks CI
+        pytest.skip(str(error))
+    yield asyncio.run(DATABASES.url(tmp_path))
+    DATABASES.discard(tmp_path)
+
+
+@pytest.fixture
+def bare(postgres, tmp_path):
+    """The URL of a database that nothing has migrated."""
+    name = f"bare_{sha256(str(tmp_path).encode()).hexdigest()[:8]}"
+    asyncio.run(run("postgres", f"CREATE DATABASE {name}"))
+    return shared_server().url(name)
+
+
+@pytest.fixture
+def filled_with_secret(filled, monkeypatch):
+    """Everywhere the secret that the keys of the embedded database were made under."""
+    secret = filled.database.with_name("kvot.db.secret").read_text().strip()
+    monkeypatch.setenv("KVOT_SECRET", secret)
+    return filled
+
+
+def test_a_database_is_migrated_once(kvot, bare):
+    ran = kvot.bare("migrate", "--database", bare, "--json")
+    assert (ran.code, ran.document["applied"][0]) == (0, "0001_tables")
+    assert kvot.bare("migrate", "--database", bare, "--json").document["applied"] == []
+    assert "is up to date" in kvot.bare("migrate", "--database", bare).out
+
+
+@pytest.mark.parametrize("command", [("backup", "b.gz"), ("restore", "b.gz"), ("copy",)])
+def test_an_unmigrated_database_is_said_to_be_one(filled_with_secret, bare, command):
+    kvot = filled_with_secret
+    if command[0] == "restore":
+        kvot("backup", "b.gz")
+    where = ("--from", kvot.database, "--to", bare) if command == ("copy",) else ("--database", bare)
+    ran = kvot.bare(*command, *where)
+    assert (ran.code, "kvot migrate" in ran.err) == (1, True)
+
+
+def test_a_ledger_goes_to_postgres_and_back(filled_with_secret, postgres):
+    kvot, back = filled_with_secret, filled_with_secret.folder / "back.db"
+    for source, target in ((kvot.database, postgres), (postgres, back)):
+        ran = kvot.bare("copy", "--from", source, "--to", target, "--json")
+        assert (ran.code, ran.document["differences"], ran.document["companies"]) == (0, 0, 2)
+    expected = answers(kvot, kvot.database)
+    assert answers(kvot, postgres) == expected
+    assert answers(kvot, back) == expected
+    assert kvot.bare("copy", "--from", kvot.database, "--to", postgres, "--json").document["companiesThereAlready"] == 2
+
+
+def test_a_backup_of_either_engine_is_restored_into_the_other(filled_with_secret, postgres):
+    kvot, back = filled_with_secret, filled_with_secret.folder / "back.db"
+    assert kvot("backup", "one.gz").code == kvot.bare("restore", "one.gz", "--database", postgres).code == 0
+    assert kvot.bare("backup", "two.gz", "--database", postgres).code == 0
+    assert kvot.bare("restore", "two.gz", "--database", back).code == 0
+    assert answers(kvot, back) == answers(kvot, postgres) == answers(kvot, kvot.database)
+    ran = kvot.bare("restore", "one.gz", "--database", postgres)
+    assert (ran.code, "Restore into an empty one" in ran.err) == (1, True)
+
+
+class Workers(Server):
+    """Two workers and a key of the first company."""
+
+    def __init__(self, kvot, database):
+        self.where = ("--database", database)
+        self.key = json.loads(kvot.bare("keys", "create", "--company", ACME, *self.where, "--json").out)
+        environment = {"KVOT_SECRET": os.environ["KVOT_SECRET"]}
+        super().__init__(start("serve", "--port", 0, "--workers", 2, *self.where, environment=environment))
+
+    def ask(self, key=None):
+        """The status, on a connection of its own, which the kernel gives to whichever worker."""
+        connection = HTTPConnection(self.address, timeout=10)
+        connection.request("GET", "/assistant/ai-chat/usage", headers={"x-api-key": key or self.key["key"]})
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+
+@pytest.fixture
+def workers(filled_with_secret, postgres):
+    server = Workers(filled_with_secret, postgres)
+    yield server
+    if server.process.poll() is None:
+        server.process.kill()
+    server.process.communicate()
+
+
+def test_a_revoked_key_is_refused_by_every_worker_within_a_second(filled_with_secret, workers):
+    kvot = filled_with_secret
+    live = kvot.bare("keys", "create", "--company", ACME, *workers.where, "--json").document["key"]
+    assert {workers.ask() for _ in range(30)} == {200}, "both have seen it"
+    assert kvot.bare("keys", "revoke", workers.key["result"]["id"], *workers.where).code == 0
+    revoked_s = time.monotonic()
+    while time.monotonic() - revoked_s < 1:
+        assert workers.ask(live) == 200
+    # More failures than these would be refused for their number, by either worker.
+    assert Counter(workers.ask() for _ in range(10)) == {401: 10}
+
+
+def test_what_one_worker_records_all_workers_know(filled_with_secret, workers):
+    kvot = filled_with_secret
+    writer = kvot.bare("keys", "create", "--company", COMPANIES[1], "--role", "usage-writer", *workers.where, "--json")
+    where = ("--url", workers.url, "--api-key", writer.document["key"], "--json")
+    told = [kvot.bare("record", "--tokens", 1, *where).document["tokensUsed"] for _ in range(30)]
+    assert told == list(range(1, 31))
+
+
+def test_workers_end_with_0(workers):
+    code, _, err = workers.stop()
+    assert (code, err) == (0, "")

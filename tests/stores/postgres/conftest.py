@@ -1,0 +1,35 @@
+"""A migrated database of its own for each test, on the run's private server, and stores on it."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kvot.core.budget import Rules
+from kvot.stores.postgres import PostgresStore, Time
+from tests.postgres.databases import DATABASES, shared_server
+from tests.postgres.server import PrivateServer
+
+
+@pytest.fixture(scope="session")
+def server() -> PrivateServer:
+    try:
+        return shared_server()
+    except ConnectionError as error:
+        if os.environ.get("CI"):
+            raise  # a missing server never shrinks CI
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+async def url(server: PrivateServer, tmp_path: Path) -> AsyncIterator[str]:
+    yield await DATABASES.url(tmp_path)
+    DATABASES.discard(tmp_path)
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore.open(url, Rules(), time=Time.GIVEN)
+    yield store
+    await store.close()

@@ -1,0 +1,125 @@
+"""What the engine does of its own: any text, the audit log, a transaction pooler, big batches."""
+
+import pytest
+
+from kvot.core.budget import Budget, Rules
+from kvot.core.keys import ApiKey
+from kvot.core.model import CallDetail, Correction, EventColumns, NewEvent, NewHold, Settlement, Status
+from kvot.stores import open_store
+from kvot.stores.postgres import PostgresStore, Time
+from kvot.stores.postgres.encoding import from_text, to_text
+from tests.conformance.scene import COMPANY, OTHER, T0
+from tests.postgres.databases import run
+
+from .test_trouble import database_of
+
+KEY = ApiKey("k1", b"hash", COMPANY, frozenset(), "a key", T0, "operator")
+
+
+@pytest.mark.parametrize("text", ["", "plain", "a\0b", "\x1b", "\x1b0", "\0\x1b1\0", "漢字🙂"])
+async def test_every_text_comes_back_as_it_was_sent(store: PostgresStore, text: str):
+    assert from_text(to_text(text)) == text
+    event = NewEvent("e", 1, None, detail=CallDetail(model=text, user=text))
+    assert (await store.record(COMPANY, event, now_ms=T0)).status is Status.DONE
+    assert (await store.record(COMPANY, event, now_ms=T0)).status is Status.REPLAYED
+    shares = await store.breakdown(COMPANY, "model", first_hour=0, end_hour=T0, now_ms=T0)
+    assert [share.label for share in shares] == [text]
+    hold = (await store.reserve(COMPANY, NewHold("h", 1, 1000, False, feature=text), now_ms=T0)).hold
+    assert hold is not None
+    assert hold.feature == text
+
+
+@pytest.mark.parametrize("text", ["\0", "\x1b", "漢"])
+async def test_every_text_of_people_comes_back_too(store: PostgresStore, text: str):
+    await store.set_budget(COMPANY, Budget(5, 3), actor=text, reason=text, now_ms=T0)
+    (change,) = (await store.budget(COMPANY, now_ms=T0)).changes
+    assert (change.actor, change.reason) == (text, text)
+    key = KEY._replace(name=text, created_by=text)
+    await store.add_key(key, actor=text, now_ms=T0)
+    assert await store.find_key("k1") == key
+
+
+async def test_four_labels_of_the_greatest_length_are_kept(store: PostgresStore):
+    labels = [chr(0x1F600 + number) * 255 for number in range(4)]
+    event = NewEvent("e", 1, None, detail=CallDetail._make([*labels, None, None, None, None]))
+    assert (await store.record(COMPANY, event, now_ms=T0)).status is Status.DONE
+
+
+async def test_behind_a_pooler_every_operation_is_a_transaction_of_its_own(url: str):
+    store = PostgresStore.open(f"{url}&pooler=transaction", Rules(), time=Time.GIVEN)
+    await store.record(COMPANY, NewEvent("e", 7), now_ms=T0)
+    await store.reserve(COMPANY, NewHold("h", 5, 1000), now_ms=T0)
+    assert (await store.settle(COMPANY, "h", Settlement(3), now_ms=T0)).usage.tokens_used == 10
+    assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 10
+    await store.ready()
+    await store.close()
+
+
+async def test_a_url_opens_the_engine(url: str):
+    store = open_store(url, Rules())
+    await store.ready()
+    assert await store.companies() == []
+    await store.close()
+
+
+async def test_a_batch_over_many_companies_is_answered_in_its_order(store: PostgresStore):
+    batch = [((COMPANY, OTHER)[each % 2], NewEvent(f"e{each // 4}", 1)) for each in range(40)]
+    statuses = await store.record_many(EventColumns.of(batch), now_ms=T0)
+    assert statuses == [Status.DONE if each % 4 < 2 else Status.REPLAYED for each in range(40)]
+
+
+async def test_a_batch_of_new_events_is_kept_as_they_would_be_one_by_one(store: PostgresStore):
+    await store.record(COMPANY, NewEvent("head", 5, T0 - 10_000), now_ms=T0)
+    details = [CallDetail(model=f"m{each % 3}", input_tokens=each) if each % 2 else CallDetail() for each in range(60)]
+    times = [None, T0 - 10_000, T0 - 20_000, T0 + 1_000, T0 - 5_000, T0]
+    events = [NewEvent(f"e{each}", each + 1, times[each % 6], detail=detail) for each, detail in enumerate(details)]
+    batch = EventColumns.of((COMPANY, event) for event in events)
+    assert set(await store.record_many(batch, now_ms=T0)) == {Status.DONE}
+    for event in events:
+        await store.record(OTHER, event, now_ms=T0)
+    await store.record(OTHER, NewEvent("head", 5, T0 - 10_000), now_ms=T0)
+    assert (await store.verify(COMPANY, now_ms=T0)).differences == ()
+    for at_ms in (T0 - 20_000, T0 - 10_001, T0 - 10_000, T0 - 5_001, T0 - 1, T0, T0 + 1_000):
+        ours, theirs = [await store.usage(each, now_ms=T0, at_ms=at_ms) for each in (COMPANY, OTHER)]
+        assert ours.tokens_used == theirs.tokens_used
+    hours = {"first_hour": 0, "end_hour": T0, "now_ms": T0}
+    assert await store.breakdown(COMPANY, "model", **hours) == await store.breakdown(OTHER, "model", **hours)
+    assert set(await store.record_many(batch, now_ms=T0)) == {Status.REPLAYED}
+
+
+# -- the audit log ---------------------------------------------------------------------------------------------------
+
+TAMPERING = [
+    ("UPDATE kvot.audit SET actor = 'somebody' WHERE seq = 2", 2),
+    ("UPDATE kvot.audit SET at = at - 1 WHERE seq = 1", 1),
+    ("UPDATE kvot.audit SET detail = '[]' WHERE seq = 1", 1),
+    ("DELETE FROM kvot.audit WHERE seq = 1", 1),
+]
+
+
+@pytest.fixture
+async def audited(store: PostgresStore) -> PostgresStore:
+    await store.set_budget(COMPANY, Budget(5, 3), actor="ada", reason="trial", now_ms=T0)
+    await store.record(COMPANY, NewEvent("e1", 10), now_ms=T0)
+    await store.correct(COMPANY, Correction("c1", "e1", -4, "bob", "twice"), now_ms=T0)
+    await store.add_key(KEY, actor="eve", now_ms=T0)
+    await store.revoke_key("k1", company_id=None, actor="ada", now_ms=T0)
+    return store
+
+
+async def test_the_audit_log_of_a_company_and_that_of_keys_follow(audited: PostgresStore):
+    assert await audited.verify_audit(COMPANY) is None
+    assert await audited.verify_audit() is None
+
+
+@pytest.mark.parametrize(("tampering", "line"), TAMPERING)
+async def test_tampering_shows(audited: PostgresStore, url: str, tampering: str, line: int):
+    with pytest.raises(Exception, match="append-only"):
+        await run(database_of(url), tampering)
+    await run(database_of(url), f"SET session_replication_role = replica; {tampering}")
+    assert await audited.verify_audit(COMPANY) == line
+
+
+async def test_tampering_with_the_log_of_keys_shows(audited: PostgresStore, url: str):
+    await run(database_of(url), "SET session_replication_role = replica; DELETE FROM kvot.key_audit WHERE seq = 1")
+    assert await audited.verify_audit() == 1

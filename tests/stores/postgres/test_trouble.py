@@ -1,0 +1,238 @@
+"""When the database is in trouble: clear errors, nothing acknowledged is lost, and no restart of ours is needed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from kvot.core.budget import Budget, Rules
+from kvot.core.errors import StoreUnavailable
+from kvot.core.model import NewEvent, NewHold, Status
+from kvot.stores.postgres import PostgresStore, Time, migrate
+from kvot.stores.postgres import pool as pool_module
+from kvot.stores.postgres.address import Address
+from tests.conformance.scene import COMPANY, T0
+from tests.postgres.databases import run
+from tests.postgres.server import PrivateServer
+
+TERMINATE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'kvot' AND datname = current_database()"""
+
+
+def database_of(url: str) -> str:
+    return url.split("/")[3].partition("?")[0]
+
+
+async def refusal(url: str) -> str:
+    store = PostgresStore.open(url, Rules())
+    with pytest.raises(StoreUnavailable) as raised:
+        await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)
+    await store.close()
+    assert raised.value.retry_after_ms > 0
+    return raised.value.message
+
+
+# -- refused from the start ------------------------------------------------------------------------------------------
+
+
+async def test_a_missing_database_is_named(server: PrivateServer):
+    assert "/nowhere does not exist. Make it (createdb)" in await refusal(server.url("nowhere"))
+
+
+async def test_wrong_credentials_are_told_without_the_password(server: PrivateServer):
+    message = await refusal(server.url("postgres", user="nobody:hunter2"))
+    assert "refuses the user or the password" in message
+    assert "hunter2" not in message
+
+
+async def test_a_server_that_is_not_there_is_told(tmp_path: Path):
+    assert "cannot be reached" in await refusal(f"postgresql://u@/d?host={tmp_path}")
+    assert "cannot be reached" in await refusal("postgresql://u@127.0.0.1:1/d")
+
+
+async def test_a_replica_is_refused_with_what_to_do(url: str):
+    name = database_of(url)
+    await run("postgres", f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    try:
+        assert "is read-only: a replica, most likely. Name the primary" in await refusal(url)
+    finally:
+        await run("postgres", f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+async def test_a_database_that_may_lose_what_it_acknowledged_is_refused(url: str):
+    name = database_of(url)
+    await run("postgres", f"ALTER DATABASE {name} SET synchronous_commit = off")
+    try:
+        assert "may lose what it has acknowledged. Set synchronous_commit to on" in await refusal(url)
+    finally:
+        await run("postgres", f"ALTER DATABASE {name} RESET synchronous_commit")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "dsn"),
+    [
+        ("postgresql://u:pw@h:5/d", "postgresql://u@h:5/d", "postgresql://u:pw@h:5/d"),
+        ("postgresql://h/d?connections=3&sslmode=require", "postgresql://h/d", "postgresql://h/d?sslmode=require"),
+        ("postgresql://u@/d?host=/run/pg", "postgresql://u@/run/pg/d", "postgresql://u@/d?host=%2Frun%2Fpg"),
+        ("postgresql://a:1,b:2/d?target_session_attrs=primary", "postgresql://a:1,b:2/d", None),
+    ],
+)
+def test_a_url_is_shown_without_its_password_and_given_to_the_driver_without_our_options(url, shown, dsn):
+    address = Address.parse(url)
+    assert (address.shown, address.dsn) == (shown, dsn or url)
+
+
+@pytest.mark.parametrize("option", ["connections=0", "connections=x", "pooler=session"])
+def test_an_option_that_cannot_be_meant_is_named(option: str):
+    with pytest.raises(StoreUnavailable, match=option.split("=", maxsplit=1)[0]):
+        PostgresStore.open(f"postgresql://u:secret@h/d?{option}", Rules())
+
+
+# -- later on ------------------------------------------------------------------------------------------------------
+
+
+async def test_terminated_backends_are_replaced(store: PostgresStore, url: str):
+    for number in range(5):
+        event = NewEvent(f"e{number}", 1)
+        answer = await eventually(partial(store.record, COMPANY, event, now_ms=T0))
+        assert answer.status in (Status.DONE, Status.REPLAYED)
+        await run(database_of(url), TERMINATE)
+    assert (await eventually(partial(store.usage, COMPANY, now_ms=T0))).tokens_used == 5
+
+
+async def eventually(ask, tries: int = 200):
+    """The first answer that is no StoreUnavailable, as a client that repeats gets it."""
+    for _ in range(tries):
+        try:
+            return await ask()
+        except StoreUnavailable:
+            await asyncio.sleep(0.01)
+    return await ask()
+
+
+async def test_what_was_cut_off_in_the_middle_is_unknown_and_may_be_repeated(store: PostgresStore, url: str):
+    blocker = await asyncpg.connect(url)
+    await store.record(COMPANY, NewEvent("first", 1), now_ms=T0)
+    await blocker.execute("BEGIN; SELECT FROM kvot.company FOR UPDATE")
+    cut_off = asyncio.ensure_future(store.record(COMPANY, NewEvent("e", 10), now_ms=T0))
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not await blocker.fetchval(waits):
+        await asyncio.sleep(0.01)
+    await blocker.execute(TERMINATE)
+    with pytest.raises(StoreUnavailable, match="unknown: repeat it with the same id"):
+        await cut_off
+    await blocker.close()
+    answer = await eventually(partial(store.record, COMPANY, NewEvent("e", 10), now_ms=T0))
+    assert answer.usage.tokens_used == 11
+
+
+async def test_a_call_that_waits_too_long_for_a_lock_is_stopped(store: PostgresStore, url: str, monkeypatch):
+    await store.record(COMPANY, NewEvent("first", 1), now_ms=T0)
+    blocker = await asyncpg.connect(url)
+    await blocker.execute("BEGIN; SELECT FROM kvot.company FOR UPDATE")
+    monkeypatch.setattr(pool_module, "STATEMENT_TIMEOUT_MS", 50)
+    impatient = PostgresStore.open(url, Rules(), time=Time.GIVEN)
+    with pytest.raises(StoreUnavailable, match=r"took too long and was stopped. Nothing was done"):
+        await impatient.record(COMPANY, NewEvent("e", 1), now_ms=T0)
+    await blocker.close()
+    assert (await impatient.record(COMPANY, NewEvent("e", 1), now_ms=T0)).usage.tokens_used == 2
+    await impatient.close()
+
+
+async def test_a_pool_without_a_free_connection_refuses_fast(url: str, monkeypatch):
+    monkeypatch.setattr(pool_module, "PATIENCE_S", 0.05)
+    store = PostgresStore.open(f"{url}&connections=1", Rules(), time=Time.GIVEN)
+    await store.record(COMPANY, NewEvent("first", 1), now_ms=T0)
+    blocker = await asyncpg.connect(url)
+    await blocker.execute("BEGIN; SELECT FROM kvot.company FOR UPDATE")
+    waiting = asyncio.ensure_future(store.record(COMPANY, NewEvent("e", 1), now_ms=T0))
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable, match=r"all 1 connections are. Nothing was done"):
+        await store.usage(COMPANY, now_ms=T0)
+    await blocker.close()
+    assert (await waiting).status is Status.DONE
+    await store.close()
+
+
+async def test_a_full_disk_is_told_and_ends_when_there_is_room(store: PostgresStore, url: str):
+    name = database_of(url)
+    await run(
+        name,
+        "CREATE FUNCTION public.full() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; "
+        "CREATE TRIGGER disk BEFORE INSERT ON kvot.event FOR EACH ROW EXECUTE FUNCTION public.full()",
+    )
+    with pytest.raises(StoreUnavailable, match=r"its disk is full. Make room; nothing that was acknowledged is lost"):
+        await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)
+    await run(name, "DROP FUNCTION public.full() CASCADE")
+    assert (await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)).usage.tokens_used == 1
+
+
+async def test_one_operation_that_the_server_refuses_takes_no_other_with_it(store: PostgresStore):
+    first = asyncio.ensure_future(store.record(COMPANY, NewEvent("first", 1), now_ms=T0))
+    await asyncio.sleep(0)
+    too_large = store.record(COMPANY, NewEvent("e1", 2**70), now_ms=T0)  # no ledger lets it come this far
+    answers = await asyncio.gather(
+        first, too_large, store.record(COMPANY, NewEvent("e2", 1), now_ms=T0), return_exceptions=True
+    )
+    assert [type(answer).__name__ for answer in answers] == ["Recorded", "StoreUnavailable", "Recorded"]
+    assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 2
+
+
+async def test_a_database_that_runs_in_another_isolation_is_not_written(url: str):
+    name = database_of(url)
+    await run("postgres", f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    try:
+        assert "does not run in READ COMMITTED" in await refusal(url)
+    finally:
+        await run("postgres", f"ALTER DATABASE {name} RESET default_transaction_isolation")
+
+
+# -- restarts ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def durable_server(server: PrivateServer) -> Iterator[PrivateServer]:
+    own = PrivateServer.make()
+    yield own
+    own.remove()
+
+
+@pytest.fixture
+async def durable(durable_server: PrivateServer) -> AsyncIterator[PostgresStore]:
+    await migrate(durable_server.url("postgres"))
+    store = PostgresStore.open(durable_server.url("postgres"), Rules(), time=Time.GIVEN)
+    yield store
+    await store.close()
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+async def test_a_server_that_restarts_under_load_loses_and_doubles_nothing(
+    durable: PostgresStore, durable_server: PrivateServer, mode: str
+):
+    await durable.set_budget(COMPANY, Budget(1_000, 30), actor="ann", reason=None, now_ms=T0)
+    acknowledged: set[str] = set()
+    stopped, restarted = asyncio.Event(), asyncio.Event()
+
+    async def client(number: int) -> None:
+        for turn in range(15):
+            hold_id = f"h{number}-{turn}"
+            answer = await eventually(partial(durable.reserve, COMPANY, NewHold(hold_id, 10, 60_000), now_ms=T0))
+            if answer.status in (Status.DONE, Status.REPLAYED):
+                acknowledged.add(hold_id)
+            if turn == 3 and number == 0:
+                stopped.set()
+                await restarted.wait()
+
+    clients = [asyncio.ensure_future(client(number)) for number in range(8)]
+    await stopped.wait()
+    await asyncio.to_thread(durable_server.stop, mode=mode)
+    await asyncio.to_thread(durable_server.start)
+    restarted.set()
+    await asyncio.gather(*clients)
+    usage = await durable.usage(COMPANY, now_ms=T0)
+    assert usage.tokens_held == 10 * len(acknowledged) == 1_000
+    assert (await durable.verify(COMPANY, now_ms=T0)).differences == ()

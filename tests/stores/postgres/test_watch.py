@@ -1,0 +1,67 @@
+"""A change of keys in one process is known in the others at once, and without word nothing is believed for long."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kvot.core.budget import Rules
+from kvot.core.keys import ApiKey
+from kvot.stores.postgres import PostgresStore, Time
+from kvot.stores.postgres import watch as watch_module
+from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.watch import KeysWatch
+from tests.conformance.scene import COMPANY, T0
+
+KEY = ApiKey("k1", b"h" * 32, COMPANY, frozenset(), None, T0, "ann")
+
+
+@pytest.fixture(params=["", "&pooler=transaction"], ids=["direct", "behind a pooler"])
+async def other(url: str, request: pytest.FixtureRequest) -> AsyncIterator[PostgresStore]:
+    """Another process."""
+    store = PostgresStore.open(url + request.param, Rules(), time=Time.GIVEN)
+    yield store
+    await store.close()
+
+
+async def changes(store: PostgresStore, version: int) -> None:
+    async with asyncio.timeout(watch_module.BELIEVED_S):
+        while store.keys_version == version:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_revoked_key_is_known_everywhere_within_a_second(store: PostgresStore, other: PostgresStore):
+    await store.add_key(KEY, actor="ann", now_ms=T0)
+    assert await other.find_key("k1") == KEY
+    version = other.keys_version
+    assert other.keys_version == version
+    await store.revoke_key("k1", company_id=None, actor="ann", now_ms=T0)
+    await changes(other, version)
+    assert (await other.find_key("k1")) == KEY._replace(revoked_at_ms=T0)
+
+
+async def test_a_listener_hears_without_asking(store: PostgresStore, url: str, monkeypatch):
+    monkeypatch.setattr(watch_module, "POLL_S", 60)
+    listener = PostgresStore.open(url, Rules(), time=Time.GIVEN)
+    assert await listener.find_key("k1") is None
+    version = listener.keys_version
+    await store.add_key(KEY, actor="ann", now_ms=T0)
+    await changes(listener, version)
+    await listener.close()
+
+
+async def test_without_word_from_the_database_every_look_sees_a_change(tmp_path):
+    clock = [100.0]
+    watch = KeysWatch(Address.parse(f"postgresql://u@/d?host={tmp_path}"), now_s=lambda: clock[0])
+    assert watch.version != watch.version
+    watch._heard(7)
+    assert watch.version == watch.version
+    clock[0] += watch_module.BELIEVED_S + 0.1
+    assert watch.version != watch.version
+
+
+async def test_a_database_that_is_not_there_does_not_hold_the_question_up(tmp_path):
+    watch = KeysWatch(Address.parse(f"postgresql://u@/d?host={tmp_path}"))
+    await watch.start()
+    assert watch.version != watch.version
+    await watch.close()
