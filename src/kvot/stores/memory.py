@@ -212,8 +212,7 @@ class MemoryStore:
 
     async def set_provider_key(self, key: SealedKey, *, now_ms: int) -> None:
         self._need_open()
-        self._provider_keys[key.company_id, key.provider] = key
-        self._keys_version += 1
+        self._put_provider_key(key)
 
     async def remove_provider_key(self, company_id: str, provider: str, *, actor: str, now_ms: int) -> bool:
         self._need_open()
@@ -230,6 +229,10 @@ class MemoryStore:
         self._need_open()
         keys = [key for key in self._provider_keys.values() if key.company_id == company_id]
         return sorted(keys, key=lambda key: key.provider)
+
+    def _put_provider_key(self, key: SealedKey) -> None:
+        self._provider_keys[key.company_id, key.provider] = key
+        self._keys_version += 1
 
 
 def _change(company_id: str, company: Company, hold_id: str, status: Status) -> HoldChange:
