@@ -9,7 +9,8 @@ in its usage.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, Protocol
 
 from kvot.core.ledger import Ledger
@@ -20,6 +21,7 @@ from kvot.gateway.estimate import Estimator
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Settler
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.telemetry.tally import Tallies
 
 REFUSAL_BYTES_MAX = 1_048_576
 """Of a provider's own error; what is longer is cut there."""
@@ -49,6 +51,7 @@ class Books:
     settler: Settler
     estimator: Estimator
     cached_weight_percent: int = 100
+    tallies: Tallies = field(default_factory=Tallies)
 
 
 class HeldCall:
@@ -66,14 +69,16 @@ class HeldCall:
         self._ask = ask
         self._meter: Meter | None = None
         self._was_begun = False
-        self._charged: Settlement | None = None
+        self.charged: Settlement | None = None
+        self.upstream_s: float | None = None
+        """From the request's going out until the head of the reply was here."""
         self._is_open = True
         self._is_lost = False
 
     @property
     def charged_for_nothing(self) -> int:
         """Tokens that the call was charged although no byte of its reply went out: the client had left."""
-        return 0 if self._was_begun or self._charged is None else self._charged.tokens
+        return 0 if self._was_begun or self.charged is None else self.charged.tokens
 
     async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
         """Raises UpstreamFailed as long as nothing has been passed on. To cancel it is to say that the client left."""
@@ -104,7 +109,9 @@ class HeldCall:
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, self._held_at_s, lose)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
+        sent_at_s = perf_counter()
         reply = await upstream.send(request)
+        self.upstream_s = perf_counter() - sent_at_s
         try:
             if reply.status >= FIRST_REFUSAL:
                 await self._pass_refusal(reply, client)
@@ -166,8 +173,8 @@ class HeldCall:
             estimator.input_tokens(provider, model, self._ask.size),
             lambda text_bytes: estimator.output_tokens(provider, model, text_bytes),
         )
-        self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
-        return self._charged
+        self.charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
+        return self.charged
 
 
 async def _first_bytes(reply: UpstreamReply, bytes_max: int) -> bytes:

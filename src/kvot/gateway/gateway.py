@@ -7,6 +7,7 @@ to that decision fails the call.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
@@ -81,6 +82,7 @@ class Gateway:
 
         Raises KvotError as long as `client` has not begun. To cancel it is to say that the client left.
         """
+        arrived_at_s = perf_counter()
         asked = asked._replace(provider=await self._own_keys.provider_for(whose.company_id, asked.provider))
         endpoint, variables = asked.found
         if endpoint.read is None:
@@ -94,8 +96,11 @@ class Gateway:
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
         held = await self._held(asked, whose, ask, asked_hold)
+        tally = self._books.tallies.of(asked.provider.name, endpoint.name)
         if isinstance(held, Exhausted):
+            tally.refuse()
             return held
+        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
         call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
         try:
@@ -103,6 +108,7 @@ class Gateway:
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
         finally:
+            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens)
             if attempt is not None:
                 self._remember(attempt, call, headed, whose, asked_hold)
         return None
