@@ -69,16 +69,21 @@ class HeldCall:
         self._ask = ask
         self._meter: Meter | None = None
         self._was_begun = False
-        self.charged: Settlement | None = None
-        self.upstream_s: float | None = None
-        """From the request's going out until the head of the reply was here."""
+        self._charged: Settlement | None = None
         self._is_open = True
         self._is_lost = False
+        self.upstream_s: float | None = None
+        """From the request's going out until the head of the reply was here."""
 
     @property
     def charged_for_nothing(self) -> int:
         """Tokens that the call was charged although no byte of its reply went out: the client had left."""
-        return 0 if self._was_begun or self.charged is None else self.charged.tokens
+        return 0 if self._was_begun or self._charged is None else self._charged.tokens
+
+    @property
+    def charged(self) -> Settlement | None:
+        """What the call was charged in the end; None: nothing."""
+        return self._charged
 
     async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
         """Raises UpstreamFailed as long as nothing has been passed on. To cancel it is to say that the client left."""
@@ -173,8 +178,8 @@ class HeldCall:
             estimator.input_tokens(provider, model, self._ask.size),
             lambda text_bytes: estimator.output_tokens(provider, model, text_bytes),
         )
-        self.charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
-        return self.charged
+        self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
+        return self._charged
 
 
 async def _first_bytes(reply: UpstreamReply, bytes_max: int) -> bytes:

@@ -100,9 +100,9 @@ class Gateway:
         if isinstance(held, Exhausted):
             tally.refuse()
             return held
-        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
         call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
+        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
         try:
             await call.run(self._upstream, _request(asked, ask.body(held.output_max)), headed)
         except UpstreamFailed as error:
