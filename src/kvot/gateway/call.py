@@ -9,7 +9,8 @@ in its usage.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, Protocol
 
 from kvot.core.errors import StoreUnavailable
@@ -21,6 +22,7 @@ from kvot.gateway.estimate import Estimator
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Settler
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.telemetry.tally import Tallies
 
 REFUSAL_BYTES_MAX = 1_048_576
 """Of a provider's own error; what is longer is cut there."""
@@ -61,6 +63,7 @@ class Books:
     settler: Settler
     estimator: Estimator
     cached_weight_percent: int = 100
+    tallies: Tallies = field(default_factory=Tallies)
 
 
 class HeldCall:
@@ -82,6 +85,8 @@ class HeldCall:
         self._charged: Settlement | None = None
         self._is_open = True
         self._is_lost = False
+        self.upstream_s: float | None = None
+        """From the request's going out until the head of the reply was here."""
 
     @property
     def charged_for_nothing(self) -> int:
@@ -93,6 +98,11 @@ class HeldCall:
     def has_failed(self) -> bool:
         """The reply holds an error in place of an answer, whatever its status."""
         return self._meter is not None and self._meter.has_failed
+
+    @property
+    def charged(self) -> Settlement | None:
+        """What the call was charged in the end; None: nothing."""
+        return self._charged
 
     async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
         """Raises UpstreamFailed and StoreUnavailable: what has been passed on by then stays. To cancel it is to say
@@ -125,7 +135,9 @@ class HeldCall:
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, self._held_at_s, lose)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
+        sent_at_s = perf_counter()
         reply = await ask_upstream(upstream, request)
+        self.upstream_s = perf_counter() - sent_at_s
         try:
             if reply.status >= FIRST_REFUSAL:
                 await self._pass_refusal(reply, client)

@@ -7,6 +7,7 @@ to that decision fails the call.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
@@ -15,6 +16,7 @@ from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall, ask_upstre
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.headers import query_of, reply_headers, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
 from kvot.gateway.retries import REPLY_BYTES_MAX, Attempt, Charged, Reply, Retries
 from kvot.gateway.retries import attempt as attempt_of
@@ -61,12 +63,14 @@ class Gateway:
         books: Books,
         terms: Terms,
         new_id: Callable[[], str],
+        own_keys: OwnKeys,
     ) -> None:
         self._providers = providers
         self._upstream = upstream
         self._books = books
         self._terms = terms
         self._new_id = new_id
+        self._own_keys = own_keys
         self._retries = Retries()
 
     def provider(self, path: str) -> Provider | None:
@@ -79,6 +83,8 @@ class Gateway:
         Raises KvotError; where `client` has sent some of the reply by then, it has broken off. To cancel it is to say
         that the client left.
         """
+        arrived_at_s = perf_counter()
+        asked = asked._replace(provider=await self._own_keys.provider_for(whose.company_id, asked.provider))
         endpoint, variables = asked.found
         if endpoint.read is None:
             await self._pass_unmetered(asked, client)
@@ -91,9 +97,11 @@ class Gateway:
             return None
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
+        tally = self._books.tallies.of(asked.provider.name, endpoint.name)
         try:
             held = await self._held(asked, whose, ask, asked_hold)
             if isinstance(held, Exhausted):
+                tally.refuse()
                 return held
             request = _request(asked, ask.body(held.output_max))
         except BaseException:
@@ -103,11 +111,13 @@ class Gateway:
         asked_hold = asked_hold._replace(amount=held.amount)
         call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
+        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
         try:
             await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
         finally:
+            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens)
             if attempt is not None:
                 self._remember(attempt, call, headed, whose, asked_hold)
         return None

@@ -236,7 +236,7 @@ def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:
     """A superadmin says whose call it is in a header; a company's own credential says it by itself."""
     named = _label(headers, _COMPANY)
     if found.endpoint.read is None and named is None:
-        return Whose("", None, None)  # uses no tokens: any credential will do
+        return Whose(principal.company_id or "", None, None)  # uses no tokens: any credential will do
     user = principal.user_id or _label(headers, _USER)
     return Whose(company_for(principal, named and _guid(named)), user, _label(headers, _FEATURE))
 
