@@ -9,7 +9,14 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from kvot.core.errors import InvalidRequest, KvotError, NotAuthenticated, StoreUnavailable, whole_seconds
+from kvot.core.errors import (
+    InvalidRequest,
+    KvotError,
+    NotAuthenticated,
+    ProviderFailed,
+    StoreUnavailable,
+    whole_seconds,
+)
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
 from kvot.gateway.dialect import Endpoint, Found, Pair, Refusal
@@ -21,6 +28,7 @@ from kvot.http.errors import STATUSES
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
+from kvot.http.replies import CLOSE
 from kvot.http.reply_writer import WRITE
 from kvot.http.requestlog import RequestLog
 from kvot.operations.company import company_for
@@ -38,7 +46,7 @@ _COMPANY = b"x-kvot-company-id"
 _USER = b"x-kvot-user-id"
 _FEATURE = b"x-kvot-feature"
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE"})
-_UNAVAILABLE = "The ledger cannot answer now, so nothing was sent to the provider. Repeat the call."
+_UNAVAILABLE = "The ledger cannot answer now. Repeat the call."
 
 
 class GatewayEdge:
@@ -80,6 +88,8 @@ class GatewayEdge:
             if isinstance(error, StoreUnavailable):
                 self._log.unavailable(None, error)
                 error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
+            elif isinstance(error, ProviderFailed):
+                self._log.provider_failed(error)
             await exchange.refuse(exchange.failed(error, STATUSES[type(error)]))
         except (ClientGone, asyncio.CancelledError):
             raise
@@ -89,7 +99,8 @@ class GatewayEdge:
 
     async def _pass_on(self, exchange: "_Exchange") -> None:
         if self._health.is_draining:
-            raise StoreUnavailable("The server is stopping.")
+            stopping = exchange.failed(StoreUnavailable("The server is stopping."), 503)
+            return await exchange.refuse(stopping._replace(headers=(*stopping.headers, CLOSE)))
         scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
         verb, path = scope["method"], scope["path"][len(exchange.provider.name) + 1 :]
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
@@ -138,7 +149,7 @@ class _Exchange:
         self._send = send
         self._head: tuple[Pair, ...] = ()
         self._kept = bytearray()
-        self._is_sent = False  # the head
+        self.has_sent = False  # the head
 
     async def watch(self, work: Any) -> Exhausted | None:
         """The result of the gateway's work, which is cancelled when the client leaves."""
@@ -150,6 +161,7 @@ class _Exchange:
             if watcher.done():
                 raise ClientGone from None
             task.cancel()
+            await asyncio.wait([task])  # what it was charged must be on its way before the ledger is let go
             raise
         finally:
             watcher.cancel()
@@ -168,23 +180,24 @@ class _Exchange:
             await self._send_head()
 
     async def write(self, data: bytes) -> None:
-        if not self._is_sent:
+        if not self.has_sent:
             self._kept += data
             if len(self._kept) <= HELD_BACK_BYTES_MAX:
                 return
             await self._send_head()
             data = bytes(self._kept)
+            self._kept.clear()
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
-        if self._is_sent:
+        if self.has_sent:
             await self._send({"type": "http.response.body", "body": b""})
         else:
             await self._reply(self.status, self._head, bytes(self._kept))
 
     async def refuse(self, refusal: Refusal) -> None:
         """A whole reply of our own; nothing, where the provider's has begun."""
-        if self._is_sent:
+        if self.has_sent:
             return
         if self.endpoint is not None:
             refusal = self.endpoint.framed(refusal)
@@ -206,11 +219,11 @@ class _Exchange:
         return self.provider.dialect.failed(error, status, self.request_id)
 
     async def _send_head(self) -> None:
-        self._is_sent = True
+        self.has_sent = True
         await self._send({"type": "http.response.start", "status": self.status, "headers": self._head})
 
     async def _reply(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
-        self._is_sent = True
+        self.has_sent = True
         pairs = [*headers, (b"content-length", b"%d" % len(body))]
         if write := self.scope.get("extensions", {}).get(WRITE):
             await write(status, pairs, body, None)
@@ -223,7 +236,7 @@ def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:
     """A superadmin says whose call it is in a header; a company's own credential says it by itself."""
     named = _label(headers, _COMPANY)
     if found.endpoint.read is None and named is None:
-        return Whose("", None, None)  # uses no tokens: any credential will do
+        return Whose(principal.company_id or "", None, None)  # uses no tokens: any credential will do
     user = principal.user_id or _label(headers, _USER)
     return Whose(company_for(principal, named and _guid(named)), user, _label(headers, _FEATURE))
 
