@@ -18,7 +18,9 @@ def server() -> Iterator[PrivateServer]:
             raise  # a missing server never shrinks CI
         pytest.skip(str(error))
     yield server
+    log = (server.folder / "log").read_text(errors="replace")
     server.remove()
+    assert "deadlock detected" not in log, "a crash forgets its statistics; the log does not"
 
 
 @pytest.fixture(scope="session")
