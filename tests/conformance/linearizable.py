@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from kvot.core.model import Status
 
-STATES_MAX = 200_000
-"""Looked at before the search gives up; a history of 300 operations takes some thousand."""
+STATES_MAX = 1_000_000
+"""Looked at before the search gives up; a history of 300 operations takes some thousand, seldom some ten thousand."""
 
 
 class Operation(NamedTuple):
@@ -113,7 +113,9 @@ def judge(history: Sequence[Call], limit: int) -> Verdict:
     """Search for an order, depth first. Which operations led to which book is looked at once. Raises Undecided."""
     calls = sorted(history, key=lambda call: call.called)
     needed = sum(1 << number for number, call in enumerate(calls) if call.returned is not None)
-    seen: set[tuple[int, Book]] = set()
+    seen: set[int] = (
+        set()
+    )  # of hashes: the books would fill the memory, and two hashes alike are at worst a false alarm
     stack = [(0, Book(limit))]
     longest = 0
     while stack:
@@ -123,8 +125,8 @@ def judge(history: Sequence[Call], limit: int) -> Verdict:
         if done.bit_count() > longest.bit_count():
             longest = done
         for next_ in _steps(calls, done, book):
-            if next_ not in seen:
-                seen.add(next_)
+            if (known := hash(next_)) not in seen:
+                seen.add(known)
                 stack.append(next_)
         if len(seen) > STATES_MAX:
             raise Undecided(f"{len(history)} calls: more than {STATES_MAX} states")
