@@ -112,7 +112,10 @@ def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -
 
 
 async def _serve(settings: Settings, on_started: Callable[[str], None], place: "Place | None" = None) -> int:
-    """`place`: where this is one of several workers."""
+    """`place`: where this is one of several workers. Raises StoreUnavailable for a database that cannot be used.
+
+    Only a start asks. A worker that follows one that ended starts also while the database is away, and says 503.
+    """
     from kvot.http.server import Stopper
     from kvot.http.server import serve as serve_app
     from kvot.http.workers import listen_shared
@@ -120,6 +123,8 @@ async def _serve(settings: Settings, on_started: Callable[[str], None], place: "
 
     house, stopper = open_services(settings), Stopper()
     store = house.store
+    if place is None or place.is_first:
+        await _need_ready(house)
     app, close = open_app(settings, house)
     if isinstance(store, SqliteStore):
         store.on_fatal(lambda reason: stopper.fail())
@@ -135,6 +140,15 @@ async def _serve(settings: Settings, on_started: Callable[[str], None], place: "
     return await serve_app(
         app, settings.host, settings.port, on_started=tell, close=close, stopper=stopper, listen=listen
     )
+
+
+async def _need_ready(house: House) -> None:
+    """A person who starts a server is told what is wrong there and then, and not only whoever asks /readyz."""
+    try:
+        await house.store.ready()
+    except StoreUnavailable:
+        await house.close()
+        raise
 
 
 def _stop_once(lifeline: int, stopper: "Stopper") -> None:

@@ -63,20 +63,20 @@ def sqlite_version() -> Finding:
 
 
 def database(settings: Settings) -> Iterator[Finding]:
-    """Is it there, may we use it, is its schema current? Opening it takes the lock, so a running server is seen."""
+    """Is it there, may we use it, is its schema current? Opening a file takes its lock, so a running server is seen."""
     path = settings.database_path
     if path is None:
-        yield Finding("database", Grade.WARN, "a server", "This command looks at embedded databases; ask the server.")
+        yield _opened(settings, "server, schema", "answers, current")
         return
     if not path.exists():
         yield Finding("database", Grade.WARN, f"{path} does not exist", "The first start makes it: kvot serve.")
         return
     state = path.stat()
     yield Finding("database", Grade.OK, f"{path}, {state.st_size:,} bytes, owned by {_owner(state.st_uid)}")
-    yield _opened(settings)
+    yield _opened(settings, "lock, schema", "free, current")
 
 
-def _opened(settings: Settings) -> Finding:
+def _opened(settings: Settings, name: str, is_well: str) -> Finding:
     import asyncio
 
     from kvot.bootstrap import rules_of
@@ -93,8 +93,8 @@ def _opened(settings: Settings) -> Finding:
     try:
         companies = asyncio.run(look())
     except StoreUnavailable as error:
-        return Finding("lock, schema", Grade.FAIL, error.message)
-    return Finding("lock, schema", Grade.OK, f"free, current, {companies:,} companies")
+        return Finding(name, Grade.FAIL, error.message)
+    return Finding(name, Grade.OK, f"{is_well}, {companies:,} companies")
 
 
 def _owner(uid: int) -> str:
