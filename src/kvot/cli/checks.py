@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kvot.core.errors import KvotError, StoreUnavailable
-from kvot.settings import Settings, SettingsError
+from kvot.settings import Settings, SettingsError, providers_of
 
 if TYPE_CHECKING:
     from kvot.client.sync import Client
@@ -197,6 +198,23 @@ def tokens(settings: Settings) -> Finding:
         advice = f"Set {missing}, or tokens for others are taken too."
         return Finding("tokens", Grade.WARN, f"verified by KVOT_{source.upper()}", advice)
     return Finding("tokens", Grade.OK, f"verified by KVOT_{source.upper()}, issuer and audience stated")
+
+
+def providers(settings: Settings) -> Finding:
+    """Which providers calls are passed on to. Nobody is called: a key is tried by the first call that needs it."""
+    named = providers_of(settings)
+    if not named:
+        return Finding("providers", Grade.OK, "none: no calls pass through")
+    open_ones = [one.name for one in named if one.base_url.startswith("http://") and not _is_near(one.base_url)]
+    found = ", ".join(one.name for one in named)
+    if open_ones:
+        advice = "Their keys and every prompt go over the network in the clear: use https."
+        return Finding("providers", Grade.WARN, f"{found}; without TLS {', '.join(open_ones)}", advice)
+    return Finding("providers", Grade.OK, found)
+
+
+def _is_near(url: str) -> bool:
+    return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def _try_tokens(settings: Settings) -> None:
