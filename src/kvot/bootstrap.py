@@ -84,6 +84,11 @@ def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
 
     from kvot.telemetry.logs import configure
 
+    if settings.workers != 1 and settings.database_path is not None:
+        raise SettingsError(
+            f"KVOT_WORKERS is {settings.workers}: an embedded database is written by one process alone. Serve with one "
+            "worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
+        )
     configure()
     if settings.workers == 1:
         return uvloop.run(_serve(settings, on_started))
@@ -94,12 +99,6 @@ def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -
     import uvloop
 
     from kvot.http.workers import Place, Workers
-
-    if settings.database_path is not None:
-        raise SettingsError(
-            f"KVOT_WORKERS is {settings.workers}: an embedded database is written by one process alone. Serve with one "
-            "worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
-        )
 
     def work(place: Place) -> int:
         return uvloop.run(_serve(replace(settings, port=place.port), lambda url: place.say_ready(), place))
