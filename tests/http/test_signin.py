@@ -167,6 +167,36 @@ def test_no_password_is_ever_right(host, method, body, status, error):
     assert "location" not in reply.headers
 
 
+PASSWORD = '{"provider":"credentials","userName":"a","password":"b"}'
+
+
+@pytest.mark.parametrize("target", ["/api/Authenticate", "/auth", "/json/reply/Authenticate"])
+def test_a_provider_that_is_named_is_the_one_that_answers(host, target):
+    signed_in = {"content_type": "application/json", "x_api_key": KEY}
+    out = host.send("POST", target, '{"provider":"logout"}', **signed_in)
+    assert (out.status, out.json) == (200, {})
+    assert out.headers["set-cookie"].startswith("kvot-session=; Path=/; Max-Age=0")
+    refused = host.send("POST", target, PASSWORD, **signed_in)
+    assert (refused.status, refused.error) == (401, ("Unauthorized", "Invalid Username or Password"))
+    assert host.send("POST", target, "{}", **signed_in).status == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "fields"),
+    [
+        (("POST", "/api/Authenticate", '{"provider":"credentials"}'), 400, ["UserName", "Password"]),
+        (("POST", "/api/Authenticate", '{"provider":"Credentials","userName":"a"}'), 400, ["Password"]),
+        (("POST", "/auth/credentials", '{"password":"b"}'), 400, ["UserName"]),
+        (("POST", "/api/Authenticate?provider=credentials"), 400, ["UserName", "Password"]),
+        (("GET", "/api/Authenticate?provider=credentials&userName=a&password=b"), 405, []),
+        (("POST", "/api/Authenticate", '{"userName":"a","password":"b"}'), 401, []),
+    ],
+)
+def test_a_user_name_and_a_password_are_both_asked_for_even_where_a_key_came_too(host, request_, status, fields):
+    reply = host.send(*request_, content_type="application/json", x_api_key=KEY)
+    assert (reply.status, reply.fields) == (status, [(field, "NotEmpty") for field in fields])
+
+
 def test_a_key_signs_in_and_the_cookie_is_kept_from_scripts_and_other_sites(host):
     reply = host.login()
     assert (reply.status, reply.headers["location"]) == (303, USAGE)

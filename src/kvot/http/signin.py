@@ -6,11 +6,10 @@ There are no users of our own: what signs in is an API key or a token, and it is
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
-from kvot.contract.signin import AuthenticateResponse
+from kvot.contract.signin import AUTHENTICATE, Authenticate, AuthenticateResponse
 from kvot.core.errors import (
-    FieldError,
     Forbidden,
     InvalidRequest,
     MethodNotAllowed,
@@ -33,15 +32,18 @@ from kvot.http.sessions import (
     set_cookie,
 )
 from kvot.http.surface import Answer, Asked
+from kvot.operations.validation import violations
 from kvot.wire import html
-from kvot.wire.binding import Fields, read_fields
-from kvot.wire.formats import FORMATS
+from kvot.wire.binding import NO_FIELDS, Fields, Sent, bind_api, bind_route, read_fields
+from kvot.wire.formats import FORMATS, HTML, JSON, Format
 
 PATH = "/login"
 HOME = "/auth"
 """Where a browser goes that was not on its way anywhere: it sees as whom it signed in."""
 
 _REDIRECT_LENGTH_MAX = 2_048
+
+_WITH_BODY = frozenset({"POST", "PUT"})
 
 _PAGE = html.template(
     """{% if message %}
@@ -63,15 +65,16 @@ class SignIn:
         self._sessions = sessions
         self._clock = clock
         negotiated: dict[str, Answer] = {
-            HOME: self._who_am_i,
-            "/api/authenticate": self._who_am_i,
+            HOME: partial(self._authenticate, None),
+            "/api/authenticate": partial(self._authenticate, JSON),
             "/auth/credentials": self._credentials,
             "/auth/logout": self._logout,
         }
         self._answers: dict[str, Answer] = {PATH: self._login, **negotiated}
-        for key in FORMATS:
+        for key, format_ in FORMATS.items():
             self._answers |= {f"{path}.{key}": answer for path, answer in negotiated.items()}
-            self._answers[f"/{key}/reply/authenticate"] = self._who_am_i
+            body_format = JSON if format_ is HTML else format_
+            self._answers[f"/{key}/reply/authenticate"] = partial(self._authenticate, body_format)
 
     def find(self, path: str) -> Answer | None:
         return self._answers.get(path.lower().rstrip("/"))
@@ -89,19 +92,21 @@ class SignIn:
         except TokenRejected:  # it was good when it was sealed: sign in again
             return None
 
-    async def _who_am_i(self, asked: Asked) -> Reply:
+    async def _authenticate(self, body_format: Format | None, asked: Asked) -> Reply:
+        """What `provider` asks for. Without one, a user name is there to be proven; else it is: who am I.
+
+        `body_format`: how a predefined path reads bodies; None where their content type says.
+        """
+        request = await _read(asked, body_format)
+        provider = (request.provider or "").lower()
+        if provider == "logout":
+            return await self._logout(asked)
+        if provider == "credentials" or request.user_name or request.password:
+            _refuse_password(asked, request)
         return replies.of_response(to_wire(await asked.principal()), asked.format, asked.style)
 
     async def _credentials(self, asked: Asked) -> Reply:
-        """There are no passwords here, so none is ever right. Whoever has a key or a token shows that."""
-        if asked.scope["method"] != "POST":
-            raise MethodNotAllowed("A user name and its password come in a POST.")
-        if not has_body(asked.headers):
-            names = ("UserName", "User Name"), ("Password", "Password")
-            raise InvalidRequest.of_fields(
-                [FieldError(name, "NotEmpty", f"'{words}' must not be empty.") for name, words in names]
-            )
-        raise NotAuthenticated("Invalid Username or Password")
+        _refuse_password(asked, await _read(asked, None))
 
     async def _logout(self, asked: Asked) -> Reply:
         reply = replies.of_response(AuthenticateResponse(), asked.format, asked.style)
@@ -134,6 +139,24 @@ class SignIn:
         sealed = self._sessions.seal(credential, self._clock())
         cookie = set_cookie(sealed, is_secure=_is_secure(asked), max_age_s=LIFETIME_MS // 1000)
         return replies.with_headers(replies.redirect(redirect, 303), cookie)
+
+
+async def _read(asked: Asked, body_format: Format | None) -> Authenticate:
+    body = await asked.body() if asked.scope["method"] in _WITH_BODY and has_body(asked.headers) else None
+    content_type = asked.headers.get(b"content-type", b"").decode("latin-1") if body else ""
+    sent = Sent(NO_FIELDS, asked.query, body, content_type)
+    bound = bind_api(AUTHENTICATE, sent, body_format) if body_format else bind_route(AUTHENTICATE, sent)
+    assert isinstance(bound, Authenticate)
+    return bound
+
+
+def _refuse_password(asked: Asked, request: Authenticate) -> NoReturn:
+    """There are no passwords here, so none is ever right. Whoever has a key or a token shows that."""
+    if asked.scope["method"] not in _WITH_BODY:
+        raise MethodNotAllowed("A user name and its password come in a POST.")
+    if faults := violations(request):
+        raise InvalidRequest.of_fields(faults)
+    raise NotAuthenticated("Invalid Username or Password")
 
 
 def to_wire(principal: Principal) -> AuthenticateResponse:
