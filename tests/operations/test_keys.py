@@ -107,6 +107,24 @@ async def test_a_fault_names_its_field_and_nothing_is_made(services, members, fi
     assert services.keys.keys == {}
 
 
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"expires_at": Instant(NOW_MS)}, "'Expires At' must be greater than '2026-09-21T14:13:20Z'."),
+        ({"expires_at": Instant(253_402_300_800_000)}, "'Expires At' must be less than or equal to '9999-12-31T23"),
+        ({"roles": ["bogus"]}, "'Roles' has a range of values which does not include 'bogus'."),
+        ({"name": "x" * 256}, "'Name' must be between 0 and 255 characters. You entered 256 characters."),
+        ({"key": "with a space in the middle"}, "'Key' is not in the correct format."),
+    ],
+)
+async def test_a_fault_speaks_as_the_contract_does_and_never_repeats_a_key(services, members, said):
+    with pytest.raises(InvalidRequest) as caught:
+        await create(services, **members)
+    (fault,) = caught.value.fields
+    assert fault.message.startswith(said)
+    assert "with a space" not in str(fault.meta)
+
+
 async def test_all_faults_are_named_together(services):
     with pytest.raises(InvalidRequest) as caught:
         await create(services, company_id=None, roles=["x", "y"], networks=["z"], key="k", name="n" * 999)

@@ -21,7 +21,8 @@ from kvot.contract.keeping import (
     ImportAiChatUsage,
     ImportAiChatUsageResponse,
 )
-from kvot.core.errors import FieldError, Forbidden, InvalidRequest, KvotError
+from kvot.core.errors import Forbidden, InvalidRequest, KvotError
+from kvot.core.faults import fault
 from kvot.core.ledger import Ledger, check_event
 from kvot.core.model import (
     ID_LENGTH_MAX,
@@ -98,7 +99,7 @@ class Tally:
 
 async def import_usage(services: Services, caller: Caller, request: ImportAiChatUsage) -> ImportAiChatUsageResponse:
     if request.events is None:
-        raise InvalidRequest.of_fields([FieldError("Events", "NotEmpty", "'Events' must not be empty.")])
+        raise InvalidRequest.of_fields([fault("Events", "NotEmpty", None)])
     readable, unreadable = _sort(request.events)
     rows = _to_rows(readable, caller.idempotency_key, services.new_id)
     tally = await import_rows(services.ledger, caller.principal, rows, company_id=request.company_id)
