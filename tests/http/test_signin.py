@@ -5,18 +5,22 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import pytest
+from joserfc.jwk import OctKey
 
 from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey, derive_key, format_key, hash_secret
 from kvot.core.ledger import Ledger
 from kvot.http.app import App, HttpSettings
 from kvot.http.auth import KeysAndTokens
+from kvot.http.auth.claims import ClaimRules
+from kvot.http.auth.tokens import TokenVerifier, secret_key
 from kvot.http.health import Health
 from kvot.http.sessions import LIFETIME_MS, PURPOSE, Sessions
 from kvot.http.signin import SignIn, safe_redirect
 from kvot.operations import Services
 from kvot.stores.memory import MemoryStore
 from tests.http.asgi import Asgi
+from tests.http.auth.signing import sign
 from tests.http.conftest import NOW_MS
 
 USAGE = "/assistant/ai-chat/usage"
@@ -36,7 +40,8 @@ class Host:
         key = ApiKey("a" * 12, hash_secret(PEPPER, SECRET), COMPANY, frozenset({"superadmin"}), None, NOW_MS, "tests")
         asyncio.run(self.store.add_key(key, actor="tests", now_ms=NOW_MS))
         ledger = Ledger(self.store, self.clock)
-        authenticator = KeysAndTokens(self.store, PEPPER, self.clock)
+        tokens = TokenVerifier(secret_key(SECRET), ClaimRules())
+        authenticator = KeysAndTokens(self.store, PEPPER, self.clock, tokens)
         sessions = Sessions(derive_key(b"secret", PURPOSE))
         services = Services(ledger, self.store, PEPPER, lambda: uuid4().hex)
         settings = HttpSettings(allows_jsonp=True)
@@ -322,6 +327,31 @@ def test_who_am_i(host, target):
     }
     assert SECRET.encode() not in reply.body
     assert host.send("GET", target).error == ("Unauthorized", "Not Authenticated")
+
+
+def bearer(**claims):
+    token = sign({"company_id": COMPANY, "exp": NOW_MS // 1_000 + 60, **claims}, OctKey.import_key(SECRET))
+    return "Bearer " + token.decode()
+
+
+def test_who_am_i_says_what_the_token_says_of_a_person(host):
+    person = {"sub": "u7", "name": "Anna B", "preferred_username": "anna", "picture": "https://p/a.png"}
+    reply = host.send("GET", "/auth", authorization=bearer(**person, roles=["editor", "superadmin"], perms=["read"]))
+    assert reply.json == {
+        "userId": "u7",
+        "userName": "anna",
+        "displayName": "Anna B",
+        "profileUrl": "https://p/a.png",
+        "roles": ["editor", "superadmin"],
+        "permissions": ["read"],
+        "meta": {"CompanyId": COMPANY, "CredentialId": "jwt:u7"},
+    }
+
+
+def test_a_role_of_another_service_gives_no_right_here(host):
+    token = bearer(sub="u7", roles=["editor"], perms=["superadmin"])
+    assert host.send("GET", f"{USAGE}?companyId={uuid4()}", authorization=token).status == 403
+    assert host.send("GET", USAGE, authorization=token).status == 200
 
 
 def test_who_am_i_speaks_every_format(host):

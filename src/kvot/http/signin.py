@@ -162,11 +162,14 @@ def _refuse_password(asked: Asked, request: Authenticate) -> NoReturn:
 def to_wire(principal: Principal) -> AuthenticateResponse:
     """What a credential says of who shows it, and nothing that was not in it."""
     meta = {"CompanyId": principal.company_id, "CredentialId": principal.credential_id}
+    profile = principal.profile
     return AuthenticateResponse(
         user_id=principal.user_id,
-        user_name=principal.user_id,
-        roles=sorted(principal.roles),
-        permissions=[],
+        user_name=profile.user_name or principal.user_id,
+        display_name=profile.display_name,
+        profile_url=profile.picture_url,
+        roles=sorted({*principal.roles, *profile.roles}),
+        permissions=[*profile.permissions],
         meta={name: value for name, value in meta.items() if value is not None},
     )
 
