@@ -139,7 +139,7 @@ class TestPrincipal:
 
     def test_the_user_is_the_subject(self):
         assert to_principal(claims(), ClaimRules()) == Principal(COMPANY, "user-1", frozenset(), "jwt:user-1")
-        assert to_principal(claims(sub=None), ClaimRules()) == (COMPANY, None, frozenset(), "jwt:")
+        assert to_principal(claims(sub=None), ClaimRules()) == Principal(COMPANY, None, frozenset(), "jwt:")
 
     @pytest.mark.parametrize("value", ["", 7, "a\nb", "x" * 252, ["user-1"]])
     def test_a_subject_that_could_not_be_kept_or_logged_is_refused(self, value):
