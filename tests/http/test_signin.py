@@ -278,7 +278,7 @@ def test_a_cookie_counts_for_questions_and_for_our_own_pages(host, request_, hea
 
 
 def test_no_cookie_counts_for_a_script(host):
-    reply = host.send("GET", f"{USAGE}?callback=cb", cookie=host.cookie())
+    reply = host.send("GET", f"{USAGE}?callback=cb", cookie=host.cookie(), accept=BROWSER)
     assert reply.body.startswith(b'cb({"responseStatus":{"errorCode":"Unauthorized"')
 
 

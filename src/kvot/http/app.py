@@ -283,7 +283,7 @@ class App:
             call.style = choice.restyled(call.query, self._style)
             call.format = choice.format_of(endpoint, call.query, call.headers)
             if self._settings.allows_jsonp:
-                call.format = choice.jsonp_of(call.query, call.format)
+                call.format = choice.jsonp_of(endpoint, call.query, call.format)
         if call.format is HTML and self._sign_in is not None and not endpoint.is_api:
             call.may_sign_in = choice.is_browser(call.headers) and not _CREDENTIALS & call.headers.keys()
 
