@@ -20,6 +20,12 @@ def test_each_item_is_carried_out_in_order(asgi, company, target):
     assert (reply.status, reply.headers["x-autobatch-completed"]) == (200, "2")
 
 
+@pytest.mark.parametrize(("body", "completed"), [("{TokensUsed:1},{TokensUsed:2}", "2"), ("{TokensUsed:1}", "1")])
+def test_the_brackets_of_a_batch_in_jsv_are_optional(asgi, company, body, completed):
+    reply = asgi.send("POST", "/jsv/reply/RecordAiChatUsage[]", body, x_api_key=company)
+    assert (reply.status, reply.headers["x-autobatch-completed"]) == (200, completed)
+
+
 @pytest.mark.parametrize("body", [None, "[]", ""])
 def test_no_items_are_no_replies(asgi, company, body):
     reply = asgi.send("POST", RECORD, body, x_api_key=company)

@@ -18,7 +18,7 @@ from kvot.contract.describe import MemberType, Operation, Request, Unreadable, m
 from kvot.core.errors import FieldError, Forbidden, InvalidRequest
 from kvot.wire import jsv, multipart
 from kvot.wire.document import EMPTY_ELEMENT, LIST_ITEMS_MAX, LIST_MEMBERS_MAX, MEMBERS_MAX, Element, Malformed
-from kvot.wire.formats import BY_MEDIA_TYPE, JSON, Format
+from kvot.wire.formats import BY_MEDIA_TYPE, JSON, JSV, Format
 from kvot.wire.scalars import SCALARS, without_thousands
 
 FIELDS_MAX = 1_000
@@ -191,6 +191,8 @@ def read_batch(operation: Operation, sent: Sent, format_: Format, items_max: int
         documents = format_.read(sent.body, LIST_MEMBERS_MAX)
         if isinstance(documents, Element):
             documents = documents.items_in_order
+        if format_ is JSV and isinstance(documents, dict):  # its lists need no brackets, so this is one of one item
+            documents = [documents]
         if not isinstance(documents, list):
             raise Malformed("Expected '['.")
         if len(documents) > items_max:
