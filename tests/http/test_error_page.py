@@ -30,8 +30,8 @@ def codes_of(source: str) -> Iterator[str]:
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", "")
             second = node.args[1:2] if name in CODE_IS_SECOND else []
-            for found in [*second, *(each.value for each in node.keywords if each.arg == "code")]:
-                found = constants.get(found.id, found) if isinstance(found, ast.Name) else found
+            for given in [*second, *(each.value for each in node.keywords if each.arg == "code")]:
+                found = constants.get(given.id, given) if isinstance(given, ast.Name) else given
                 if isinstance(found, ast.Constant) and isinstance(found.value, str):
                     yield found.value
 
