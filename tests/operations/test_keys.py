@@ -85,7 +85,12 @@ async def test_a_key_is_taken_over_once(services):
         ({"roles": ["admin"]}, "Roles"),
         ({"roles": ["Superadmin"]}, "Roles"),
         ({"roles": [USAGE_WRITER, ""]}, "Roles"),
+        ({"company_id": "00000000-0000-0000-0000-000000000000"}, "CompanyId"),
         ({"name": "x" * 256}, "Name"),
+        ({"name": "a\x1b[2J"}, "Name"),
+        ({"name": "a\nb"}, "Name"),
+        ({"name": "a\u2028b"}, "Name"),
+        ({"name": "a\x9bb"}, "Name"),
         ({"expires_at": Instant(NOW_MS)}, "ExpiresAt"),
         ({"expires_at": Instant(NOW_MS - 1)}, "ExpiresAt"),
         ({"expires_at": Instant(253_402_300_800_000)}, "ExpiresAt"),
@@ -129,6 +134,11 @@ async def test_all_faults_are_named_together(services):
     with pytest.raises(InvalidRequest) as caught:
         await create(services, company_id=None, roles=["x", "y"], networks=["z"], key="k", name="n" * 999)
     assert [fault.field for fault in caught.value.fields] == ["CompanyId", "Name", "Roles", "Roles", "Networks", "Key"]
+
+
+async def test_a_name_may_be_in_any_script(services):
+    made = await create(services, name="Ålänningens nyckel 🔑 – キー")
+    assert made.result.name == "Ålänningens nyckel 🔑 – キー"
 
 
 async def test_an_expiry_in_the_future_is_kept(services):

@@ -159,7 +159,7 @@ class Batch:
 
 
 def to_events(rows: Rows, company_of: Callable[[str | None], str]) -> Batch:
-    """`company_of` gives the company to count for, or raises Forbidden."""
+    """`company_of` gives the company to count for, or raises Forbidden or InvalidRequest."""
     if not rows.event_ids:
         return Batch(EventColumns.of([]), [], [])
     events = _whole_columns(rows, company_of)
@@ -190,7 +190,7 @@ def _whole_companies(rows: Rows, company_of: Callable[[str | None], str]) -> Seq
         if rows.company_ids is None:
             return [company_of(None)] * len(rows.event_ids)
         companies = {named: company_of(named) for named in set(rows.company_ids)}
-    except Forbidden:
+    except (Forbidden, InvalidRequest):
         return None
     return list(map(companies.__getitem__, rows.company_ids))
 

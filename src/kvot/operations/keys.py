@@ -4,6 +4,7 @@ Whoever asks has been found a superadmin by `perform`, so may name any company.
 """
 
 import secrets
+from unicodedata import category
 
 from kvot.contract.describe import Instant
 from kvot.contract.keys import (
@@ -32,8 +33,12 @@ from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.networks import parse_network
 from kvot.core.principal import ROLES, SUPERADMIN, Principal
 from kvot.core.window import INSTANT_MAX
+from kvot.operations.company import GUID_EMPTY, no_company
 from kvot.operations.services import Caller, Services
 from kvot.wire.scalars import shortest_date
+
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Control characters, halves of characters, and what ends a line or a paragraph."""
 
 NETWORKS_MAX = 32
 """Ranges in one key: each is looked at in every call of its holder."""
@@ -101,8 +106,10 @@ def _faults(maker: Principal, request: CreateApiKey, company_id: str | None, now
     faults = []
     if company_id is None and SUPERADMIN not in roles:
         faults.append(fault("CompanyId", "NotEmpty", None, "A key without the role superadmin needs a company."))
-    if request.name is not None and len(request.name) > TEXT_LENGTH_MAX:
-        faults.append(length_fault("Name", request.name, 0, TEXT_LENGTH_MAX))
+    if company_id == GUID_EMPTY:
+        faults.append(no_company())
+    if request.name is not None and (found := _name_fault(request.name)):
+        faults.append(found)
     faults += [found for role in dict.fromkeys(roles) if (found := _role_fault(maker, role))]
     if request.expires_at is not None and (found := _expiry_fault(request.expires_at.ms, now_ms)):
         faults.append(found)
@@ -110,6 +117,15 @@ def _faults(maker: Principal, request: CreateApiKey, company_id: str | None, now
     if request.key is not None and (found := _taken_over_fault(request.key)):
         faults.append(found)
     return faults
+
+
+def _name_fault(name: str) -> FieldError | None:
+    """A name stands in lists on terminals, where a control character would be obeyed."""
+    if len(name) > TEXT_LENGTH_MAX:
+        return length_fault("Name", name, 0, TEXT_LENGTH_MAX)
+    if any(category(character) in _CONTROLS for character in name):
+        return fault("Name", "RegularExpression", None)
+    return None
 
 
 def _role_fault(maker: Principal, role: str) -> FieldError | None:
