@@ -366,5 +366,21 @@ def test_out_again(host):
     assert reply.headers["set-cookie"] == "kvot-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
 
 
+def test_who_am_i_as_a_page_says_who_and_leads_on(host):
+    page = host.send("GET", "/auth", cookie=host.cookie(), accept=BROWSER).body.decode()
+    assert f"<title>Signed in as {'a' * 12}</title>" in page
+    assert '<nav><a href="/metadata">Operations</a><a href="/auth/logout">Sign out</a></nav>' in page
+    named = host.send("GET", "/auth", authorization=bearer(sub="u7", name="<Anna>"), accept=BROWSER)
+    assert b"<h1>Signed in as &lt;Anna&gt;</h1>" in named.body
+
+
+def test_the_pages_of_signing_in_and_out_name_the_service(host):
+    assert b"<p>Sign in to BokaMera.API.Host with" in host.send("GET", "/login").body
+    out = host.send("GET", "/auth/logout", accept=BROWSER)
+    assert b"You are signed out of BokaMera.API.Host." in out.body
+    assert b'<a href="/login">Sign in</a>' in out.body
+    assert out.headers["set-cookie"].startswith("kvot-session=; Path=/; Max-Age=0")
+
+
 def test_the_page_takes_no_other_verb(host):
     assert host.send("DELETE", "/login").status == 405

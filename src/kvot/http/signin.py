@@ -5,9 +5,11 @@ There are no users of our own: what signs in is an API key or a token, and it is
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn
 
+from kvot.contract import HOST, Host
 from kvot.contract.signin import AUTHENTICATE, Authenticate, AuthenticateResponse
 from kvot.core.errors import (
     Forbidden,
@@ -46,7 +48,8 @@ _REDIRECT_LENGTH_MAX = 2_048
 _WITH_BODY = frozenset({"POST", "PUT"})
 
 _PAGE = html.template(
-    """{% if message %}
+    """<p>Sign in to {{ service }} with an API key or a token of yours.</p>
+{% if message %}
 <p role="alert">{{ message }}</p>
 {% endif %}
 <form method="post" action="/login">
@@ -58,9 +61,20 @@ _PAGE = html.template(
 """
 )
 
+_OUT_PAGE = html.template(
+    """<p>You are signed out of {{ service }}.</p>
+<nav><a href="/login">Sign in</a><a href="/metadata">Operations</a></nav>
+"""
+)
+_LINKS = (("Operations", "/metadata"), ("Sign out", "/auth/logout"))
+
 
 class SignIn:
-    def __init__(self, authenticator: Authenticator, sessions: Sessions, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, authenticator: Authenticator, sessions: Sessions, clock: Callable[[], int], host: Host = HOST
+    ) -> None:
+        self._page = partial(_page, host.service_name)
+        self._out_page = _OUT_PAGE.render(title="Signed out", service=host.service_name)
         self._authenticator = authenticator
         self._sessions = sessions
         self._clock = clock
@@ -103,19 +117,23 @@ class SignIn:
             return await self._logout(asked)
         if provider == "credentials" or request.user_name or request.password:
             _refuse_password(asked, request)
-        return replies.of_response(to_wire(await asked.principal()), asked.format, asked.style)
+        principal = await asked.principal()
+        return replies.of_response(to_wire(principal), _titled(asked.format, principal), asked.style)
 
     async def _credentials(self, asked: Asked) -> Reply:
         _refuse_password(asked, await _read(asked, None))
 
     async def _logout(self, asked: Asked) -> Reply:
-        reply = replies.of_response(AuthenticateResponse(), asked.format, asked.style)
+        if asked.format is HTML:
+            reply = replies.of_page(self._out_page)
+        else:
+            reply = replies.of_response(AuthenticateResponse(), asked.format, asked.style)
         return replies.with_headers(reply, set_cookie("", is_secure=_is_secure(asked), max_age_s=0))
 
     async def _login(self, asked: Asked) -> Reply:
         method = asked.scope["method"]
         if method in ("GET", "HEAD"):
-            return _page(_way_back(asked, asked.query))
+            return self._page(_way_back(asked, asked.query))
         if method != "POST":
             raise MethodNotAllowed("The sign-in page takes GET and POST.")
         if is_same_origin(asked.headers) is False:
@@ -125,8 +143,8 @@ class SignIn:
 
     async def _sign_in(self, asked: Asked, credential: str, redirect: str) -> Reply:
         if len(credential) > CREDENTIAL_LENGTH_MAX:
-            return _page(redirect, "The token is too long to be kept by a browser.", 400)
-        refused = partial(_page, redirect, status=401)
+            return self._page(redirect, "The token is too long to be kept by a browser.", 400)
+        refused = partial(self._page, redirect, status=401)
         if not credential or not credential.isascii() or not credential.isprintable() or " " in credential:
             return refused("This is no API key and no token.")
         peer = asked.scope["client"]
@@ -200,8 +218,17 @@ def _bearer(credential: str) -> bytes:
     return b"Bearer " + credential.encode("ascii")
 
 
-def _page(redirect: str, message: str = "", status: int = 200) -> Reply:
-    return replies.of_page(_PAGE.render(title="Sign in", redirect=redirect, message=message), status)
+def _titled(format_: Format, principal: Principal) -> Format:
+    """A page says who is signed in, and where to go from there."""
+    if format_ is not HTML:
+        return format_
+    profile = principal.profile
+    name = profile.display_name or profile.user_name or principal.user_id or principal.credential_id
+    return replace(HTML, write=partial(html.write, page=html.Page(f"Signed in as {name}", None, _LINKS)))
+
+
+def _page(service: str, redirect: str, message: str = "", status: int = 200) -> Reply:
+    return replies.of_page(_PAGE.render(title="Sign in", service=service, redirect=redirect, message=message), status)
 
 
 def _is_secure(asked: Asked) -> bool:
