@@ -271,9 +271,9 @@ def _sort(events: list[AiChatUsageEvent]) -> tuple[Numbered, list[Refusal]]:
     refusals: list[Refusal] = []
     for position, event in enumerate(events):
         if fault := unreadable_member(event):
-            name, text = fault
+            name, unreadable = fault
             event_id = event.id if isinstance(event.id, str) else None
-            message = f"'{text}' is an Invalid value for '{name}'"
+            message = unreadable.why or f"'{unreadable.text}' is an Invalid value for '{name}'"
             refusals.append(Refusal(position, event_id, "SerializationException", message))
         else:
             readable.append((position, event))
