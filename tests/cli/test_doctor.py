@@ -25,6 +25,7 @@ def test_a_sound_house_gets_a_clean_bill(kvot):
         "file system",
         "clock",
         "tokens",
+        "providers",
     }
     assert "fail" not in grades(ran).values()
 
@@ -33,6 +34,14 @@ def test_before_the_first_start_it_says_what_to_do_and_makes_nothing(kvot):
     ran = kvot("doctor")
     assert (ran.code, "kvot serve" in ran.out) == (0, True)
     assert list(kvot.folder.iterdir()) == []
+
+
+def test_a_provider_that_is_reached_in_the_clear_is_told_of(kvot, monkeypatch):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    monkeypatch.setenv("KVOT_OLLAMA_BASE_URL", "http://127.0.0.1:11434")
+    assert grades(kvot("doctor", "--json"))["providers"] == "ok"
+    monkeypatch.setenv("KVOT_OPENAI_BASE_URL", "http://models.internal/v1")
+    assert grades(kvot("doctor", "--json"))["providers"] == "warn"
 
 
 def test_an_open_secret_is_found(kvot):

@@ -18,6 +18,8 @@ from kvot.http.health import Health
 from kvot.http.sessions import LIFETIME_MS, PURPOSE, Sessions
 from kvot.http.signin import SignIn, safe_redirect
 from kvot.operations import Services
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from tests.http.asgi import Asgi
 from tests.http.auth.signing import sign
@@ -43,7 +45,9 @@ class Host:
         tokens = TokenVerifier(secret_key(SECRET), ClaimRules())
         authenticator = KeysAndTokens(self.store, PEPPER, self.clock, tokens)
         sessions = Sessions(derive_key(b"secret", PURPOSE))
-        services = Services(ledger, self.store, PEPPER, lambda: uuid4().hex)
+        services = Services(
+            ledger, self.store, PEPPER, lambda: uuid4().hex, ProviderKeys(self.store, Sealer(bytes(32)))
+        )
         settings = HttpSettings(allows_jsonp=True)
         sign_in = SignIn(authenticator, sessions, self.clock)
         self.asgi = Asgi(App(services, authenticator, Health(ledger), settings=settings, sign_in=sign_in), scheme)

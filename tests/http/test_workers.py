@@ -44,6 +44,7 @@ async def work(place):
                        close=close, stopper=stopper, listen=workers.listen_shared)
 
 def run(place):
+    os.write(2, json.dumps({"is_first": place.is_first}).encode() + b"\\n")
     fault = os.environ.get("FAULT")
     if fault == "refused":
         raise StoreUnavailable("The database is not there.")
@@ -142,6 +143,13 @@ def test_a_worker_that_was_killed_is_started_again_and_the_others_go_on(start):
         seen.add(parent.ask())
     assert len(seen) == 2
     assert parent.stop() == 0
+
+
+def test_only_those_who_start_before_the_server_answers_are_told_to_be_first(start):
+    parent = start(1)
+    assert parent.said("is_first")["is_first"]
+    os.kill(parent.ask(), signal.SIGKILL)
+    assert not parent.said("is_first")["is_first"]
 
 
 def test_no_request_fails_while_a_worker_is_away_but_those_it_had(start):

@@ -41,9 +41,7 @@ class PrivateServer:
     @classmethod
     def make(cls, *, durable: bool = True, settings: dict[str, str] | None = None) -> Self:
         """Make the data directory and start. Raises ConnectionError, saying what is missing."""
-        folder = Path(tempfile.mkdtemp(prefix="kvot-pg-"))
-        if is_root():
-            shutil.chown(folder, _USER)
+        folder = _folder()
         try:
             server = cls(folder, durable=durable, settings=settings)
             server._init()
@@ -52,6 +50,30 @@ class PrivateServer:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return server
+
+    def standby(self) -> "PrivateServer":
+        """Another server, which follows this one. Raises ConnectionError."""
+        other = PrivateServer(_folder(), settings=self._settings)
+        other._settings["unix_socket_directories"] = str(other.folder)
+        other.follow(self)
+        return other
+
+    def follow(self, primary: "PrivateServer") -> None:
+        """Begin anew as a copy of another server, which waits for this one with every commit."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        source = ("-h", str(primary.folder), "-p", str(PORT), "-U", _USER)
+        self._finish("pg_basebackup", *source, "-D", str(self.data), "-R", "--checkpoint=fast", "--no-sync")
+        self.start()
+        primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.run("SELECT pg_reload_conf()")
+        query = "SELECT sync_state FROM pg_stat_replication"
+        wait_until(lambda: primary.run(query) == "sync", START_TIMEOUT_S)
+
+    def promote(self) -> None:
+        """Of a standby whose primary is gone: take writes, and wait for nobody."""
+        self._finish("pg_ctl", "-D", str(self.data), "-w", "promote")
+        self.run("ALTER SYSTEM RESET synchronous_standby_names")
+        self.run("SELECT pg_reload_conf()")
 
     def url(self, database: str, *, scheme: str = "postgresql", user: str = _USER, options: str = "") -> str:
         return f"{scheme}://{user}@/{database}?host={self.folder}&port={PORT}{options}"
@@ -113,6 +135,13 @@ class PrivateServer:
     def _command(self, name: str, *arguments: str) -> Sequence[str]:
         prefix = ("setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", "--") if is_root() else ()
         return (*prefix, str(self._bin / name), *arguments)
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="kvot-pg-"))
+    if is_root():
+        shutil.chown(folder, _USER)
+    return folder
 
 
 def wait_until(is_so: Callable[[], bool], timeout_s: float) -> None:

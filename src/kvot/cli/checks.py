@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kvot.core.errors import KvotError, StoreUnavailable
-from kvot.settings import Settings, SettingsError
+from kvot.settings import Settings, SettingsError, providers_of
 
 if TYPE_CHECKING:
     from kvot.client.sync import Client
@@ -63,20 +64,20 @@ def sqlite_version() -> Finding:
 
 
 def database(settings: Settings) -> Iterator[Finding]:
-    """Is it there, may we use it, is its schema current? Opening it takes the lock, so a running server is seen."""
+    """Is it there, may we use it, is its schema current? Opening a file takes its lock, so a running server is seen."""
     path = settings.database_path
     if path is None:
-        yield Finding("database", Grade.WARN, "a server", "This command looks at embedded databases; ask the server.")
+        yield _opened(settings, "server, schema", "answers, current")
         return
     if not path.exists():
         yield Finding("database", Grade.WARN, f"{path} does not exist", "The first start makes it: kvot serve.")
         return
     state = path.stat()
     yield Finding("database", Grade.OK, f"{path}, {state.st_size:,} bytes, owned by {_owner(state.st_uid)}")
-    yield _opened(settings)
+    yield _opened(settings, "lock, schema", "free, current")
 
 
-def _opened(settings: Settings) -> Finding:
+def _opened(settings: Settings, name: str, is_well: str) -> Finding:
     import asyncio
 
     from kvot.bootstrap import rules_of
@@ -93,8 +94,8 @@ def _opened(settings: Settings) -> Finding:
     try:
         companies = asyncio.run(look())
     except StoreUnavailable as error:
-        return Finding("lock, schema", Grade.FAIL, error.message)
-    return Finding("lock, schema", Grade.OK, f"free, current, {companies:,} companies")
+        return Finding(name, Grade.FAIL, error.message)
+    return Finding(name, Grade.OK, f"{is_well}, {companies:,} companies")
 
 
 def _owner(uid: int) -> str:
@@ -197,6 +198,23 @@ def tokens(settings: Settings) -> Finding:
         advice = f"Set {missing}, or tokens for others are taken too."
         return Finding("tokens", Grade.WARN, f"verified by KVOT_{source.upper()}", advice)
     return Finding("tokens", Grade.OK, f"verified by KVOT_{source.upper()}, issuer and audience stated")
+
+
+def providers(settings: Settings) -> Finding:
+    """Which providers calls are passed on to. Nobody is called: a key is tried by the first call that needs it."""
+    named = providers_of(settings)
+    if not named:
+        return Finding("providers", Grade.OK, "none: no calls pass through")
+    open_ones = [one.name for one in named if one.base_url.startswith("http://") and not _is_near(one.base_url)]
+    found = ", ".join(one.name for one in named)
+    if open_ones:
+        advice = "Their keys and every prompt go over the network in the clear: use https."
+        return Finding("providers", Grade.WARN, f"{found}; without TLS {', '.join(open_ones)}", advice)
+    return Finding("providers", Grade.OK, found)
+
+
+def _is_near(url: str) -> bool:
+    return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def _try_tokens(settings: Settings) -> None:

@@ -15,7 +15,8 @@ _COLOURS: dict[Grade, Callable[[str], str]] = {Grade.OK: show.good, Grade.WARN: 
 
 
 def doctor(*, options: Options = NO_OPTIONS) -> int:
-    """Look for what is wrong, or will be, and say what to do: SQLite, database, secret, disk, clock, tokens, settings.
+    """Look for what is wrong, or will be, and say what to do: SQLite, database, secret, disk, clock, tokens,
+    providers, settings.
 
     With --url: is that server reachable and ready, and is the key accepted? Nothing is changed, but that a database
     of an earlier version is brought up to date, as every command does that opens it. Exits with 1 if anything
@@ -45,6 +46,7 @@ def _local(settings: Settings) -> Iterator[Finding]:
     yield from checks.folder(settings)
     yield checks.clock()
     yield checks.tokens(settings)
+    yield checks.providers(settings)
 
 
 def _remote(settings: Settings) -> Iterator[Finding]:

@@ -19,8 +19,8 @@ def migrate(
 ) -> int:
     """Bring a PostgreSQL database to the schema of this version: only what it lacks, all of it or nothing.
 
-    Servers of the version before go on meanwhile. Two that migrate at once follow one another. An embedded database
-    needs no command: it is brought up to date whenever it is opened.
+    Servers of the version before answer 503 from then on: start them again with this one. Two that migrate at once
+    follow one another. An embedded database needs no command: it is brought up to date whenever it is opened.
 
     For example:
 

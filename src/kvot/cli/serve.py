@@ -10,7 +10,7 @@ from kvot.cli import show
 from kvot.cli.demo import Demo, prepare
 from kvot.cli.options import NO_OPTIONS, Options
 from kvot.cli.target import Local
-from kvot.settings import Settings
+from kvot.settings import Settings, providers_of
 
 
 def serve(
@@ -51,6 +51,9 @@ def serve(
             _print_demo(shown, url)
         else:
             _print_first_steps(url)
+        if providers := providers_of(settings):
+            print(f"Gateway:      {', '.join(f'{url}/{provider.name}' for provider in providers)}")
+        print("\nCtrl-C stops.")
         sys.stdout.flush()
 
     return serve_house(settings, on_started=on_started)
@@ -72,9 +75,7 @@ Demo company  {demo.company_id}
               {filled}: nobody's real usage
 API key       {demo.key}
               new on each start; earlier demo keys are revoked
-Try it        curl -H "x-api-key: {demo.key}" {url}/assistant/ai-chat/usage
-
-Ctrl-C stops."""
+Try it        curl -H "x-api-key: {demo.key}" {url}/assistant/ai-chat/usage"""
     )
 
 
@@ -82,7 +83,5 @@ def _print_first_steps(url: str) -> None:
     print(
         f"""
 Make a key:   kvot keys create --company GUID   (before the start, or with --url {url} and a superadmin's key)
-Ask:          curl -H "x-api-key: KEY" {url}/assistant/ai-chat/usage
-
-Ctrl-C stops."""
+Ask:          curl -H "x-api-key: KEY" {url}/assistant/ai-chat/usage"""
     )

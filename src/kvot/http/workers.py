@@ -57,12 +57,16 @@ class Restarts:
 
 @dataclass(frozen=True)
 class Place:
-    """What a worker is given: where to listen, whom to tell that it does, and what ends when the parent does."""
+    """What a worker is given: where to listen, whom to tell that it does, and what ends when the parent does.
+
+    `is_first`: nobody was told yet that the server answers, and a worker that cannot do its work ends the start.
+    """
 
     host: str
     port: int
     lifeline: int
     told: Connection
+    is_first: bool = True
 
     def say_ready(self) -> None:
         self.told.send(None)
@@ -147,9 +151,9 @@ class Workers:
         seat.told.close()
         seat.told = None
         if reason is not None:
-            logger("kvot.http").error("worker cannot start", reason=reason)
             if self._on_started is not None:
-                raise StoreUnavailable(reason)
+                raise StoreUnavailable(reason)  # which whoever started us is shown
+            logger("kvot.http").error("worker cannot start", reason=reason)
         elif self._on_started is not None and all(each.is_ready for each in self._seats):
             tell, self._on_started = self._on_started, None
             tell(url_of(self._host, self._port))
@@ -182,7 +186,7 @@ class Workers:
 
     def _start(self, seat: _Seat) -> None:
         seat.told, said = _fork.Pipe(duplex=False)
-        place = Place(self._host, self._port, self._lifeline, said)
+        place = Place(self._host, self._port, self._lifeline, said, is_first=self._on_started is not None)
         seat.process = _fork.Process(target=self._work, args=(place,))
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # until the worker has handlers of its own
         try:
