@@ -10,4 +10,4 @@ def test_an_item_that_was_read_has_no_unreadable_member():
 
 def test_the_first_member_that_could_not_be_read_is_named():
     event = AiChatUsageEvent(id="e", at=Unreadable("never"), tokens=Unreadable("many"))  # type: ignore[arg-type]
-    assert unreadable_member(event) == ("At", "never")
+    assert unreadable_member(event) == ("At", Unreadable("never"))

@@ -33,8 +33,8 @@ def ledger() -> Ledger:
 
 
 BAD: list[tuple[str, str, Ask]] = [
-    ("Id", "InclusiveBetween", lambda ledger: ledger.record(COMPANY, NewEvent("", 1))),
-    ("Id", "InclusiveBetween", lambda ledger: ledger.record(COMPANY, NewEvent("x" * 256, 1))),
+    ("Id", "Length", lambda ledger: ledger.record(COMPANY, NewEvent("", 1))),
+    ("Id", "Length", lambda ledger: ledger.record(COMPANY, NewEvent("x" * 256, 1))),
     ("Id", "RegularExpression", lambda ledger: ledger.record(COMPANY, NewEvent("a b", 1))),
     ("Id", "RegularExpression", lambda ledger: ledger.record(COMPANY, NewEvent("hold→h", 1))),
     ("Id", "RegularExpression", lambda ledger: ledger.record(COMPANY, NewEvent("a\n", 1))),
@@ -43,15 +43,15 @@ BAD: list[tuple[str, str, Ask]] = [
     ("Tokens", "InclusiveBetween", lambda ledger: ledger.record(COMPANY, NewEvent("e", TOKENS_MAX + 1))),
     ("At", "InclusiveBetween", lambda ledger: ledger.record(COMPANY, NewEvent("e", 1, 0))),
     ("At", "InclusiveBetween", lambda ledger: ledger.record(COMPANY, NewEvent("e", 1, INSTANT_MAX + 1))),
-    ("Model", "InclusiveBetween", lambda ledger: ledger.record(COMPANY, event_with(CallDetail(model="m" * 256)))),
+    ("Model", "Length", lambda ledger: ledger.record(COMPANY, event_with(CallDetail(model="m" * 256)))),
     ("InputTokens", "InclusiveBetween", lambda ledger: ledger.record(COMPANY, event_with(CallDetail(input_tokens=-1)))),
-    ("EventId", "InclusiveBetween", lambda ledger: ledger.correct(COMPANY, Correction("", "e", 1, "ann"))),
+    ("EventId", "Length", lambda ledger: ledger.correct(COMPANY, Correction("", "e", 1, "ann"))),
     (
         "Tokens",
         "InclusiveBetween",
         lambda ledger: ledger.correct(COMPANY, Correction("c", "e", -TOKENS_MAX - 1, "ann")),
     ),
-    ("Reason", "InclusiveBetween", lambda ledger: ledger.correct(COMPANY, Correction("c", "e", 1, "ann", "r" * 256))),
+    ("Reason", "Length", lambda ledger: ledger.correct(COMPANY, Correction("c", "e", 1, "ann", "r" * 256))),
     ("At", "InclusiveBetween", lambda ledger: ledger.usage(COMPANY, at_ms=0)),
     ("WindowDays", "InclusiveBetween", lambda ledger: ledger.usage(COMPANY, window_ms=0)),
     ("WindowDays", "InclusiveBetween", lambda ledger: ledger.usage(COMPANY, window_ms=401 * MS_PER_DAY)),
@@ -64,12 +64,12 @@ BAD: list[tuple[str, str, Ask]] = [
     ("Tokens", "InclusiveBetween", lambda ledger: ledger.reserve(COMPANY, NewHold("h", -1, 1))),
     ("TtlMs", "InclusiveBetween", lambda ledger: ledger.reserve(COMPANY, NewHold("h", 1, 0))),
     ("TtlMs", "InclusiveBetween", lambda ledger: ledger.reserve(COMPANY, NewHold("h", 1, HOLD_TTL_MAX_MS + 1))),
-    ("User", "InclusiveBetween", lambda ledger: ledger.reserve(COMPANY, NewHold("h", 1, 1, user="u" * 256))),
-    ("HoldId", "InclusiveBetween", lambda ledger: ledger.dispatch(COMPANY, "")),
+    ("User", "Length", lambda ledger: ledger.reserve(COMPANY, NewHold("h", 1, 1, user="u" * 256))),
+    ("HoldId", "Length", lambda ledger: ledger.dispatch(COMPANY, "")),
     ("TtlMs", "InclusiveBetween", lambda ledger: ledger.renew(COMPANY, "h", 0)),
     ("TokensUsed", "InclusiveBetween", lambda ledger: ledger.settle(COMPANY, "h", Settlement(-1))),
-    ("HoldId", "InclusiveBetween", lambda ledger: ledger.release(COMPANY, "")),
-    ("HoldId", "InclusiveBetween", lambda ledger: ledger.hold(COMPANY, "")),
+    ("HoldId", "Length", lambda ledger: ledger.release(COMPANY, "")),
+    ("HoldId", "Length", lambda ledger: ledger.hold(COMPANY, "")),
     ("TokenLimit", "InclusiveBetween", lambda ledger: set_budget(ledger, Budget(2**31, 30))),
     ("TokenLimit", "InclusiveBetween", lambda ledger: set_budget(ledger, Budget(-1, 30))),
     ("WindowDays", "InclusiveBetween", lambda ledger: set_budget(ledger, Budget(1, 0))),
@@ -105,7 +105,8 @@ async def test_a_refusal_of_a_bound_names_the_bound_and_the_value(ledger: Ledger
     with pytest.raises(InvalidRequest) as raised:
         await ledger.record(COMPANY, NewEvent("e", 0))
     assert raised.value.message == f"'Tokens' must be between 1 and {TOKENS_MAX}. You entered 0."
-    assert raised.value.fields[0].meta == {"From": "1", "To": str(TOKENS_MAX), "PropertyValue": "0"}
+    meta = {"PropertyName": "Tokens", "PropertyValue": "0", "From": "1", "To": str(TOKENS_MAX)}
+    assert raised.value.fields[0].meta == meta
 
 
 async def test_an_operation_reads_the_clock_once():

@@ -275,7 +275,9 @@ def test_the_longest_key_is_taken(server, company):
 @pytest.mark.parametrize(
     ("body", "content_type", "reason"),
     [
-        (b'{"tokensUsed":1', JSON, "Expected ',' at the end."),
+        (b'{"tokensUsed":1', "text/jsonl", "A '}' is missing at the end."),
+        (b"TokensUsed\r\n1,2\r\n", "text/csv", "The row has 2 cells, and the header 1."),
+        (b'{"tokensUsed":1', JSON, "A '}' is missing at the end."),
         (b"nonsense", JSON, "Expected '{'."),
         (b"[1]", JSON, "Expected '{'."),
         (b'{"a":"\xff\xfe"}', JSON, "It is not UTF-8"),

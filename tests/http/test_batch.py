@@ -20,6 +20,12 @@ def test_each_item_is_carried_out_in_order(asgi, company, target):
     assert (reply.status, reply.headers["x-autobatch-completed"]) == (200, "2")
 
 
+@pytest.mark.parametrize(("body", "completed"), [("{TokensUsed:1},{TokensUsed:2}", "2"), ("{TokensUsed:1}", "1")])
+def test_the_brackets_of_a_batch_in_jsv_are_optional(asgi, company, body, completed):
+    reply = asgi.send("POST", "/jsv/reply/RecordAiChatUsage[]", body, x_api_key=company)
+    assert (reply.status, reply.headers["x-autobatch-completed"]) == (200, completed)
+
+
 @pytest.mark.parametrize("body", [None, "[]", ""])
 def test_no_items_are_no_replies(asgi, company, body):
     reply = asgi.send("POST", RECORD, body, x_api_key=company)
@@ -129,3 +135,18 @@ def test_a_verb_that_has_no_body_elsewhere_still_reads_its_batch(asgi, company):
     body = '[{},{"companyId":"00000000-0000-0000-0000-000000000001"}]'
     reply = asgi.send("POST", f"{USAGE}[]", body, x_api_key=company, x_http_method_override="GET")
     assert (reply.status, reply.json["responseStatus"]["meta"]) == (403, {"AutoBatchIndex": "1"})
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "why"),
+    [
+        (RECORD, "tokensUsed=1", "A form cannot hold a batch: send a list as application/json."),
+        ("/jsonl/reply/RecordAiChatUsage[]", '{"tokensUsed":1}\n{"tokensUsed":1', "A '}' is missing at the end."),
+        ("/csv/reply/RecordAiChatUsage[]", "TokensUsed\r\n1,2", "The row has 2 cells, and the header 1."),
+    ],
+)
+def test_what_is_no_batch_is_told_what_it_lacks(asgi, company, target, body, why):
+    reply = asgi.send(
+        "POST", f"{target}?format=json", body, x_api_key=company, content_type="application/x-www-form-urlencoded"
+    )
+    assert (reply.status, why in reply.body.decode()) == (400, True)

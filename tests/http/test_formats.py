@@ -167,6 +167,27 @@ def test_jsonp_calls_back(open_house, company):
     assert reply.body.endswith(b"})")
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("target", "accept", "key"),
+    [
+        (f"{USAGE}?callback=cb", BROWSER, "jsonp"),
+        (f"{USAGE}?callback=cb", "application/xml", "jsonp"),
+        (f"{API}?callback=cb", BROWSER, "jsonp"),
+        (f"{USAGE}.json?callback=cb", BROWSER, "jsonp"),
+        (f"{USAGE}?callback=cb&format=json", BROWSER, "jsonp"),
+        (f"{USAGE}.xml?callback=cb", BROWSER, "xml"),
+        (f"{USAGE}?callback=cb&format=csv", "*/*", "csv"),
+        (f"{USAGE}?callback=", "application/xml", "xml"),
+    ],
+)
+def test_a_callback_goes_before_accept_and_after_a_format_that_is_named(open_house, company, target, accept, key):
+    reply = open_house.send("GET", target, x_api_key=company, accept=accept)
+    assert reply.headers["content-type"] == {**TYPES, "jsonp": "text/javascript"}[key]
+
+
 def test_jsonp_says_errors_with_status_200(open_house):
     reply = open_house.send("GET", f"{USAGE}?callback=cb")
     assert (reply.status, reply.body[:40]) == (200, b'cb({"ResponseStatus":{"ErrorCode":"Unaut')

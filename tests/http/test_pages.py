@@ -339,3 +339,11 @@ def test_a_recorded_tool_gets_its_classes(asgi, case, request_):
     reply = asgi.send_raw(request_["method"], request_["target"], None, headers)
     assert (reply.status, b"Options:" in reply.body) == (200, True)
     assert reply.headers["content-type"].startswith("text/")
+
+
+def test_a_person_at_the_door_is_shown_in_and_a_program_finds_no_path(asgi):
+    person = asgi.send("GET", "/", accept="text/html,*/*;q=0.8")
+    assert (person.status, person.headers["location"]) == (302, "/metadata")
+    for method, accept in (("GET", "*/*"), ("GET", "application/json"), ("POST", "text/html")):
+        program = asgi.send(method, "/", accept=accept)
+        assert (program.status, program.body) == (404, b"404")

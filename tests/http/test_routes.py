@@ -35,6 +35,13 @@ def test_one_way_is_carried_out_and_says_nothing(asgi, company):
     assert asgi.send("POST", "/json/oneway/RecordAiChatUsage", "{}", x_api_key=company).status == 400
 
 
+@pytest.mark.parametrize(("method", "status"), [("GET", 204), ("POST", 204), ("HEAD", 200), ("OPTIONS", 200)])
+@pytest.mark.parametrize("name", ["GetAiChatUsage", "GetAiChatUsage[]"])
+def test_one_way_says_nothing_and_only_some_verbs_say_that_as_no_content(asgi, company, method, status, name):
+    reply = asgi.send(method, f"/json/oneway/{name}", x_api_key=company)
+    assert (reply.status, reply.body, reply.headers["content-length"]) == (status, b"", "0")
+
+
 @pytest.mark.parametrize(
     "target", ["/api/Nothing", "/api/Nothing[]", "/json/reply/Nothing", "/xml/oneway/nothing?format=x"]
 )

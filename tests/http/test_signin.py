@@ -5,12 +5,15 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import pytest
+from joserfc.jwk import OctKey
 
 from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey, derive_key, format_key, hash_secret
 from kvot.core.ledger import Ledger
 from kvot.http.app import App, HttpSettings
 from kvot.http.auth import KeysAndTokens
+from kvot.http.auth.claims import ClaimRules
+from kvot.http.auth.tokens import TokenVerifier, secret_key
 from kvot.http.health import Health
 from kvot.http.sessions import LIFETIME_MS, PURPOSE, Sessions
 from kvot.http.signin import SignIn, safe_redirect
@@ -19,6 +22,7 @@ from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from tests.http.asgi import Asgi
+from tests.http.auth.signing import sign
 from tests.http.conftest import NOW_MS
 
 USAGE = "/assistant/ai-chat/usage"
@@ -38,7 +42,8 @@ class Host:
         key = ApiKey("a" * 12, hash_secret(PEPPER, SECRET), COMPANY, frozenset({"superadmin"}), None, NOW_MS, "tests")
         asyncio.run(self.store.add_key(key, actor="tests", now_ms=NOW_MS))
         ledger = Ledger(self.store, self.clock)
-        authenticator = KeysAndTokens(self.store, PEPPER, self.clock)
+        tokens = TokenVerifier(secret_key(SECRET), ClaimRules())
+        authenticator = KeysAndTokens(self.store, PEPPER, self.clock, tokens)
         sessions = Sessions(derive_key(b"secret", PURPOSE))
         services = Services(
             ledger, self.store, PEPPER, lambda: uuid4().hex, ProviderKeys(self.store, Sealer(bytes(32)))
@@ -171,6 +176,36 @@ def test_no_password_is_ever_right(host, method, body, status, error):
     assert "location" not in reply.headers
 
 
+PASSWORD = '{"provider":"credentials","userName":"a","password":"b"}'
+
+
+@pytest.mark.parametrize("target", ["/api/Authenticate", "/auth", "/json/reply/Authenticate"])
+def test_a_provider_that_is_named_is_the_one_that_answers(host, target):
+    signed_in = {"content_type": "application/json", "x_api_key": KEY}
+    out = host.send("POST", target, '{"provider":"logout"}', **signed_in)
+    assert (out.status, out.json) == (200, {})
+    assert out.headers["set-cookie"].startswith("kvot-session=; Path=/; Max-Age=0")
+    refused = host.send("POST", target, PASSWORD, **signed_in)
+    assert (refused.status, refused.error) == (401, ("Unauthorized", "Invalid Username or Password"))
+    assert host.send("POST", target, "{}", **signed_in).status == 200
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "fields"),
+    [
+        (("POST", "/api/Authenticate", '{"provider":"credentials"}'), 400, ["UserName", "Password"]),
+        (("POST", "/api/Authenticate", '{"provider":"Credentials","userName":"a"}'), 400, ["Password"]),
+        (("POST", "/auth/credentials", '{"password":"b"}'), 400, ["UserName"]),
+        (("POST", "/api/Authenticate?provider=credentials"), 400, ["UserName", "Password"]),
+        (("GET", "/api/Authenticate?provider=credentials&userName=a&password=b"), 405, []),
+        (("POST", "/api/Authenticate", '{"userName":"a","password":"b"}'), 401, []),
+    ],
+)
+def test_a_user_name_and_a_password_are_both_asked_for_even_where_a_key_came_too(host, request_, status, fields):
+    reply = host.send(*request_, content_type="application/json", x_api_key=KEY)
+    assert (reply.status, reply.fields) == (status, [(field, "NotEmpty") for field in fields])
+
+
 def test_a_key_signs_in_and_the_cookie_is_kept_from_scripts_and_other_sites(host):
     reply = host.login()
     assert (reply.status, reply.headers["location"]) == (303, USAGE)
@@ -247,7 +282,7 @@ def test_a_cookie_counts_for_questions_and_for_our_own_pages(host, request_, hea
 
 
 def test_no_cookie_counts_for_a_script(host):
-    reply = host.send("GET", f"{USAGE}?callback=cb", cookie=host.cookie())
+    reply = host.send("GET", f"{USAGE}?callback=cb", cookie=host.cookie(), accept=BROWSER)
     assert reply.body.startswith(b'cb({"responseStatus":{"errorCode":"Unauthorized"')
 
 
@@ -298,6 +333,31 @@ def test_who_am_i(host, target):
     assert host.send("GET", target).error == ("Unauthorized", "Not Authenticated")
 
 
+def bearer(**claims):
+    token = sign({"company_id": COMPANY, "exp": NOW_MS // 1_000 + 60, **claims}, OctKey.import_key(SECRET))
+    return "Bearer " + token.decode()
+
+
+def test_who_am_i_says_what_the_token_says_of_a_person(host):
+    person = {"sub": "u7", "name": "Anna B", "preferred_username": "anna", "picture": "https://p/a.png"}
+    reply = host.send("GET", "/auth", authorization=bearer(**person, roles=["editor", "superadmin"], perms=["read"]))
+    assert reply.json == {
+        "userId": "u7",
+        "userName": "anna",
+        "displayName": "Anna B",
+        "profileUrl": "https://p/a.png",
+        "roles": ["editor", "superadmin"],
+        "permissions": ["read"],
+        "meta": {"CompanyId": COMPANY, "CredentialId": "jwt:u7"},
+    }
+
+
+def test_a_role_of_another_service_gives_no_right_here(host):
+    token = bearer(sub="u7", roles=["editor"], perms=["superadmin"])
+    assert host.send("GET", f"{USAGE}?companyId={uuid4()}", authorization=token).status == 403
+    assert host.send("GET", USAGE, authorization=token).status == 200
+
+
 def test_who_am_i_speaks_every_format(host):
     reply = host.send("GET", "/auth?format=xml", cookie=host.cookie())
     assert b'<AuthenticateResponse xmlns:i="' in reply.body
@@ -308,6 +368,22 @@ def test_out_again(host):
     reply = host.send("GET", "/auth/logout", cookie=host.cookie())
     assert (reply.status, reply.json) == (200, {})
     assert reply.headers["set-cookie"] == "kvot-session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+
+
+def test_who_am_i_as_a_page_says_who_and_leads_on(host):
+    page = host.send("GET", "/auth", cookie=host.cookie(), accept=BROWSER).body.decode()
+    assert f"<title>Signed in as {'a' * 12}</title>" in page
+    assert '<nav><a href="/metadata">Operations</a><a href="/auth/logout">Sign out</a></nav>' in page
+    named = host.send("GET", "/auth", authorization=bearer(sub="u7", name="<Anna>"), accept=BROWSER)
+    assert b"<h1>Signed in as &lt;Anna&gt;</h1>" in named.body
+
+
+def test_the_pages_of_signing_in_and_out_name_the_service(host):
+    assert b"<p>Sign in to BokaMera.API.Host with" in host.send("GET", "/login").body
+    out = host.send("GET", "/auth/logout", accept=BROWSER)
+    assert b"You are signed out of BokaMera.API.Host." in out.body
+    assert b'<a href="/login">Sign in</a>' in out.body
+    assert out.headers["set-cookie"].startswith("kvot-session=; Path=/; Max-Age=0")
 
 
 def test_the_page_takes_no_other_verb(host):

@@ -74,8 +74,9 @@ def test_an_extension_after_a_literal_end_is_the_format_and_one_before_it_is_not
 
 
 def test_a_path_that_is_not_utf_8_is_refused():
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest) as refused:
         TABLE.find("/deep/x/of/?", b"/deep/x/of/%ff")
+    assert refused.value.code == "SerializationException"  # as for a query
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,25 @@ def test_every_operation_may_refuse_in_the_one_shape():
 
 def test_a_token_or_a_key_signs_in():
     assert DOCUMENT["security"] == [{"bearer": []}, {"apiKey": []}]
+
+
+def test_what_the_idempotency_key_makes_safe_says_so():
+    keyed = {
+        item["operationId"]
+        for path in DOCUMENT["paths"].values()
+        for item in path.values()
+        if any((each["name"], each["in"]) == ("Idempotency-Key", "header") for each in item["parameters"])
+    }
+    assert keyed == {"RecordAiChatUsage", "CorrectAiChatUsage", "ReserveAiChatTokens", "ImportAiChatUsage"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "is_required"),
+    [
+        ("post", "/assistant/ai-chat/usage", True),
+        ("post", "/assistant/ai-chat/holds", True),
+        ("post", "/apikeys", False),
+    ],
+)
+def test_a_body_is_required_where_something_in_it_is(verb, path, is_required):
+    assert operation(verb, path)["requestBody"]["required"] is is_required

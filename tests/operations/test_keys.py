@@ -86,7 +86,12 @@ async def test_a_key_is_taken_over_once(services):
         ({"roles": ["admin"]}, "Roles"),
         ({"roles": ["Superadmin"]}, "Roles"),
         ({"roles": [USAGE_WRITER, ""]}, "Roles"),
+        ({"company_id": "00000000-0000-0000-0000-000000000000"}, "CompanyId"),
         ({"name": "x" * 256}, "Name"),
+        ({"name": "a\x1b[2J"}, "Name"),
+        ({"name": "a\nb"}, "Name"),
+        ({"name": "a\u2028b"}, "Name"),
+        ({"name": "a\x9bb"}, "Name"),
         ({"expires_at": Instant(NOW_MS)}, "ExpiresAt"),
         ({"expires_at": Instant(NOW_MS - 1)}, "ExpiresAt"),
         ({"expires_at": Instant(253_402_300_800_000)}, "ExpiresAt"),
@@ -108,10 +113,33 @@ async def test_a_fault_names_its_field_and_nothing_is_made(services, members, fi
     assert services.keys.keys == {}
 
 
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"expires_at": Instant(NOW_MS)}, "'Expires At' must be greater than '2026-09-21T14:13:20Z'."),
+        ({"expires_at": Instant(253_402_300_800_000)}, "'Expires At' must be less than or equal to '9999-12-31T23"),
+        ({"roles": ["bogus"]}, "'Roles' has a range of values which does not include 'bogus'."),
+        ({"name": "x" * 256}, "'Name' must be between 0 and 255 characters. You entered 256 characters."),
+        ({"key": "with a space in the middle"}, "'Key' is not in the correct format."),
+    ],
+)
+async def test_a_fault_speaks_as_the_contract_does_and_never_repeats_a_key(services, members, said):
+    with pytest.raises(InvalidRequest) as caught:
+        await create(services, **members)
+    (fault,) = caught.value.fields
+    assert fault.message.startswith(said)
+    assert "with a space" not in str(fault.meta)
+
+
 async def test_all_faults_are_named_together(services):
     with pytest.raises(InvalidRequest) as caught:
         await create(services, company_id=None, roles=["x", "y"], networks=["z"], key="k", name="n" * 999)
     assert [fault.field for fault in caught.value.fields] == ["CompanyId", "Name", "Roles", "Roles", "Networks", "Key"]
+
+
+async def test_a_name_may_be_in_any_script(services):
+    made = await create(services, name="Ålänningens nyckel 🔑 – キー")
+    assert made.result.name == "Ålänningens nyckel 🔑 – キー"
 
 
 async def test_an_expiry_in_the_future_is_kept(services):

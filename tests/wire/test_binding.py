@@ -161,7 +161,7 @@ def test_a_bad_value_is_repeated_within_bounds():
         (bind_route, "application/json", "[]", "application/json", "Expected '{'."),
         (bind_route, "application/json", "7", "application/json", "Expected '{'."),
         (bind_route, "application/jsv", "{A:1", "text/jsv", "A '}' is missing at the end."),
-        (bind_api, "text/jsv", "{A", "application/json", "Expected ':' at the end."),
+        (bind_api, "text/jsv", "{A", "application/json", "A '}' is missing at the end."),
     ],
 )
 def test_a_body_that_is_no_document_is_refused(bind, content_type, body, read_as, reason):
@@ -247,6 +247,7 @@ def test_a_bad_item_stands_for_itself_and_stops_no_other(item, event):
 def test_a_line_that_cannot_be_read_stops_no_other():
     first, broken, last = events("", '{"id":"a"}\n{"id":\n{"id":"b"}', "text/jsonl")
     assert (first.id, broken.id, last.id) == ("a", Unreadable('{"id":'), "b")
+    assert broken.id.why == "A '}' is missing at the end."
 
 
 def test_a_list_may_be_longer_than_a_document_may_be_wide():

@@ -6,6 +6,7 @@ from base64 import b64encode
 
 from kvot.contract.describe import Instant
 from kvot.contract.keys import ApiKeyInfo
+from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
 from kvot.wire import html
 from kvot.wire.html import Page
 from kvot.wire.style import Style
@@ -30,6 +31,17 @@ def test_nothing_of_a_value_is_taken_for_markup():
     assert "<b>" not in page
     assert page.count("</pre>") == 1
     assert '"onclick' not in page
+
+
+def test_what_went_wrong_is_said_once_and_for_people():
+    fault = ResponseError(error_code="NotEmpty", field_name="Id", message="'Id' must not be empty.")
+    status = ResponseStatus(error_code="NotEmpty", message="Nothing <b>there</b>.", errors=[fault], meta={"At": "7"})
+    page = html.write(ErrorResponse(response_status=status), Style(), PAGE).decode()
+    assert page.count("Nothing &lt;b&gt;there&lt;/b&gt;.") == 1
+    assert '<p role="alert">Nothing' in page
+    assert '<tr><th scope="row">Id</th><td>&#39;Id&#39; must not be empty. (NotEmpty)</td></tr>' in page
+    assert '<tr><th scope="row">At</th><td>7</td></tr>' in page
+    assert ("<pre>" in page, "ResponseStatus" in page) == (False, False)
 
 
 def test_a_batch_is_one_table_each():

@@ -101,13 +101,13 @@ def test_a_body_is_read_leniently(text, document):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b'{"a":1', "Expected ',' at the end."),
+        (b'{"a":1', "A '}' is missing at the end."),
         (b'{"a" 1}', "Expected ':' at character 5."),
         (b'{"a":1}}', "Unexpected text after the document at character 7."),
         (b'{"a":"b', "A string does not end."),
         (b'{"a":"b\\', "A string does not end."),
         (b"tokens", "Expected '{'."),
-        (b'{"a":[1,2}', "Expected ',' at the end."),
+        (b'{"a":[1,2}', "A ']' is missing at the end."),
         (b'{"a":"\xff"}', "It is not UTF-8: byte 6 cannot be read."),
         (b"\xff\xfe{", "It is not UTF-8: byte 0 cannot be read."),
         (b'{a:"\\u12"}', "The escape at character 4 is not \\u and four hexadecimal digits."),

@@ -44,21 +44,23 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What stands in a member whose value was not of its type, as it was sent (cut to 100 characters).
+    """What stands in a member whose value was not of its type, as it was sent (cut to 100 characters). `why` says
+    what is wrong with an item that could not be read at all, and is empty otherwise.
 
     Only items of an `Operation.list_member` hold it: there each item answers for itself, so that a bad one never
     stops a good one. Skipping the value would act on something that the caller did not mean.
     """
 
     text: str
+    why: str = field(default="", compare=False)
 
 
-def unreadable_member(request: "Request") -> tuple[str, str] | None:
-    """The wire name and the text of the first member that could not be read, or None when all could."""
+def unreadable_member(request: "Request") -> tuple[str, Unreadable] | None:
+    """The wire name of the first member that could not be read and what stands in it, or None when all could."""
     for member in members_of(type(request)):
         value = getattr(request, member.name)
         if isinstance(value, Unreadable):
-            return member.wire_name, value.text
+            return member.wire_name, value
     return None
 
 
@@ -181,7 +183,8 @@ class Operation:
     """One thing that can be asked of the service. Its name is that of its request type.
 
     `api_verbs` are the verbs that `/api/{Op}` takes (None: any). `roles`: any one of them is needed; empty: none is.
-    `list_member`: a body that is an array, or JSON Lines, fills this member.
+    `list_member`: a body that is an array, or JSON Lines, fills this member. `is_keyed`: with an Idempotency-Key a
+    retry is safe.
     """
 
     request: type[Request]
@@ -192,6 +195,7 @@ class Operation:
     implements: tuple[str, ...] = ()
     list_member: str | None = None
     tags: tuple[str, ...] = ()
+    is_keyed: bool = False
 
     @property
     def name(self) -> str:

@@ -44,6 +44,7 @@ ROUTES: tuple[Operation, ...] = (
         ),
         api_verbs=_verbs("POST", "PUT"),
         implements=_COMPANY,
+        is_keyed=True,
     ),
     Operation(
         usage.GetAiChatUsageReport,
@@ -73,6 +74,7 @@ ROUTES: tuple[Operation, ...] = (
         api_verbs=_verbs("POST"),
         roles=_SUPERADMIN,
         implements=_COMPANY,
+        is_keyed=True,
     ),
     Operation(
         budget.GetAiChatBudget,
@@ -118,6 +120,7 @@ ROUTES: tuple[Operation, ...] = (
         ),
         api_verbs=_verbs("POST", "PUT"),
         implements=_COMPANY,
+        is_keyed=True,
     ),
     Operation(
         holds.GetAiChatHold,
@@ -192,6 +195,7 @@ ROUTES: tuple[Operation, ...] = (
         roles=_WRITER,
         implements=_COMPANY,
         list_member="events",
+        is_keyed=True,
     ),
     Operation(
         keeping.VerifyAiChatLedger,

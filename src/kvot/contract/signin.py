@@ -1,7 +1,17 @@
-"""What a caller is told of itself. ServiceStack's type: clients have it built in, so no page and no class shows it."""
+"""Signing in. ServiceStack's own types: clients have them built in, so no page and no class shows them."""
 
-from kvot.contract.describe import DateTime, Response
+from typing import Annotated
+
+from kvot.contract.describe import NOT_EMPTY, DateTime, Member, Operation, Request, Response
 from kvot.contract.status import ResponseStatus
+
+
+class Authenticate(Request):
+    """What clients send to sign in or out. `provider` says which: `credentials`, `logout`."""
+
+    provider: Annotated[str | None, Member("How to sign in, or `logout`.")] = None
+    user_name: Annotated[str | None, Member("Whose password it is.", rules=(NOT_EMPTY,))] = None
+    password: Annotated[str | None, Member("The password.", rules=(NOT_EMPTY,))] = None
 
 
 class AuthenticateResponse(Response):
@@ -21,3 +31,6 @@ class AuthenticateResponse(Response):
     auth_provider: str | None = None
     response_status: ResponseStatus | None = None
     meta: dict[str, str] | None = None
+
+
+AUTHENTICATE = Operation(Authenticate, AuthenticateResponse, (), None)

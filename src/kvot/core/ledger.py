@@ -7,7 +7,8 @@ of its own. Every method raises InvalidRequest for values that no engine should 
 from collections.abc import Callable, Sequence
 
 from kvot.core.budget import TOKEN_LIMIT_MAX, Budget, PartialBudget, Rules
-from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.errors import InvalidRequest
+from kvot.core.faults import fault, length_fault
 from kvot.core.model import (
     HOLD_TTL_MAX_MS,
     ID_LENGTH_MAX,
@@ -89,7 +90,7 @@ class Ledger:
 
     async def breakdown(self, company_id: str, by: str, *, first_hour: int, end_hour: int) -> list[Share]:
         if by not in BREAKDOWNS:
-            raise _invalid("By", "Enum", f"'By' must be one of {', '.join(sorted(BREAKDOWNS))}.")
+            raise InvalidRequest.of_fields([fault("By", "Enum", by)])
         return await self._store.breakdown(
             company_id, by, first_hour=first_hour, end_hour=end_hour, now_ms=self._clock()
         )
@@ -203,14 +204,14 @@ _NO_DETAIL = CallDetail()
 def _check_id(field: str, value: str) -> None:
     """Ids are visible ASCII, as Idempotency-Key headers can carry them; a space or a control character is neither."""
     if not 1 <= len(value) <= ID_LENGTH_MAX:
-        raise _out_of_bounds(field, len(value), 1, ID_LENGTH_MAX)
+        raise InvalidRequest.of_fields([length_fault(field, value, 1, ID_LENGTH_MAX)])
     if not (value.isascii() and value.isprintable() and " " not in value):
-        raise _invalid(field, "RegularExpression", f"'{field}' must be visible ASCII characters.")
+        raise InvalidRequest.of_fields([fault(field, "RegularExpression", value)])
 
 
 def _check_text(field: str, value: str | None) -> None:
     if value is not None and len(value) > TEXT_LENGTH_MAX:
-        raise _out_of_bounds(field, len(value), 0, TEXT_LENGTH_MAX)
+        raise InvalidRequest.of_fields([length_fault(field, value, 0, TEXT_LENGTH_MAX)])
 
 
 def _check_tokens(field: str, tokens: int) -> None:
@@ -229,10 +230,4 @@ def _check_instant(field: str, at_ms: int) -> None:
 
 
 def _out_of_bounds(field: str, value: int, least: int, most: int) -> InvalidRequest:
-    message = f"'{field}' must be between {least} and {most}. You entered {value}."
-    meta = {"From": str(least), "To": str(most), "PropertyValue": str(value)}
-    return InvalidRequest.of_fields([FieldError(field, "InclusiveBetween", message, meta)])
-
-
-def _invalid(field: str, code: str, message: str) -> InvalidRequest:
-    return InvalidRequest.of_fields([FieldError(field, code, message)])
+    return InvalidRequest.of_fields([fault(field, "InclusiveBetween", value, From=least, To=most)])

@@ -11,6 +11,20 @@ USAGE_WRITER = "usage-writer"
 ROLES = frozenset({SUPERADMIN, USAGE_WRITER})
 
 
+class Profile(NamedTuple):
+    """What a credential says of a person, to be told to that person. It decides nothing: rights follow from `roles` of
+    the principal alone, and what is called `roles` here are those of everybody's services."""
+
+    user_name: str | None = None
+    display_name: str | None = None
+    picture_url: str | None = None
+    roles: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+
+
+NO_PROFILE = Profile()
+
+
 class Principal(NamedTuple):
     """`company_id` None: the credential names no company (an operator's). `credential_id` is safe to log."""
 
@@ -18,6 +32,7 @@ class Principal(NamedTuple):
     user_id: str | None
     roles: frozenset[str]
     credential_id: str
+    profile: Profile = NO_PROFILE
 
     @property
     def is_superadmin(self) -> bool:

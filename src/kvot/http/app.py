@@ -237,7 +237,7 @@ class App:
         call.failing = operation.response
         response = await perform(self._services, caller, operation, request)
         if endpoint.is_oneway or operation.response is None:
-            return replies.NO_CONTENT
+            return replies.nothing(call.verb)
         return self._finished(call, replies.of_response(response, call.format, call.style))
 
     async def _batch(self, call: Call, operation: Operation, endpoint: Endpoint, sent: Sent) -> Reply:
@@ -255,7 +255,7 @@ class App:
             await self._caller(call, operation)
         call.item = len(responses)
         if endpoint.is_oneway or operation.response is None:
-            return self._finished(call, replies.NO_CONTENT)
+            return self._finished(call, replies.nothing(call.verb))
         return self._finished(call, replies.of_response([*responses], call.format, call.style))
 
     async def _caller(self, call: Call, operation: Operation) -> Caller:
@@ -283,7 +283,7 @@ class App:
             call.style = choice.restyled(call.query, self._style)
             call.format = choice.format_of(endpoint, call.query, call.headers)
             if self._settings.allows_jsonp:
-                call.format = choice.jsonp_of(call.query, call.format)
+                call.format = choice.jsonp_of(endpoint, call.query, call.format)
         if call.format is HTML and self._sign_in is not None and not endpoint.is_api:
             call.may_sign_in = choice.is_browser(call.headers) and not _CREDENTIALS & call.headers.keys()
 

@@ -25,10 +25,12 @@ def format_of(endpoint: Endpoint, query: Fields, headers: Headers) -> Format:
     return JSON if endpoint.is_api else accepted(headers.get(b"accept"))
 
 
-def jsonp_of(query: Fields, format_: Format) -> Format:
-    """JSON as a call of the function that `?callback=` names; any other format as it was. Raises InvalidRequest."""
+def jsonp_of(endpoint: Endpoint, query: Fields, format_: Format) -> Format:
+    """JSON as a call of the function that `?callback=` names, whatever `Accept` says: what a script tag accepts is not
+    its page's to choose. Another format that extension, path or `?format=` names stays. Raises InvalidRequest."""
     callback = query.get("callback")
-    if not callback or format_ is not JSON:
+    is_named = endpoint.format is not None or query.get("format")
+    if not callback or (is_named and format_ is not JSON):
         return format_
     return replace(JSONP, write=partial(jsonp.write, callback=jsonp.callback_of(callback)))
 

@@ -18,7 +18,9 @@ from kvot.contract import HOST, ROUTES, Host
 from kvot.contract.describe import Operation
 from kvot.core.errors import InvalidRequest, MethodNotAllowed, NotFound
 from kvot.core.window import MS_PER_SECOND
+from kvot.http import replies
 from kvot.http.address import base_url_of, host_of
+from kvot.http.choice import is_browser
 from kvot.http.replies import Reply
 from kvot.http.surface import Answer, Asked
 from kvot.metadata.app import app_metadata, operations_metadata, types_links, types_metadata
@@ -116,9 +118,17 @@ class Pages:
         self._kept = lru_cache(KEPT_MAX)(self._make)
 
     def find(self, path: str) -> Answer | None:
+        if path == "/":
+            return self._root
         path = path.lower().rstrip("/")
         path = _ALIASES.get(path.removesuffix(".json"), path)
         return partial(self._answer, path) if self._maker(path) else None
+
+    async def _root(self, asked: Asked) -> Reply:
+        """People who come to the door are shown in. To programs it is no path, as the contract has it."""
+        if asked.scope["method"] in ("GET", "HEAD") and is_browser(asked.headers):
+            return replies.redirect(_METADATA, 302)
+        return replies.NOT_FOUND
 
     async def _answer(self, path: str, asked: Asked) -> Reply:
         takes_any_verb = path in self._for_programs or path.startswith(_TYPES)

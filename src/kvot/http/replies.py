@@ -88,7 +88,9 @@ def _of_type(struct: type[Struct] | None, format_: Format) -> type[Struct] | Non
     return None if format_.key == HTML.key else struct
 
 
-NO_CONTENT = Reply(204, (), b"")
+def nothing(verb: str) -> Reply:
+    """What a one-way call says. The contract keeps 200 for the verbs whose replies never have a body."""
+    return Reply(200 if verb in ("HEAD", "OPTIONS") else 204, (), b"")
 
 
 def of_page(page: str, status: int = 200) -> Reply:

@@ -5,12 +5,13 @@ There are no users of our own: what signs in is an API key or a token, and it is
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
-from kvot.contract.signin import AuthenticateResponse
+from kvot.contract import HOST, Host
+from kvot.contract.signin import AUTHENTICATE, Authenticate, AuthenticateResponse
 from kvot.core.errors import (
-    FieldError,
     Forbidden,
     InvalidRequest,
     MethodNotAllowed,
@@ -33,9 +34,10 @@ from kvot.http.sessions import (
     set_cookie,
 )
 from kvot.http.surface import Answer, Asked
+from kvot.operations.validation import violations
 from kvot.wire import html
-from kvot.wire.binding import Fields, read_fields
-from kvot.wire.formats import FORMATS
+from kvot.wire.binding import NO_FIELDS, Fields, Sent, bind_api, bind_route, read_fields
+from kvot.wire.formats import FORMATS, HTML, JSON, Format
 
 PATH = "/login"
 HOME = "/auth"
@@ -43,8 +45,11 @@ HOME = "/auth"
 
 _REDIRECT_LENGTH_MAX = 2_048
 
+_WITH_BODY = frozenset({"POST", "PUT"})
+
 _PAGE = html.template(
-    """{% if message %}
+    """<p>Sign in to {{ service }} with an API key or a token of yours.</p>
+{% if message %}
 <p role="alert">{{ message }}</p>
 {% endif %}
 <form method="post" action="/login">
@@ -56,22 +61,34 @@ _PAGE = html.template(
 """
 )
 
+_OUT_PAGE = html.template(
+    """<p>You are signed out of {{ service }}.</p>
+<nav><a href="/login">Sign in</a><a href="/metadata">Operations</a></nav>
+"""
+)
+_LINKS = (("Operations", "/metadata"), ("Sign out", "/auth/logout"))
+
 
 class SignIn:
-    def __init__(self, authenticator: Authenticator, sessions: Sessions, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, authenticator: Authenticator, sessions: Sessions, clock: Callable[[], int], host: Host = HOST
+    ) -> None:
+        self._page = partial(_page, host.service_name)
+        self._out_page = _OUT_PAGE.render(title="Signed out", service=host.service_name)
         self._authenticator = authenticator
         self._sessions = sessions
         self._clock = clock
         negotiated: dict[str, Answer] = {
-            HOME: self._who_am_i,
-            "/api/authenticate": self._who_am_i,
+            HOME: partial(self._authenticate, None),
+            "/api/authenticate": partial(self._authenticate, JSON),
             "/auth/credentials": self._credentials,
             "/auth/logout": self._logout,
         }
         self._answers: dict[str, Answer] = {PATH: self._login, **negotiated}
-        for key in FORMATS:
+        for key, format_ in FORMATS.items():
             self._answers |= {f"{path}.{key}": answer for path, answer in negotiated.items()}
-            self._answers[f"/{key}/reply/authenticate"] = self._who_am_i
+            body_format = JSON if format_ is HTML else format_
+            self._answers[f"/{key}/reply/authenticate"] = partial(self._authenticate, body_format)
 
     def find(self, path: str) -> Answer | None:
         return self._answers.get(path.lower().rstrip("/"))
@@ -89,28 +106,34 @@ class SignIn:
         except TokenRejected:  # it was good when it was sealed: sign in again
             return None
 
-    async def _who_am_i(self, asked: Asked) -> Reply:
-        return replies.of_response(to_wire(await asked.principal()), asked.format, asked.style)
+    async def _authenticate(self, body_format: Format | None, asked: Asked) -> Reply:
+        """What `provider` asks for. Without one, a user name is there to be proven; else it is: who am I.
+
+        `body_format`: how a predefined path reads bodies; None where their content type says.
+        """
+        request = await _read(asked, body_format)
+        provider = (request.provider or "").lower()
+        if provider == "logout":
+            return await self._logout(asked)
+        if provider == "credentials" or request.user_name or request.password:
+            _refuse_password(asked, request)
+        principal = await asked.principal()
+        return replies.of_response(to_wire(principal), _titled(asked.format, principal), asked.style)
 
     async def _credentials(self, asked: Asked) -> Reply:
-        """There are no passwords here, so none is ever right. Whoever has a key or a token shows that."""
-        if asked.scope["method"] != "POST":
-            raise MethodNotAllowed("A user name and its password come in a POST.")
-        if not has_body(asked.headers):
-            names = ("UserName", "User Name"), ("Password", "Password")
-            raise InvalidRequest.of_fields(
-                [FieldError(name, "NotEmpty", f"'{words}' must not be empty.") for name, words in names]
-            )
-        raise NotAuthenticated("Invalid Username or Password")
+        _refuse_password(asked, await _read(asked, None))
 
     async def _logout(self, asked: Asked) -> Reply:
-        reply = replies.of_response(AuthenticateResponse(), asked.format, asked.style)
+        if asked.format is HTML:
+            reply = replies.of_page(self._out_page)
+        else:
+            reply = replies.of_response(AuthenticateResponse(), asked.format, asked.style)
         return replies.with_headers(reply, set_cookie("", is_secure=_is_secure(asked), max_age_s=0))
 
     async def _login(self, asked: Asked) -> Reply:
         method = asked.scope["method"]
         if method in ("GET", "HEAD"):
-            return _page(_way_back(asked, asked.query))
+            return self._page(_way_back(asked, asked.query))
         if method != "POST":
             raise MethodNotAllowed("The sign-in page takes GET and POST.")
         if is_same_origin(asked.headers) is False:
@@ -120,8 +143,8 @@ class SignIn:
 
     async def _sign_in(self, asked: Asked, credential: str, redirect: str) -> Reply:
         if len(credential) > CREDENTIAL_LENGTH_MAX:
-            return _page(redirect, "The token is too long to be kept by a browser.", 400)
-        refused = partial(_page, redirect, status=401)
+            return self._page(redirect, "The token is too long to be kept by a browser.", 400)
+        refused = partial(self._page, redirect, status=401)
         if not credential or not credential.isascii() or not credential.isprintable() or " " in credential:
             return refused("This is no API key and no token.")
         peer = asked.scope["client"]
@@ -136,14 +159,35 @@ class SignIn:
         return replies.with_headers(replies.redirect(redirect, 303), cookie)
 
 
+async def _read(asked: Asked, body_format: Format | None) -> Authenticate:
+    body = await asked.body() if asked.scope["method"] in _WITH_BODY and has_body(asked.headers) else None
+    content_type = asked.headers.get(b"content-type", b"").decode("latin-1") if body else ""
+    sent = Sent(NO_FIELDS, asked.query, body, content_type)
+    bound = bind_api(AUTHENTICATE, sent, body_format) if body_format else bind_route(AUTHENTICATE, sent)
+    assert isinstance(bound, Authenticate)
+    return bound
+
+
+def _refuse_password(asked: Asked, request: Authenticate) -> NoReturn:
+    """There are no passwords here, so none is ever right. Whoever has a key or a token shows that."""
+    if asked.scope["method"] not in _WITH_BODY:
+        raise MethodNotAllowed("A user name and its password come in a POST.")
+    if faults := violations(request):
+        raise InvalidRequest.of_fields(faults)
+    raise NotAuthenticated("Invalid Username or Password")
+
+
 def to_wire(principal: Principal) -> AuthenticateResponse:
     """What a credential says of who shows it, and nothing that was not in it."""
     meta = {"CompanyId": principal.company_id, "CredentialId": principal.credential_id}
+    profile = principal.profile
     return AuthenticateResponse(
         user_id=principal.user_id,
-        user_name=principal.user_id,
-        roles=sorted(principal.roles),
-        permissions=[],
+        user_name=profile.user_name or principal.user_id,
+        display_name=profile.display_name,
+        profile_url=profile.picture_url,
+        roles=sorted({*principal.roles, *profile.roles}),
+        permissions=[*profile.permissions],
         meta={name: value for name, value in meta.items() if value is not None},
     )
 
@@ -174,8 +218,17 @@ def _bearer(credential: str) -> bytes:
     return b"Bearer " + credential.encode("ascii")
 
 
-def _page(redirect: str, message: str = "", status: int = 200) -> Reply:
-    return replies.of_page(_PAGE.render(title="Sign in", redirect=redirect, message=message), status)
+def _titled(format_: Format, principal: Principal) -> Format:
+    """A page says who is signed in, and where to go from there."""
+    if format_ is not HTML:
+        return format_
+    profile = principal.profile
+    name = profile.display_name or profile.user_name or principal.user_id or principal.credential_id
+    return replace(HTML, write=partial(html.write, page=html.Page(f"Signed in as {name}", None, _LINKS)))
+
+
+def _page(service: str, redirect: str, message: str = "", status: int = 200) -> Reply:
+    return replies.of_page(_PAGE.render(title="Sign in", service=service, redirect=redirect, message=message), status)
 
 
 def _is_secure(asked: Asked) -> bool:

@@ -166,4 +166,4 @@ def _decoded(segment: bytes) -> str:
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("The path is not UTF-8.") from None
+        raise InvalidRequest("The path is not UTF-8.", code="SerializationException") from None

@@ -22,6 +22,15 @@ _REFUSALS: Final = {
     "403": "The caller may not do this, or not for this company.",
     "default": "Any other failure, in the same shape.",
 }
+_KEY: Final[Schema] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes a retry safe: the same request with the same key counts once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+"""Bounds as an id in the ledger has them, which is what becomes of it."""
+
 _BODY_VERBS: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -79,15 +88,27 @@ def _operation(operation: Operation, route: Route, model: Model, position: int) 
             _parameter(member, place, model)
             for member in _members(operation, model)
             if (place := parameter_place(member, operation)) != "body"
-        ],
+        ]
+        + [_KEY] * operation.is_keyed,
         "responses": {
             "200" if operation.response else "204": _success(operation),
             **{name: {"$ref": f"#/components/responses/{name}"} for name in _REFUSALS},
         },
     }
     if route.verb in _BODY_VERBS:
-        described["requestBody"] = {"content": {"application/json": {"schema": reference(operation.name)}}}
+        described["requestBody"] = {
+            "content": {"application/json": {"schema": reference(operation.name)}},
+            "required": _needs_body(operation, model),
+        }
     return described
+
+
+def _needs_body(operation: Operation, model: Model) -> bool:
+    """Whether anything that has to be said is said in the body."""
+    return any(
+        member.source is not None and member.source.is_required and parameter_place(member, operation) == "body"
+        for member in _members(operation, model)
+    )
 
 
 def _described(operation: Operation, route: Route) -> str:

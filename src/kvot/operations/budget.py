@@ -3,7 +3,8 @@
 from kvot.contract.budget import AiChatBudgetChange, AiChatBudgetResponse, GetAiChatBudget, UpdateAiChatBudget
 from kvot.contract.describe import Instant
 from kvot.core.budget import PartialBudget
-from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.errors import InvalidRequest
+from kvot.core.faults import fault
 from kvot.core.model import CompanyBudget
 from kvot.operations.company import company_for
 from kvot.operations.services import Caller, Services
@@ -19,7 +20,7 @@ async def update_budget(services: Services, caller: Caller, request: UpdateAiCha
     company_id = company_for(caller.principal, request.company_id)
     if request.token_limit is None and request.window_days is None:
         message = "Say what to change: 'Token Limit', 'Window Days' or both."
-        raise InvalidRequest.of_fields([FieldError("TokenLimit", "NotEmpty", message)])
+        raise InvalidRequest.of_fields([fault("TokenLimit", "NotEmpty", None, message)])
     asked = PartialBudget(request.token_limit, request.window_days)
     actor = caller.principal.credential_id
     held = await services.ledger.set_budget(company_id, asked, actor=actor, reason=request.reason)

@@ -7,7 +7,6 @@ right. docs/internals/decisions/holds-are-charged.md.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from kvot.contract.describe import Instant
 from kvot.contract.holds import (
@@ -18,7 +17,8 @@ from kvot.contract.holds import (
     ReserveAiChatTokens,
     SettleAiChatHold,
 )
-from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.errors import InvalidRequest
+from kvot.core.faults import fault, renamed
 from kvot.core.model import CallDetail, Hold, HoldChange, NewHold, Settlement, Source, Usage
 from kvot.core.window import MS_PER_SECOND
 from kvot.operations.company import company_for
@@ -102,8 +102,7 @@ def _source(named: str | None) -> Source:
         return Source.REPORTED
     source = SOURCES.get(named.lower())
     if source is None:
-        message = f"'{named[:80]}' is not a source. Sources are {', '.join(SOURCES)}."
-        raise InvalidRequest.of_fields([FieldError("Source", "Enum", message)])
+        raise InvalidRequest.of_fields([fault("Source", "Enum", named)])
     return source
 
 
@@ -115,12 +114,8 @@ def _named_as_in_the_contract() -> Iterator[None]:
     except InvalidRequest as error:
         if not error.fields:
             raise
-        faults = [_as_user_id(each) if each.field == "User" else each for each in error.fields]
+        faults = [renamed(each, "UserId") if each.field == "User" else each for each in error.fields]
         raise InvalidRequest.of_fields(faults) from None
-
-
-def _as_user_id(fault: FieldError) -> FieldError:
-    return replace(fault, field="UserId", message=fault.message.replace("'User'", "'UserId'"))
 
 
 def _of_change(change: HoldChange) -> AiChatHoldResponse:

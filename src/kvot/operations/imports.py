@@ -21,7 +21,8 @@ from kvot.contract.keeping import (
     ImportAiChatUsage,
     ImportAiChatUsageResponse,
 )
-from kvot.core.errors import FieldError, Forbidden, InvalidRequest, KvotError
+from kvot.core.errors import Forbidden, InvalidRequest, KvotError
+from kvot.core.faults import fault
 from kvot.core.ledger import Ledger, check_event
 from kvot.core.model import (
     ID_LENGTH_MAX,
@@ -98,7 +99,7 @@ class Tally:
 
 async def import_usage(services: Services, caller: Caller, request: ImportAiChatUsage) -> ImportAiChatUsageResponse:
     if request.events is None:
-        raise InvalidRequest.of_fields([FieldError("Events", "NotEmpty", "'Events' must not be empty.")])
+        raise InvalidRequest.of_fields([fault("Events", "NotEmpty", None)])
     readable, unreadable = _sort(request.events)
     rows = _to_rows(readable, caller.idempotency_key, services.new_id)
     tally = await import_rows(services.ledger, caller.principal, rows, company_id=request.company_id)
@@ -158,7 +159,7 @@ class Batch:
 
 
 def to_events(rows: Rows, company_of: Callable[[str | None], str]) -> Batch:
-    """`company_of` gives the company to count for, or raises Forbidden."""
+    """`company_of` gives the company to count for, or raises Forbidden or InvalidRequest."""
     if not rows.event_ids:
         return Batch(EventColumns.of([]), [], [])
     events = _whole_columns(rows, company_of)
@@ -189,7 +190,7 @@ def _whole_companies(rows: Rows, company_of: Callable[[str | None], str]) -> Seq
         if rows.company_ids is None:
             return [company_of(None)] * len(rows.event_ids)
         companies = {named: company_of(named) for named in set(rows.company_ids)}
-    except Forbidden:
+    except (Forbidden, InvalidRequest):
         return None
     return list(map(companies.__getitem__, rows.company_ids))
 
@@ -270,9 +271,9 @@ def _sort(events: list[AiChatUsageEvent]) -> tuple[Numbered, list[Refusal]]:
     refusals: list[Refusal] = []
     for position, event in enumerate(events):
         if fault := unreadable_member(event):
-            name, text = fault
+            name, unreadable = fault
             event_id = event.id if isinstance(event.id, str) else None
-            message = f"'{text}' is an Invalid value for '{name}'"
+            message = unreadable.why or f"'{unreadable.text}' is an Invalid value for '{name}'"
             refusals.append(Refusal(position, event_id, "SerializationException", message))
         else:
             readable.append((position, event))

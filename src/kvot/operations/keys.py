@@ -4,6 +4,7 @@ Whoever asks has been found a superadmin by `perform`, so may name any company.
 """
 
 import secrets
+from unicodedata import category
 
 from kvot.contract.describe import Instant
 from kvot.contract.keys import (
@@ -16,6 +17,7 @@ from kvot.contract.keys import (
     RevokeApiKeyResponse,
 )
 from kvot.core.errors import Conflict, FieldError, InvalidRequest, NotFound
+from kvot.core.faults import fault, length_fault
 from kvot.core.keys import (
     KEY_ALPHABET,
     KEY_ID_LENGTH,
@@ -31,7 +33,12 @@ from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.networks import parse_network
 from kvot.core.principal import ROLES, SUPERADMIN, Principal
 from kvot.core.window import INSTANT_MAX
+from kvot.operations.company import GUID_EMPTY, no_company
 from kvot.operations.services import Caller, Services
+from kvot.wire.scalars import shortest_date
+
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Control characters, halves of characters, and what ends a line or a paragraph."""
 
 NETWORKS_MAX = 32
 """Ranges in one key: each is looked at in every call of its holder."""
@@ -98,45 +105,60 @@ def _faults(maker: Principal, request: CreateApiKey, company_id: str | None, now
     roles = request.roles or []
     faults = []
     if company_id is None and SUPERADMIN not in roles:
-        faults.append(FieldError("CompanyId", "NotEmpty", "A key without the role superadmin needs a company."))
-    if request.name is not None and len(request.name) > TEXT_LENGTH_MAX:
-        faults.append(_length_fault("Name", 0, TEXT_LENGTH_MAX))
-    faults += [fault for role in dict.fromkeys(roles) if (fault := _role_fault(maker, role))]
-    if request.expires_at is not None and not now_ms < request.expires_at.ms <= INSTANT_MAX:
-        faults.append(FieldError("ExpiresAt", "GreaterThan", "'Expires At' must lie in the future."))
+        faults.append(fault("CompanyId", "NotEmpty", None, "A key without the role superadmin needs a company."))
+    if company_id == GUID_EMPTY:
+        faults.append(no_company())
+    if request.name is not None and (found := _name_fault(request.name)):
+        faults.append(found)
+    faults += [found for role in dict.fromkeys(roles) if (found := _role_fault(maker, role))]
+    if request.expires_at is not None and (found := _expiry_fault(request.expires_at.ms, now_ms)):
+        faults.append(found)
     faults += _network_faults(request.networks or [])
-    if request.key is not None and (fault := _taken_over_fault(request.key)):
-        faults.append(fault)
+    if request.key is not None and (found := _taken_over_fault(request.key)):
+        faults.append(found)
     return faults
+
+
+def _name_fault(name: str) -> FieldError | None:
+    """A name stands in lists on terminals, where a control character would be obeyed."""
+    if len(name) > TEXT_LENGTH_MAX:
+        return length_fault("Name", name, 0, TEXT_LENGTH_MAX)
+    if any(category(character) in _CONTROLS for character in name):
+        return fault("Name", "RegularExpression", None)
+    return None
 
 
 def _role_fault(maker: Principal, role: str) -> FieldError | None:
     if role not in ROLES:
-        known = ", ".join(sorted(ROLES))
-        return FieldError("Roles", "Enum", f"'{role[:80]}' is not a role. Roles are {known}.")
+        return fault("Roles", "Enum", role)
     if role not in maker.roles and not maker.is_superadmin:
-        return FieldError("Roles", "Forbidden", f"Only who has the role '{role}' may give it.")
+        return fault("Roles", "Forbidden", role, f"Only who has the role '{role}' may give it.")
+    return None
+
+
+def _expiry_fault(expires_at_ms: int, now_ms: int) -> FieldError | None:
+    """The value is shown in milliseconds since the epoch: no calendar has a date for each that may come."""
+    if expires_at_ms <= now_ms:
+        return fault("ExpiresAt", "GreaterThan", expires_at_ms, ComparisonValue=shortest_date(now_ms))
+    if expires_at_ms > INSTANT_MAX:
+        return fault("ExpiresAt", "LessThanOrEqual", expires_at_ms, ComparisonValue=shortest_date(INSTANT_MAX))
     return None
 
 
 def _network_faults(networks: list[str]) -> list[FieldError]:
     if len(networks) > NETWORKS_MAX:
-        return [FieldError("Networks", "InclusiveBetween", f"'Networks' must be at most {NETWORKS_MAX}.")]
+        return [fault("Networks", "InclusiveBetween", len(networks), From=0, To=NETWORKS_MAX)]
     return [
-        FieldError("Networks", "Cidr", f"'{text[:80]}' is not a CIDR range such as 192.0.2.0/24 or 2001:db8::/32.")
+        fault("Networks", "Cidr", text, f"'{text[:80]}' is not a CIDR range such as 192.0.2.0/24 or 2001:db8::/32.")
         for text in networks
         if parse_network(text) is None
     ]
 
 
 def _taken_over_fault(key: str) -> FieldError | None:
+    """The key itself is repeated in no error."""
     if not TAKEN_OVER_LENGTH_MIN <= len(key) <= TAKEN_OVER_LENGTH_MAX:
-        return _length_fault("Key", TAKEN_OVER_LENGTH_MIN, TAKEN_OVER_LENGTH_MAX)
+        return length_fault("Key", "*" * len(key), TAKEN_OVER_LENGTH_MIN, TAKEN_OVER_LENGTH_MAX)
     if not (key.isascii() and key.isprintable() and " " not in key):
-        return FieldError("Key", "RegularExpression", "'Key' must be visible ASCII characters.")
+        return fault("Key", "RegularExpression", None)
     return None
-
-
-def _length_fault(field: str, least: int, most: int) -> FieldError:
-    message = f"'{field}' must be between {least} and {most} characters."
-    return FieldError(field, "Length", message, {"MinLength": str(least), "MaxLength": str(most)})

@@ -13,6 +13,7 @@ from kvot.contract.provider_keys import (
     UpdateAiChatProviderKey,
 )
 from kvot.core.errors import FieldError, InvalidRequest, KeyUnreadable, NotFound
+from kvot.core.faults import fault, length_fault
 from kvot.core.provider_keys import SealedKey
 from kvot.operations.company import company_for
 from kvot.operations.services import Caller, ProviderKeys, Services
@@ -34,8 +35,8 @@ async def set_provider_key(
     provider, api_key = request.provider or "", request.api_key or ""
     if provider not in keys.offered:
         raise NotFound("No provider of this name is offered.")
-    if fault := _fault(api_key):
-        raise InvalidRequest.of_fields([fault])
+    if found := _fault(api_key):
+        raise InvalidRequest.of_fields([found])
     now_ms = services.ledger.now_ms()
     sealed = keys.sealer.seal(company_id, provider, api_key)
     key = SealedKey(company_id, provider, sealed, now_ms, caller.principal.credential_id)
@@ -90,10 +91,7 @@ def _opened(keys: ProviderKeys, key: SealedKey) -> str | None:
 def _fault(api_key: str) -> FieldError | None:
     """The message never holds what was sent: it may be a key with one character too many."""
     if not KEY_LENGTH_MIN <= len(api_key) <= KEY_LENGTH_MAX:
-        message = f"'Api Key' must be between {KEY_LENGTH_MIN} and {KEY_LENGTH_MAX} characters."
-        return FieldError(
-            "ApiKey", "Length", message, {"MinLength": str(KEY_LENGTH_MIN), "MaxLength": str(KEY_LENGTH_MAX)}
-        )
+        return length_fault("ApiKey", "*" * len(api_key), KEY_LENGTH_MIN, KEY_LENGTH_MAX)
     if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-        return FieldError("ApiKey", "RegularExpression", "'Api Key' must be visible ASCII characters.")
+        return fault("ApiKey", "RegularExpression", None)
     return None

@@ -1,7 +1,5 @@
 """How much a company has used: asked, recorded, reported for any instant, corrected."""
 
-from dataclasses import replace
-
 from kvot.contract.describe import Instant
 from kvot.contract.usage import (
     AiChatUsageReportResponse,
@@ -11,7 +9,8 @@ from kvot.contract.usage import (
     GetAiChatUsageReport,
     RecordAiChatUsage,
 )
-from kvot.core.errors import FieldError, InvalidRequest
+from kvot.core.errors import InvalidRequest
+from kvot.core.faults import renamed
 from kvot.core.model import Correction, NewEvent, Usage
 from kvot.core.window import MS_PER_DAY
 from kvot.operations.company import company_for
@@ -33,16 +32,9 @@ async def record_usage(services: Services, caller: Caller, request: RecordAiChat
     except InvalidRequest as error:
         if not error.fields:
             raise
-        raise InvalidRequest.of_fields([_as_tokens_used(each) for each in error.fields]) from None
+        faults = [renamed(each, "TokensUsed") if each.field == "Tokens" else each for each in error.fields]
+        raise InvalidRequest.of_fields(faults) from None
     return to_response(recorded.usage)
-
-
-def _as_tokens_used(fault: FieldError) -> FieldError:
-    """What the ledger calls the tokens of an event is TokensUsed here, and clients find their member by that name."""
-    if fault.field != "Tokens":
-        return fault
-    meta = None if fault.meta is None else {"PropertyName": "Tokens Used", **fault.meta}
-    return replace(fault, field="TokensUsed", message=fault.message.replace("'Tokens'", "'Tokens Used'"), meta=meta)
 
 
 async def report_usage(services: Services, caller: Caller, request: GetAiChatUsageReport) -> AiChatUsageReportResponse:

@@ -17,8 +17,16 @@ import msgspec
 from kvot.contract.describe import MemberType, Operation, Request, Unreadable, members_of
 from kvot.core.errors import FieldError, Forbidden, InvalidRequest
 from kvot.wire import jsv, multipart
-from kvot.wire.document import EMPTY_ELEMENT, LIST_ITEMS_MAX, LIST_MEMBERS_MAX, MEMBERS_MAX, Element, Malformed
-from kvot.wire.formats import BY_MEDIA_TYPE, JSON, Format
+from kvot.wire.document import (
+    EMPTY_ELEMENT,
+    LIST_ITEMS_MAX,
+    LIST_MEMBERS_MAX,
+    MEMBERS_MAX,
+    BrokenRow,
+    Element,
+    Malformed,
+)
+from kvot.wire.formats import BY_MEDIA_TYPE, JSON, JSV, Format
 from kvot.wire.scalars import SCALARS, without_thousands
 
 FIELDS_MAX = 1_000
@@ -179,6 +187,8 @@ def _listed(document: Any, operation: Operation) -> list[Any] | None:
 def _only_row(rows: list[Any]) -> Any:
     if len(rows) > 1:
         raise Malformed(f"Expected one row, not {len(rows)}.")
+    if rows and isinstance(rows[0], BrokenRow):
+        raise Malformed(rows[0].why)
     return rows[0] if rows else None
 
 
@@ -186,11 +196,18 @@ def read_batch(operation: Operation, sent: Sent, format_: Format, items_max: int
     """The documents of a batch, each to be bound by `bind_item`. No body is a batch of none."""
     if not sent.body:
         return []
-    _media_type(sent)
+    is_form = _media_type(sent) in _FORMS
     with _told_by(operation, format_):
-        documents = format_.read(sent.body, LIST_MEMBERS_MAX)
+        try:
+            documents = format_.read(sent.body, LIST_MEMBERS_MAX)
+        except Malformed:
+            if is_form:  # asked only now, as some clients call every body a form
+                raise Malformed(f"A form cannot hold a batch: send a list as {format_.media_types[0]}.") from None
+            raise
         if isinstance(documents, Element):
             documents = documents.items_in_order
+        if format_ is JSV and isinstance(documents, dict):  # its lists need no brackets, so this is one of one item
+            documents = [documents]
         if not isinstance(documents, list):
             raise Malformed("Expected '['.")
         if len(documents) > items_max:
@@ -201,6 +218,8 @@ def read_batch(operation: Operation, sent: Sent, format_: Format, items_max: int
 def bind_item(operation: Operation, document: Any, query: Fields, format_: Format) -> Request:
     """One request of a batch: what its document says, then the query where that says nothing."""
     with _told_by(operation, format_):
+        if isinstance(document, BrokenRow):
+            raise Malformed(document.why)
         if document is not None and not isinstance(document, dict):
             raise Malformed("An item of the batch is no object.")
     filling = _Filling(operation.request)
@@ -413,7 +432,8 @@ def struct_from(struct: type[msgspec.Struct], value: Any, *, keep_unreadable: bo
     if not isinstance(value, dict):
         if not keep_unreadable:
             raise ValueError(value)
-        return struct(**{struct.__struct_fields__[0]: Unreadable(_shown(value))})
+        why = value.why if isinstance(value, BrokenRow) else ""
+        return struct(**{struct.__struct_fields__[0]: Unreadable(_shown(value), why)})
     for name, each in value.items():
         bound = members.get(name) or members.get(name.lower())
         if bound is None or _is_unsaid(bound, each):

@@ -14,7 +14,7 @@ import msgspec
 
 from kvot.contract.describe import MemberType, members_of
 from kvot.wire import jsv
-from kvot.wire.document import Malformed, TooMany, text_of
+from kvot.wire.document import BrokenRow, Malformed, TooMany, text_of
 from kvot.wire.plan import Part, Plan, Writer, Writers
 from kvot.wire.rows import Reply, is_listing, rows_of
 from kvot.wire.style import Style
@@ -91,5 +91,5 @@ def _documents(header: list[str], rows: Any, members_max: int) -> list[Any]:
 
 def _document(header: list[str], row: list[str]) -> Any:
     if len(row) > len(header):
-        return ",".join(row)
+        return BrokenRow(",".join(row), f"The row has {len(row)} cells, and the header {len(header)}.")
     return {name: cell for name, cell in zip(header, row, strict=False) if cell}

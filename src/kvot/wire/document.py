@@ -45,6 +45,17 @@ EMPTY_ELEMENT = _EmptyElement()
 """An element with nothing in it: empty text, or an empty list or map where the type has one."""
 
 
+class BrokenRow(str):
+    """A row that is no document, as its text, in a format where one bad row must not spoil the others."""
+
+    why: str
+
+    def __new__(cls, text: str, why: str) -> "BrokenRow":
+        row = super().__new__(cls, text)
+        row.why = why
+        return row
+
+
 class TooDeep(Malformed):
     def __init__(self) -> None:
         super().__init__(f"It nests more than {DEPTH_MAX} levels.")

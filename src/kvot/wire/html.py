@@ -15,6 +15,7 @@ import msgspec
 from jinja2 import Environment, Template
 
 from kvot.contract.describe import MemberType, members_of
+from kvot.contract.status import ResponseStatus
 from kvot.wire import json, jsv
 from kvot.wire.document import Malformed
 from kvot.wire.rows import Reply
@@ -61,6 +62,9 @@ _PAGE = template(
     """{% if links %}
 <nav>{% for name, address in links %}<a href="{{ address }}">{{ name }}</a>{% endfor %}</nav>
 {% endif %}
+{% if fault %}
+<p role="alert">{{ fault.message }}</p>
+{% endif %}
 {% for caption, rows in tables %}
 <table>
 <caption>{{ caption }}</caption>
@@ -69,7 +73,9 @@ _PAGE = template(
 {% endfor %}
 </table>
 {% endfor %}
+{% if json %}
 <pre>{{ json }}</pre>
+{% endif %}
 """
 )
 
@@ -86,13 +92,25 @@ NO_PAGE = Page()
 
 
 def write(reply: Reply, style: Style, page: Page = NO_PAGE) -> bytes:
+    """A reply in a table and as JSON; one that failed as what is wrong, once: there is nothing else in it."""
     responses = reply if isinstance(reply, list) else [reply]
+    status = getattr(reply, "response_status", None)
+    tables = [(type(each).__name__, _rows(each)) for each in responses] if status is None else _fault_tables(status)
     return _PAGE.render(
         title=page.operation if page.at_ms is None else f"{page.operation} Snapshot of {_moment(utc(page.at_ms))}",
         links=page.links,
-        tables=[(type(each).__name__, _rows(each)) for each in responses],
-        json=json.write(reply, replace(style, is_indented=True)).decode(),
+        fault=status,
+        tables=tables,
+        json=json.write(reply, replace(style, is_indented=True)).decode() if status is None else "",
     ).encode()
+
+
+def _fault_tables(status: ResponseStatus) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The code and what is told beside it, then each field that is wrong."""
+    tables = [("Error", [("ErrorCode", status.error_code), *(status.meta or {}).items()])]
+    if status.errors:
+        tables.append(("Fields", [(each.field_name, f"{each.message} ({each.error_code})") for each in status.errors]))
+    return tables
 
 
 def _moment(moment: datetime) -> str:

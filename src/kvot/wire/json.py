@@ -203,9 +203,10 @@ class _LenientReader(BracketReader):
 
     def _expect(self, character: str, closing: str) -> None:
         found = self._next()
+        if found == "":
+            raise Malformed(f"A '{closing}' is missing at the end.")
         if found != character:
-            where = f"at character {self._at}" if found else "at the end"
-            raise Malformed(f"Expected '{character}' {where}.")
+            raise Malformed(f"Expected '{character}' at character {self._at}.")
         self._at += 1
 
     def _quoted(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from kvot.wire import json
-from kvot.wire.document import Malformed, TooMany
+from kvot.wire.document import BrokenRow, Malformed, TooMany
 from kvot.wire.plan import Writers
 from kvot.wire.rows import Reply, is_listing, rows_of
 from kvot.wire.style import Style
@@ -40,5 +40,5 @@ def read(body: bytes, members_max: int) -> list[Any]:
 def _line(line: bytes, members_max: int) -> Any:
     try:
         return json.read(line, members_max)
-    except Malformed:
-        return line.decode("utf-8", "replace")
+    except Malformed as error:
+        return BrokenRow(line.decode("utf-8", "replace"), str(error))

@@ -3,7 +3,7 @@
     value  := quoted | object | list | bare
     quoted := '"' ( any except '"' | '""' )* '"'
     object := '{' [ key ':' value ( ',' key ':' value )* ] '}'
-    list   := '[' [ value ( ',' value )* ] ']'
+    list   := '[' [ value ( ',' value )* ] ']'   |   value ( ',' value )*     (without brackets at the top level only)
     bare   := characters up to ',' or the closing bracket of the current level
 
 Every value is text until it is bound: JSV does not tell a number from a string. A missing value is the empty text.
@@ -16,7 +16,7 @@ import msgspec
 
 from kvot.contract.describe import MemberType, members_of
 from kvot.wire.brackets import BracketReader
-from kvot.wire.document import MEMBERS_MAX, Malformed, text_of
+from kvot.wire.document import MEMBERS_MAX, Malformed, TooMany, text_of
 from kvot.wire.plan import Part, Plan, Writer, Writers, dropped_value
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
@@ -83,13 +83,9 @@ _WRITERS: dict[str, Writer] = {
 
 
 def read(body: bytes, members_max: int) -> Any:
-    """The document in a body: an object or a list. An empty body is None."""
+    """The document in a body: an object or a list, whose brackets are optional. An empty body is None."""
     text = text_of(body)
-    if text == "":
-        return None
-    if text[0] not in "{[":
-        raise Malformed("Expected '{'.")
-    return _Reader(text, members_max).document()
+    return _Reader(text, members_max).body() if text else None
 
 
 def read_object(text: str) -> dict[str, Any]:
@@ -118,6 +114,27 @@ class _Reader(BracketReader):
     key = re.compile(r"[^:,{}\[\]]*")
     object_word = re.compile(r"[^,}]*")
     list_word = re.compile(r"[^,\]]*")
+
+    top_word = re.compile(r"[^,]*")
+
+    def body(self) -> Any:
+        """One object or list, or else the items of a list. An object begins with its brace, without blanks before."""
+        is_one = self._text[0] in "{["
+        first = self._value(self.top_word, 1)
+        if is_one and (following := self._next()) != ",":
+            if following:
+                raise Malformed(f"Unexpected text after the closing bracket at character {self._at}.")
+            return first
+        items = [first]
+        while self._next() == ",":
+            self._at += 1
+            self._members_left -= 1
+            if self._members_left < 1:
+                raise TooMany(self._members_max)
+            items.append(self._value(self.top_word, 1))
+        if self._next():
+            raise Malformed(f"Expected ',' at character {self._at}.")
+        return items
 
     def document(self) -> Any:
         document = self._value(self.object_word, 1)

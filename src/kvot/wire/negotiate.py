@@ -58,8 +58,12 @@ _NOT_WANTED: Rank = (0.0, 0, 0)
 
 
 def _rank(format_: Format, ranges: list[Range]) -> Rank:
-    """The best rank of a format's names. A name that is refused outright refuses the format, whatever `*/*` says."""
-    ranks = [_rank_of(name, ranges) for name in format_.media_types]
+    """The best rank of a format's names. A name that is refused outright refuses the format, whatever `*/*` says.
+
+    Only the first is what a reply will be called, so the others count where they are named and not under `text/*`.
+    """
+    written, *others = format_.media_types
+    ranks = [_rank_of(written, ranges), *(rank for name in others if (rank := _rank_of(name, ranges))[1] == _EXACT)]
     if any(quality == 0 and specificity == _EXACT for quality, specificity, _ in ranks):
         return _NOT_WANTED
     return max(ranks)

@@ -3,7 +3,7 @@
 import pytest
 
 from kvot.core.errors import TokenRejected
-from kvot.core.principal import SUPERADMIN, USAGE_WRITER
+from kvot.core.principal import SUPERADMIN, USAGE_WRITER, Principal, Profile
 from kvot.http.auth.claims import LEEWAY_MS, ClaimRules, check_parties, check_times, to_principal
 from tests.http.auth.signing import COMPANY, NOW, NOW_MS, claims
 
@@ -138,10 +138,36 @@ class TestPrincipal:
         assert to_principal(claims(**given), rules).roles == {USAGE_WRITER}
 
     def test_the_user_is_the_subject(self):
-        assert to_principal(claims(), ClaimRules()) == (COMPANY, "user-1", frozenset(), "jwt:user-1")
-        assert to_principal(claims(sub=None), ClaimRules()) == (COMPANY, None, frozenset(), "jwt:")
+        assert to_principal(claims(), ClaimRules()) == Principal(COMPANY, "user-1", frozenset(), "jwt:user-1")
+        assert to_principal(claims(sub=None), ClaimRules()) == Principal(COMPANY, None, frozenset(), "jwt:")
 
     @pytest.mark.parametrize("value", ["", 7, "a\nb", "x" * 252, ["user-1"]])
     def test_a_subject_that_could_not_be_kept_or_logged_is_refused(self, value):
         with pytest.raises(TokenRejected, match="Invalid Subject"):
             to_principal(claims(sub=value), ClaimRules())
+
+
+class TestProfile:
+    def test_what_a_token_says_of_a_person_is_kept_for_that_person(self):
+        given = {"name": "Anna B", "preferred_username": "anna", "picture": "https://p/a.png", "perms": ["read"]}
+        profile = to_principal(claims(**given, roles=["editor", SUPERADMIN, "editor"]), ClaimRules()).profile
+        assert profile == Profile("anna", "Anna B", "https://p/a.png", ("editor", SUPERADMIN), ("read",))
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"given_name": "Anna", "family_name": "B"}, (None, "Anna B")),
+            ({"family_name": "B", "email": "a@b.example"}, ("a@b.example", "B")),
+            ({"name": "", "preferred_username": 7, "email": ["a"]}, (None, None)),
+            ({"name": "x" * 256, "email": "a\nb"}, (None, None)),
+        ],
+    )
+    def test_names_are_made_of_what_there_is_and_what_is_no_name_says_nothing(self, given, said):
+        profile = to_principal(claims(**given), ClaimRules()).profile
+        assert (profile.user_name, profile.display_name) == said
+
+    def test_roles_and_permissions_without_end_are_cut(self):
+        many = [f"r{n}" for n in range(999)]
+        principal = to_principal(claims(roles=[*many, SUPERADMIN], perms=many), ClaimRules())
+        assert (len(principal.profile.roles), len(principal.profile.permissions)) == (200, 200)
+        assert principal.roles == {SUPERADMIN}

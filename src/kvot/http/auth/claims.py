@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import TokenRejected
-from kvot.core.principal import ROLES, Principal
+from kvot.core.principal import ROLES, Principal, Profile
 from kvot.wire.scalars import guid
 
 LEEWAY_MS = 30_000
@@ -22,6 +22,11 @@ _SUBJECT_LENGTH_MAX = 251
 """With `jwt:` in front it still fits the 255 characters of an actor."""
 
 _SHOWN_LENGTH_MAX = 100
+
+_NAME_LENGTH_MAX = 255
+_ADDRESS_LENGTH_MAX = 2_048
+_NAMES_MAX = 200
+"""Roles that are shown, and permissions. A token of 8 kB has room for some hundred."""
 
 _KEYCLOAK_ROLES = "realm_access.roles"
 
@@ -67,7 +72,37 @@ def to_principal(claims: Claims, rules: ClaimRules) -> Principal:
     subject = claims.get("sub")
     if subject is not None and not _is_subject(subject):
         raise TokenRejected("Invalid Subject")
-    return Principal(_company(claims, rules), subject, _roles(claims, rules), f"jwt:{subject or ''}")
+    roles = _names(*(_look_up(claims, path) for path in (rules.roles_claim, _KEYCLOAK_ROLES)))
+    return Principal(
+        company_id=_company(claims, rules),
+        user_id=subject,
+        roles=ROLES.intersection(roles),
+        credential_id=f"jwt:{subject or ''}",
+        profile=_profile(claims, roles),
+    )
+
+
+def _profile(claims: Claims, roles: tuple[str, ...]) -> Profile:
+    """What the token says of who shows it. A claim that is no text, or too long to be a name, says nothing."""
+    parts = (_text(claims, "given_name"), _text(claims, "family_name"))
+    return Profile(
+        user_name=_text(claims, "preferred_username") or _text(claims, "email"),
+        display_name=_text(claims, "name") or " ".join(filter(None, parts)) or None,
+        picture_url=_text(claims, "picture", _ADDRESS_LENGTH_MAX),
+        roles=roles[:_NAMES_MAX],
+        permissions=_names(claims.get("perms"))[:_NAMES_MAX],
+    )
+
+
+def _text(claims: Claims, name: str, length_max: int = _NAME_LENGTH_MAX) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) and 1 <= len(value) <= length_max and value.isprintable() else None
+
+
+def _names(*values: object) -> tuple[str, ...]:
+    """The names in claims that are lists of them, or one; each once, in order."""
+    named = [name for value in values for name in (value if isinstance(value, list) else [value])]
+    return tuple(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
 def _is_subject(value: object) -> bool:
@@ -86,15 +121,6 @@ def _company(claims: Claims, rules: ClaimRules) -> str | None:
     if company_id == _GUID_EMPTY:
         raise TokenRejected("Invalid Company")
     return company_id
-
-
-def _roles(claims: Claims, rules: ClaimRules) -> frozenset[str]:
-    """Of the roles that the token gives, those that mean something here."""
-    named: list[object] = []
-    for path in (rules.roles_claim, _KEYCLOAK_ROLES):
-        value = _look_up(claims, path)
-        named += value if isinstance(value, list) else [value]
-    return frozenset(role for role in named if isinstance(role, str) and role in ROLES)
 
 
 def _look_up(claims: Claims, path: str) -> Any:

@@ -32,7 +32,8 @@ from kvot.http.auth.tokens import KeySource, TokenIdentity, TokenVerifier, publi
 from kvot.settings import Settings
 
 IDENTITIES_MAX = 10_000
-"""About 5 MB. Beyond it the one that was not seen longest is proven anew."""
+"""About 5 MB; as much again for each 500 bytes that tokens say of people, and a token has 8 kB at most. Beyond it the
+one that was not seen longest is proven anew."""
 
 
 class Identity(NamedTuple):
