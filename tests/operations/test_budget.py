@@ -40,6 +40,7 @@ async def test_a_bad_change_names_its_field_and_changes_nothing(request_, field)
     with pytest.raises(InvalidRequest) as caught:
         await ask(services, OPERATOR, request_)
     (fault,) = caught.value.fields
+    assert fault.meta is not None
     assert (fault.field, fault.meta["PropertyName"].replace(" ", "")) == (field, field)
     assert (await services.ledger.budget(ACME)).changes == ()
 

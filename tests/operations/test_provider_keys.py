@@ -95,7 +95,9 @@ async def test_a_bad_key_is_refused_without_repeating_it(services, key):
         await set_key(services, key)
     assert [fault.field for fault in caught.value.fields] == ["ApiKey"]
     assert not key or key not in repr([caught.value.message, caught.value.fields])
-    assert caught.value.fields[0].meta["PropertyName"] == "Api Key"
+    meta = caught.value.fields[0].meta
+    assert meta is not None
+    assert meta["PropertyName"] == "Api Key"
     assert await services.provider_keys.store.list_provider_keys(ACME) == []
 
 

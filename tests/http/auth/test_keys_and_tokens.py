@@ -72,6 +72,7 @@ class TestOneCredential:
 
     async def test_a_token_says_who_is_calling(self):
         principal = await House().ask(bearer=sign(claims(roles=[SUPERADMIN])))
+        assert principal is not None
         assert principal[:4] == (COMPANY, "user-1", frozenset({SUPERADMIN}), "jwt:user-1")
 
     async def test_a_token_of_ours_that_does_not_count_is_told_why(self):
