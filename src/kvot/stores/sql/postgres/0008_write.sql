@@ -64,6 +64,29 @@ BEGIN
   PERFORM kvot.save(t);
 END $$;
 
+-- Operations of several companies in one transaction, those of each as kvot.write takes them. It waits for no lock: of a
+-- company that another transaction has, that never wrote, or that has holds to close, of which there may be thousands,
+-- nothing is done, and a single row says `busy`. So no one company keeps the others waiting, and none waits in a ring.
+CREATE FUNCTION kvot.write_free(p_companies uuid[], rules bigint[], drift_max_ms bigint, asked jsonb[])
+RETURNS SETOF kvot.answer
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE
+  busy kvot.answer;
+  now_ms bigint;
+BEGIN
+  busy.status := 'busy';
+  FOR i IN 1..cardinality(p_companies) LOOP
+    now_ms := kvot.time_of((asked[i]->-1->'now_ms')::bigint, drift_max_ms);
+    PERFORM FROM kvot.company c WHERE c.company_id = p_companies[i] AND coalesce(c.due_at > now_ms, true)
+      FOR UPDATE SKIP LOCKED;
+    IF FOUND THEN
+      RETURN QUERY SELECT * FROM kvot.write(p_companies[i], rules, drift_max_ms, asked[i]);
+    ELSE
+      RETURN NEXT busy;
+    END IF;
+  END LOOP;
+END $$;
+
 -- What is told of a turn. Usage is that of the clock.
 CREATE FUNCTION kvot.answer_of(t kvot.turn, with_usage boolean) RETURNS kvot.answer LANGUAGE plpgsql STABLE AS $$
 DECLARE
