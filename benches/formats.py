@@ -21,6 +21,8 @@ from kvot.core.principal import Principal
 from kvot.http.app import App
 from kvot.http.health import Health
 from kvot.operations import Services
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from kvot.wire.formats import FORMATS, JSON
 from kvot.wire.style import JsonCase, Style
@@ -92,7 +94,7 @@ class _Calls:
     def __init__(self, runner: asyncio.Runner) -> None:
         store = MemoryStore(Rules())
         ledger = Ledger(store, lambda: NOW_MS)
-        services = Services(ledger, store, b"pepper", lambda: str(uuid4()))
+        services = Services(ledger, store, b"pepper", lambda: str(uuid4()), ProviderKeys(store, Sealer(bytes(32))))
         self._app = App(services, OneCaller(), Health(ledger))
         self._runner = runner
         self.fixed = self._calling(f"{PATH}.json", b"*/*")

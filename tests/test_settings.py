@@ -172,6 +172,18 @@ class TestProviders:
             ProviderSettings("ollama", "ollama", "http://127.0.0.1:11434"),
         )
 
+    def test_one_to_which_companies_bring_keys_is_offered_without_a_key(self):
+        settings = Settings.load({"KVOT_OWN_KEY_PROVIDERS": "gemini, openai", "KVOT_OPENAI_API_KEY": "sk-o"})
+        assert providers_of(settings) == (
+            ProviderSettings("openai", "openai", "https://api.openai.com/v1", "sk-o"),
+            ProviderSettings("gemini", "gemini", "https://generativelanguage.googleapis.com", needs_key=True),
+        )
+
+    @pytest.mark.parametrize("names", ["ollama", "openai,", "mistral", "OpenAI"])
+    def test_but_only_one_that_has_an_address_by_default(self, names):
+        with pytest.raises(SettingsError, match="KVOT_OWN_KEY_PROVIDERS"):
+            Settings.load({"KVOT_OWN_KEY_PROVIDERS": names})
+
     def test_more_are_named_in_the_file(self, tmp_path):
         settings = Settings.load({}, write(tmp_path / "kvot.toml", MISTRAL))
         assert providers_of(settings) == (

@@ -1,6 +1,7 @@
 """Wires everything once, from the settings. The one place that knows every room; nothing here decides anything."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,9 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import API_KEY_PEPPER, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
-from kvot.operations.services import Services
+from kvot.operations.sealing import PURPOSE as SEALING
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys, Services
 from kvot.settings import Settings, SettingsError, providers_of, read_secret
 from kvot.stores import Engine, open_store
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from kvot.http.app import App
     from kvot.http.server import Stopper
     from kvot.http.workers import Place
+    from kvot.telemetry.tally import Tallies
 
 _NS_PER_MS = 1_000_000
 _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -43,10 +47,13 @@ class House:
 
 def open_services(settings: Settings) -> House:
     """Open the database and all that works on it. Raises SettingsError and StoreUnavailable."""
-    pepper = derive_key(read_secret(settings), API_KEY_PEPPER)
+    secret = read_secret(settings)
     store = open_store(settings.database, rules_of(settings))
     clock = SteadyClock(_wall_ms, _steady_ms)
-    return House(Services(Ledger(store, clock), store, pepper, new_id), store, clock)
+    offered = tuple(one.name for one in providers_of(settings))
+    provider_keys = ProviderKeys(store, Sealer(derive_key(secret, SEALING)), offered)
+    services = Services(Ledger(store, clock), store, derive_key(secret, API_KEY_PEPPER), new_id, provider_keys)
+    return House(services, store, clock)
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -142,16 +149,21 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     from kvot.http.auth import make_authenticator
     from kvot.http.gateway import GatewayEdge
     from kvot.http.health import Health
+    from kvot.http.metrics import MetricsPage
     from kvot.http.pages import Pages
     from kvot.http.sessions import PURPOSE, Sessions
     from kvot.http.signin import SignIn
+    from kvot.telemetry.metrics import CONTENT_TYPE, Metrics
+    from kvot.telemetry.tally import Tallies
     from kvot.wire.style import JsonCase, Style
 
     style = Style(JsonCase(settings.json_case))
     services = house.services
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
     health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
-    gateway = open_gateway(settings, services)
+    tallies = Tallies()
+    gateway = open_gateway(settings, services, tallies)
+    metrics = Metrics(tallies, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
     app = App(
         services,
@@ -163,7 +175,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
             cors_origins=frozenset((settings.cors_origins or "").split(",")) - {""},
         ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
-        surfaces=[Pages(style, datetime.now)],
+        surfaces=[Pages(style, datetime.now), MetricsPage(metrics.text, CONTENT_TYPE)],
         gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status) if gateway else None,
         clock=services.ledger.now_ms,
     )
@@ -177,13 +189,17 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     return app, close
 
 
-def open_gateway(settings: Settings, services: Services) -> "Gateway | None":
-    """The gateway to the providers that the settings name; None where they name none. Raises SettingsError."""
+def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> "Gateway | None":
+    """The gateway to the providers that the settings name; None where they name none. Raises SettingsError.
+
+    What its calls come to is counted in `tallies`.
+    """
     from kvot.gateway.call import Books
     from kvot.gateway.estimate import Estimator
     from kvot.gateway.forward import ForwardUpstream
     from kvot.gateway.gateway import Gateway, Terms
     from kvot.gateway.holding import Ceilings
+    from kvot.gateway.own_keys import OwnKeys
     from kvot.gateway.provider import Provider
     from kvot.gateway.providers import DIALECTS
     from kvot.gateway.settling import Settler
@@ -196,8 +212,11 @@ def open_gateway(settings: Settings, services: Services) -> "Gateway | None":
         )
     if not named:
         return None
-    providers = {one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key) for one in named}
-    books = Books(services.ledger, Settler(services.ledger), Estimator(), settings.cached_token_percent)
+    providers = {
+        one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key, one.needs_key) for one in named
+    }
+    books = Books(services.ledger, Settler(services.ledger), Estimator(), settings.cached_token_percent, tallies)
     ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
     terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND)
-    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id)
+    own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
+    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)

@@ -131,6 +131,11 @@ def _read_provider(name: str, value: object) -> "ProviderSettings | None":
     return ProviderSettings(name, dialect, base_url, api_key)
 
 
+def _read_own_key_providers(value: object) -> tuple[str, ...] | None:
+    names = tuple(each.strip() for each in (_read_text(value) or "").split(","))
+    return names if set(names) <= {"openai", "anthropic", "gemini"} else None
+
+
 _PROVIDER_KEYS = frozenset({"dialect", "base_url", "api_key"})
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -144,17 +149,19 @@ _SERVER = Accepted("an http:// or https:// address", _read_server_url)
 _PROVIDERS = Accepted(
     "in TOML, a table for each with dialect, base_url and, if it asks for one, api_key", _read_providers
 )
+_OWN_KEYS = Accepted("openai, anthropic or gemini, with commas between them", _read_own_key_providers)
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """One provider of models: its name in our paths, the API that it speaks, its address as its own client would be
-    given it, and our key to it."""
+    given it, and our key to it. `needs_key`: nothing is sent without a key, ours or the company's own."""
 
     name: str
     dialect: str
     base_url: str
     api_key: str = field(default="", repr=False)
+    needs_key: bool = False
 
 
 OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
@@ -257,6 +264,10 @@ class Settings:
 
     providers: tuple[ProviderSettings, ...] = _setting(_PROVIDERS, (), is_secret=True)
     """More providers by name, each under the path of its name: `[providers.mistral]` with `dialect = "openai"`."""
+
+    own_key_providers: tuple[str, ...] = _setting(_OWN_KEYS, ())
+    """Providers to offer although there is no key of Kvot's own: companies bring theirs, and one that has none is
+    refused. With a name here `/openai/v1` and the like lead there."""
 
     output_tokens_max: int = _setting(_whole_number(1, 2_147_483_647), 32_768)
     """Output tokens to hold for a call that names no ceiling of its own: the most that your models answer with."""
@@ -440,13 +451,15 @@ def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str
 
 
 def providers_of(settings: Settings) -> tuple[ProviderSettings, ...]:
-    """Every provider to pass calls on to: the well-known ones for which there is a key or another address, and the
-    others that are named."""
+    """Every provider to pass calls on to: the well-known ones for which there is a key or another address, or to which
+    companies bring keys, and the others that are named."""
     own = []
     for name in OWN_PROVIDERS:
         base_url, api_key = getattr(settings, f"{name}_base_url"), getattr(settings, f"{name}_api_key")
         if api_key is not None or base_url != _FIELDS[f"{name}_base_url"].default:
             own.append(ProviderSettings(name, name, base_url, api_key or ""))
+        elif name in settings.own_key_providers:
+            own.append(ProviderSettings(name, name, base_url, needs_key=True))
     return (*own, *settings.providers)
 
 

@@ -18,6 +18,7 @@ def test_people_read_separators_shares_and_a_verdict(kvot):
     assert "used           1,234,567  (123.5 %)" in lines
     assert "within budget  no" in lines
     assert "remaining      0" in lines
+    assert "overspent      234,567" in lines
 
 
 def test_an_id_counts_once(kvot):

@@ -11,6 +11,8 @@ from kvot.http.app import App
 from kvot.http.health import Health
 from kvot.http.requestlog import RequestLog
 from kvot.operations import Services
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from tests.http.conftest import Lines, Server, TableAuthenticator
 
@@ -28,7 +30,7 @@ class Clock:
 def make_server(clock: Clock) -> Server:
     store = MemoryStore(Rules())
     ledger = Ledger(store, clock)
-    services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
+    services = Services(ledger, store, b"pepper", lambda: uuid4().hex, ProviderKeys(store, Sealer(bytes(32))))
     log = RequestLog(least_status=0, log=Lines())
     return Server(App(services, TableAuthenticator(), Health(ledger), log=log))
 

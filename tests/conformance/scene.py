@@ -24,6 +24,7 @@ from kvot.core.model import (
     Source,
     Usage,
 )
+from kvot.core.provider_keys import ProviderKeyStore
 from kvot.core.store import Store
 from kvot.core.window import MS_PER_DAY as DAY
 from kvot.core.window import MS_PER_HOUR as HOUR
@@ -39,8 +40,8 @@ WINDOW = 30 * DAY
 __all__ = ["COMPANY", "DAY", "HOUR", "MINUTE", "OTHER", "T0", "WINDOW", "Archive", "Engine", "FullStore", "Scene"]
 
 
-class FullStore(Store, KeyStore, Protocol):
-    """What every engine offers: the ledger and the keys."""
+class FullStore(Store, KeyStore, ProviderKeyStore, Protocol):
+    """What every engine offers: the ledger, the keys to it, and companies' own keys to providers."""
 
 
 class Archive(NamedTuple):

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kvot.core.archive import Audit, Keys, LedgerEnd, LedgerStart, Part
+from kvot.core.archive import Audit, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
 from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey
 from kvot.core.model import Source
+from kvot.core.provider_keys import SealedKey
 from kvot.core.window import floor_before
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_archive import MemorySource
@@ -122,6 +123,9 @@ async def fill(store: FullStore) -> None:
     await scene.set_budget(0, 1, company=OTHER)
     await store.add_key(KEY, actor="ann", now_ms=T0)
     await store.revoke_key("k1", company_id=None, actor="ann", now_ms=T0 + 1)
+    for company_id, provider in ((OTHER, "openai"), (COMPANY, "openai"), (COMPANY, "gemini")):
+        await store.set_provider_key(SealedKey(company_id, provider, b"\x01\x00\xff", T0, "ann"), now_ms=T0 + 2)
+    await store.remove_provider_key(COMPANY, "gemini", actor="ann", now_ms=T0 + 3)
 
 
 KEY = ApiKey("k1", bytes(range(32)), COMPANY, frozenset({"a", "b"}), "x\x00", T0, "ann", T0 + 2, None, ("::1/128",))
@@ -145,7 +149,10 @@ async def test_what_happened_is_read_alike_from_every_engine(durable: Engine, tm
     assert [part for part in parts if isinstance(part, LedgerEnd)] == [
         part for part in expected if isinstance(part, LedgerEnd)
     ]
-    assert [part for part in parts if isinstance(part, Keys)] == [part for part in expected if isinstance(part, Keys)]
+    for kind in (Keys, SealedKeys):
+        found = [part for part in parts if isinstance(part, kind)]
+        assert found
+        assert found == [part for part in expected if isinstance(part, kind)]
     assert parts[0] == LedgerStart(COMPANY, T0, floor_before(T0 - 50 * DAY), 11, False, parts[0].changes)  # type: ignore[union-attr]
     assert await source.audit_holds()
     await source.close()
@@ -172,6 +179,10 @@ async def test_the_audit_log_goes_along_and_is_bound_anew(durable: Engine, tmp_p
         ("set_budget", OTHER),
         ("add_key", "k1"),
         ("revoke_key", "k1"),
+        ("set_provider_key", "openai"),
+        ("set_provider_key", "openai"),
+        ("set_provider_key", "gemini"),
+        ("remove_provider_key", "gemini"),
     ]
     assert told[0] == told[1] == told[2]
     await scene.close()

@@ -6,7 +6,7 @@ from kvot.core.model import CallDetail, Settlement, Source
 from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.tokens import Reported, TokenCount
 
-GUESS = Guess(input_tokens=100, output_tokens=lambda text_bytes: text_bytes // 4)
+GUESS = Guess(input_tokens=100, output_tokens=lambda text_bytes: text_bytes // 4, held_tokens=1_000)
 FINAL = Reported(TokenCount(90, 10, 0, 30, 5), is_final=True)
 INPUT_ONLY = Reported(TokenCount(90, 0, 0, 1), is_final=False)
 OUTPUT_ONLY = Reported(TokenCount(0, 0, 0, 7), is_final=False)
@@ -48,8 +48,24 @@ def test_a_call_that_generated_nothing_is_released(passed):
     assert charge(passed, GUESS, CallDetail()) is None
 
 
+@pytest.mark.parametrize(
+    ("passed", "tokens"),
+    [
+        (Passed(End.BROKEN, True, output_bytes=10**9), 1_000),
+        (Passed(End.CUT, True, False, INPUT_ONLY, 10**9), 1_000),
+        (Passed(End.CUT, True, False, OUTPUT_ONLY, 10**9), 1_000),
+        (Passed(End.WHOLE, True, False, Reported(TokenCount(5_000, 0, 0, 1), is_final=False), 10**9), 5_001),
+        (Passed(End.WHOLE, True, False, Reported(TokenCount(5_000, 0, 0, 1), is_final=True), 10**9), 5_001),
+    ],
+)
+def test_no_estimate_is_more_than_what_was_held_and_no_figure_less_than_it_is(passed, tokens):
+    settlement = charge(passed, GUESS, CallDetail())
+    assert settlement is not None
+    assert settlement.tokens == tokens
+
+
 def test_what_was_delivered_is_never_charged_zero():
-    settlement = charge(Passed(End.CUT, True), Guess(0, lambda _: 0), CallDetail())
+    settlement = charge(Passed(End.CUT, True), Guess(0, lambda _: 0, 100), CallDetail())
     assert settlement is not None
     assert settlement.tokens == 1
 

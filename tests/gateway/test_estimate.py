@@ -65,3 +65,10 @@ def test_nothing_that_a_provider_reports_makes_an_estimate_absurd(calls, text_by
         estimator.learn("p", "m", Size(size), tokens)
     assert 0 <= estimator.held_input_tokens("p", "m", Size(text_bytes)) <= text_bytes + ADDED_TOKENS
     assert 0 <= estimator.output_tokens("p", "m", text_bytes) <= text_bytes
+
+
+def test_a_provider_that_read_a_part_of_its_request_does_not_make_the_next_hold_too_small():
+    estimator = Estimator()
+    for _ in range(50):
+        estimator.learn("p", "m", Size(1_000_000), 2_048)
+    assert estimator.held_input_tokens("p", "m", Size(1_000_000)) >= 125_000

@@ -6,8 +6,8 @@ FIRST, AGAIN = {b"x-stainless-retry-count": b"0"}, {b"x-stainless-retry-count": 
 REPLY = Reply(200, (), b"hello")
 
 
-def asked(headers, body=b"{}", credential="key1", path="/v1/chat/completions") -> Attempt:
-    found = attempt(credential, path, headers, body)
+def asked(headers, body=b"{}", credential="key1", path="/v1/chat/completions", company="c1") -> Attempt:
+    found = attempt((credential, company), path, headers, body)
     assert found is not None
     return found
 
@@ -31,16 +31,17 @@ def test_an_idempotency_key_makes_the_same_call_of_both():
     assert retries.reply(asked(keyed, body=b'{"n":2}'), 1.0) is None
 
 
-def test_nobody_is_given_the_reply_to_another_credential_body_or_path():
+def test_nobody_is_given_the_reply_to_another_credential_company_body_or_address():
     retries = Retries()
     retries.keep(asked(FIRST), REPLY, 0.0)
     assert retries.reply(asked(AGAIN, credential="key2"), 1.0) is None
+    assert retries.reply(asked(AGAIN, company="c2"), 1.0) is None
     assert retries.reply(asked(AGAIN, body=b"{ }"), 1.0) is None
     assert retries.reply(asked(AGAIN, path="/v1/responses"), 1.0) is None
 
 
 def test_a_client_that_says_nothing_of_retries_has_none():
-    assert attempt("key1", "/v1/chat/completions", {}, b"{}") is None
+    assert attempt(("key1", "c1"), "/v1/chat/completions", {}, b"{}") is None
 
 
 def test_replies_are_forgotten_with_time():

@@ -24,6 +24,8 @@ from kvot.http.requestlog import RequestLog
 from kvot.http.server import Stopper, serve
 from kvot.http.surface import Surface
 from kvot.operations import Services
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def make_app(
 ) -> App:
     store = store or FailingStore(Rules())
     ledger = Ledger(store, lambda: NOW_MS)
-    services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
+    services = Services(ledger, store, b"pepper", lambda: uuid4().hex, ProviderKeys(store, Sealer(bytes(32))))
     log = RequestLog(least_status=0, log=Lines())
     settings = settings or HttpSettings()
     return App(services, TableAuthenticator(), Health(ledger), settings=settings, log=log, surfaces=surfaces)

@@ -69,11 +69,17 @@ def test_paths_match_in_any_case(server, company, target):
 
 @pytest.mark.parametrize(("target", "verb"), [(USAGE, "GET"), (USAGE, "POST"), ("/api/RecordAiChatUsage", "POST")])
 def test_nobody_is_let_in_without_a_credential(server, target, verb):
-    reply = server.send(verb, target, "{", accept=JSON)
+    reply = server.send(verb, target, '{"tokensUsed":1}', accept=JSON, content_type="application/json")
     assert reply.status == 401
     assert reply.body == b'{"responseStatus":{"errorCode":"Unauthorized","message":"Not Authenticated","errors":[]}}'
     assert "www-authenticate" not in reply.headers
     assert "location" not in reply.headers
+
+
+def test_a_malformed_request_is_told_so_whoever_sends_it_and_nothing_else(server):
+    anonymous = server.send("POST", "/api/RecordAiChatUsage", "{", accept=JSON)
+    assert (anonymous.status, anonymous.error[0]) == (400, "SerializationException")
+    assert server.send("GET", f"{USAGE}?companyId=zzz", accept=JSON).status == 400
 
 
 def test_an_expired_token_says_so(server):

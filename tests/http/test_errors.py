@@ -33,7 +33,7 @@ def test_every_error_has_a_row_of_its_own():
 
 def test_only_our_own_faults_are_5xx():
     ours = {each.__name__ for each, status in errors.STATUSES.items() if status >= 500}
-    assert ours == {"KvotError", "StoreUnavailable", "ProviderFailed"}
+    assert ours == {"KvotError", "StoreUnavailable", "ProviderFailed", "KeyUnreadable"}
 
 
 @pytest.mark.parametrize(("ms", "seconds"), [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (60_000, 60)])

@@ -62,8 +62,10 @@ def test_a_page_shows_no_zeros_beside_an_error(asgi, company):
     assert (reply.status, b"GreaterThan" in reply.body, b"indowDays" in reply.body) == (400, True, False)
 
 
-def test_a_role_is_asked_for_before_the_body_is_read(asgi, company):
-    reply = asgi.send("POST", "/api/CorrectAiChatUsage", "[" * 1_100_000, x_api_key=company)
+def test_a_role_is_asked_for_after_the_request_is_bound_and_before_its_rules(asgi, company):
+    reply = asgi.send("POST", "/api/CorrectAiChatUsage", "[", x_api_key=company)
+    assert (reply.status, reply.error[0]) == (400, "SerializationException")
+    reply = asgi.send("POST", "/api/CorrectAiChatUsage", "{}", x_api_key=company)
     assert (reply.status, reply.error[1]) == (403, "superadmin Role Required")
 
 

@@ -11,6 +11,8 @@ from kvot.core.window import MS_PER_DAY
 from kvot.http.app import App
 from kvot.http.health import Health
 from kvot.operations import Services
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys
 from kvot.stores.sqlite import SqliteStore
 from kvot.wire.formats import FORMATS
 from tests.http.asgi import Asgi
@@ -169,7 +171,7 @@ def test_64_clients_get_what_fits_and_not_a_token_more(tmp_path):
     """A budget that fits one try in a hundred, over the whole kernel and the engine that runs in earnest."""
     company, store = str(uuid4()), SqliteStore.open(tmp_path / "kvot.db", Rules())
     ledger = Ledger(store, lambda: NOW_MS)
-    services = Services(ledger, store, b"pepper", lambda: uuid4().hex)
+    services = Services(ledger, store, b"pepper", lambda: uuid4().hex, ProviderKeys(store, Sealer(bytes(32))))
     asgi = Asgi(App(services, TableAuthenticator(), Health(ledger)))
     set_budget(asgi, company, tokenLimit=16 * 7 + 6)
     statuses = asgi.send_many(64, 25, "POST", f"{HOLDS}?Tokens=7", [(b"x-api-key", company.encode())])

@@ -15,6 +15,8 @@ from kvot.http.health import Health
 from kvot.http.sessions import LIFETIME_MS, PURPOSE, Sessions
 from kvot.http.signin import SignIn, safe_redirect
 from kvot.operations import Services
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from tests.http.asgi import Asgi
 from tests.http.conftest import NOW_MS
@@ -38,7 +40,9 @@ class Host:
         ledger = Ledger(self.store, self.clock)
         authenticator = KeysAndTokens(self.store, PEPPER, self.clock)
         sessions = Sessions(derive_key(b"secret", PURPOSE))
-        services = Services(ledger, self.store, PEPPER, lambda: uuid4().hex)
+        services = Services(
+            ledger, self.store, PEPPER, lambda: uuid4().hex, ProviderKeys(self.store, Sealer(bytes(32)))
+        )
         settings = HttpSettings(allows_jsonp=True)
         sign_in = SignIn(authenticator, sessions, self.clock)
         self.asgi = Asgi(App(services, authenticator, Health(ledger), settings=settings, sign_in=sign_in), scheme)

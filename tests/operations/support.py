@@ -9,7 +9,8 @@ from kvot.core.budget import Rules
 from kvot.core.ledger import Ledger
 from kvot.core.principal import SUPERADMIN, USAGE_WRITER, Principal
 from kvot.operations import perform
-from kvot.operations.services import Caller, Services
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import Caller, ProviderKeys, Services
 from kvot.stores.memory import MemoryStore
 
 NOW_MS = 1_700_000_000_000
@@ -24,7 +25,8 @@ USER = Caller(Principal(ACME, "u1", frozenset(), "user"))
 def open_services() -> Services:
     store = MemoryStore(Rules())
     numbers = itertools.count(1)
-    return Services(Ledger(store, lambda: NOW_MS), store, b"pepper", lambda: f"id{next(numbers)}")
+    provider_keys = ProviderKeys(store, Sealer(bytes(32)), ("anthropic", "openai"))
+    return Services(Ledger(store, lambda: NOW_MS), store, b"pepper", lambda: f"id{next(numbers)}", provider_keys)
 
 
 async def ask(services: Services, caller: Caller, request: Request) -> Any:

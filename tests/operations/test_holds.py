@@ -18,6 +18,8 @@ from kvot.core.model import Decision, Status, Usage
 from kvot.core.window import MS_PER_DAY
 from kvot.operations import Services
 from kvot.operations.refusals import budget_exceeded
+from kvot.operations.sealing import Sealer
+from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from kvot.stores.sqlite import SqliteStore
 from tests.operations.support import ACME, NOW_MS, OPERATOR, OTHER, USER, ask
@@ -31,7 +33,13 @@ class House:
     def __init__(self, store=None):
         self.now_ms = NOW_MS
         self.store = store or MemoryStore(Rules())
-        self.services = Services(Ledger(self.store, lambda: self.now_ms), self.store, b"pepper", lambda: "made")
+        self.services = Services(
+            Ledger(self.store, lambda: self.now_ms),
+            self.store,
+            b"pepper",
+            lambda: "made",
+            ProviderKeys(self.store, Sealer(bytes(32))),
+        )
 
     async def __call__(self, request, caller=USER):
         return await ask(self.services, caller, request)

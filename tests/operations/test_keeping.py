@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from kvot.contract.describe import Instant
@@ -52,4 +54,4 @@ async def test_only_a_superadmin_prunes():
 
 
 def at_instant(services, now_ms):
-    return type(services)(Ledger(services.keys, lambda: now_ms), services.keys, b"pepper", services.new_id)
+    return replace(services, ledger=Ledger(services.keys, lambda: now_ms))

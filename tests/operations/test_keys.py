@@ -14,6 +14,7 @@ from kvot.core.principal import SUPERADMIN, USAGE_WRITER, Principal
 from kvot.core.store import Store
 from kvot.operations import Caller, Services, perform
 from kvot.operations.keys import create_key
+from kvot.operations.services import ProviderKeys
 from tests.http.auth.dict_keys import DictKeys
 
 NOW_MS = 1_790_000_000_000
@@ -27,7 +28,7 @@ OPERATOR = Principal(None, None, frozenset({SUPERADMIN}), "operator")
 @pytest.fixture
 def services():
     ledger = Ledger(cast(Store, None), lambda: NOW_MS)  # keys need of the ledger only what time it is
-    return Services(ledger, DictKeys(), PEPPER, lambda: "id")
+    return Services(ledger, DictKeys(), PEPPER, lambda: "id", cast(ProviderKeys, None))
 
 
 async def ask(services: Services, request: Any, who: Principal = OPERATOR) -> Any:

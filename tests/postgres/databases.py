@@ -22,6 +22,7 @@ _TABLES = (
     "audit",
     "key_audit",
     "api_key",
+    "provider_key",
 )
 _EMPTY = "".join(
     [

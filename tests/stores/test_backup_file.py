@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.core.archive import Events, Holds, KeptHold, Keys, LedgerStart
+from kvot.core.archive import Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
 from kvot.core.budget import Budget, BudgetChange
 from kvot.core.errors import Conflict, InvalidRequest
 from kvot.core.keys import ApiKey
 from kvot.core.model import CallDetail, Event, Hold, HoldState, Kind, Settlement, Source
+from kvot.core.provider_keys import SealedKey
 from kvot.stores.backup_file import BackupReader, BackupWriter
 from kvot.stores.transfer import LedgerSum
 
@@ -28,12 +29,14 @@ HOLD = Hold("h", 4, 1000, True, None, "m", None, None, 5, 1005, HoldState.SETTLE
 HOLDS = Holds([KeptHold(HOLD, False, Settlement(3, Source.PARTIAL, DETAIL))])
 KEYS = Keys([ApiKey("k", bytes(range(32)), COMPANY, frozenset({"b", "a"}), None, 1, "ann", None, 8, ("::1/128",))])
 
+SEALED_KEYS = SealedKeys([SealedKey(COMPANY, "openai", bytes(range(32)), 1, "ann")])
+
 
 def parts():
     total = LedgerSum(START)
     total.add(EVENTS)
     total.add(HOLDS)
-    return [START, EVENTS, HOLDS, total.end(), KEYS]
+    return [START, EVENTS, HOLDS, total.end(), KEYS, SEALED_KEYS]
 
 
 async def write(path):

@@ -30,6 +30,10 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
+def excess(part: int, whole: int) -> str:
+    return number(max(0, part - whole))
+
+
 def good(text: str) -> str:
     return _coloured(_GREEN, text)
 

@@ -61,6 +61,7 @@ def _print_report(report: AiChatUsageReportResponse) -> None:
             ("held", show.number(report.tokens_held)),
             ("remaining", show.number(report.tokens_remaining)),
             ("limit", show.number(report.token_limit)),
+            ("overspent", show.excess(report.tokens_used, report.token_limit)),
             ("within budget", show.good("yes") if report.is_within_budget else show.bad("no")),
         ]
     )

@@ -1,6 +1,6 @@
 """ROUTES: every operation, its paths and who may call it. The one table behind HTTP, pages and generated classes."""
 
-from kvot.contract import budget, holds, keeping, keys, usage
+from kvot.contract import budget, holds, keeping, keys, provider_keys, usage
 from kvot.contract.describe import Operation, Route
 
 _COMPANY = ("ICompany",)
@@ -244,6 +244,52 @@ ROUTES: tuple[Operation, ...] = (
         (Route("DELETE", "/apikeys/{Id}", "Revoke an API key", "It stops working within a second, everywhere."),),
         api_verbs=_verbs("DELETE", "POST"),
         roles=_SUPERADMIN,
+    ),
+    Operation(
+        provider_keys.UpdateAiChatProviderKey,
+        provider_keys.AiChatProviderKeyResponse,
+        (
+            Route(
+                "PUT",
+                "/assistant/ai-chat/providers/{Provider}/key",
+                "Set a company's own key to a provider",
+                "From then on the company's calls go out under it, in place of the service's own. Kept encrypted, and "
+                "never shown again.",
+            ),
+        ),
+        api_verbs=_verbs("PUT", "POST", "PATCH"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        provider_keys.RemoveAiChatProviderKey,
+        provider_keys.AiChatProviderKeyResponse,
+        (
+            Route(
+                "DELETE",
+                "/assistant/ai-chat/providers/{Provider}/key",
+                "Remove a company's own key to a provider",
+                "Its calls then go out under the service's own key, where there is one.",
+            ),
+        ),
+        api_verbs=_verbs("DELETE", "POST"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
+        provider_keys.AiChatProviderKeyQuery,
+        provider_keys.AiChatProviderKeyQueryResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/providers",
+                "List the providers, and where a company has a key of its own",
+                "When it was set and by whom, never the key.",
+            ),
+        ),
+        api_verbs=_verbs("GET", "POST"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
     ),
 )
 

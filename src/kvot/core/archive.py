@@ -1,11 +1,13 @@
 """A whole database as values, for moving it: to another engine, into a backup, out of one.
 
-What is moved is what happened: events, holds, budgets, keys, the audit log. Sums are not moved: whoever writes works
-them out again from the events, so a copy owes nothing to how the engine it came from keeps its numbers. The only sum
-that goes along is that of forgotten events, which nothing can work out any more.
+What is moved is what happened: events, holds, budgets, keys, the audit log. Keys to providers go as they are: sealed.
+Sums are not moved: whoever writes works them out again from the events, so a copy owes nothing to how the engine it
+came from keeps its numbers. The only sum that goes along is that of forgotten events, which nothing can work out any
+more.
 
 A database comes as parts, in this order: for each company, in order of their ids, `LedgerStart`, any number of
-`Events` and `Holds`, `LedgerEnd`; then `Keys` and `Audit`. Within a company events and holds come in no order.
+`Events` and `Holds`, `LedgerEnd`; then `Keys`, `SealedKeys` and `Audit`. Within a company events and holds come in no
+order.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,6 +16,7 @@ from typing import NamedTuple, Protocol
 from kvot.core.budget import BudgetChange
 from kvot.core.keys import ApiKey
 from kvot.core.model import Event, Hold, Settlement, Verification
+from kvot.core.provider_keys import SealedKey
 
 PART_ROWS_MAX = 500
 """Events, holds, keys or lines in one part: some 100 kB, and few enough to be one statement on any engine."""
@@ -79,11 +82,17 @@ class Keys(NamedTuple):
     keys: list[ApiKey]
 
 
+class SealedKeys(NamedTuple):
+    """Companies' own keys to providers. They open where the secret is the one that they were sealed under."""
+
+    keys: list[SealedKey]
+
+
 class Audit(NamedTuple):
     lines: list[AuditLine]
 
 
-Part = LedgerStart | Events | Holds | LedgerEnd | Keys | Audit
+Part = LedgerStart | Events | Holds | LedgerEnd | Keys | SealedKeys | Audit
 
 
 class Source(Protocol):
@@ -100,8 +109,9 @@ class Source(Protocol):
         """The parts of one company, but for `LedgerEnd`, which whoever reads works out."""
         ...
 
-    def shared(self) -> AsyncIterator[Keys | Audit]:
-        """API keys, oldest first, and the audit log, as a line follows the other."""
+    def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
+        """API keys, oldest first; keys to providers by company and provider; the audit log, as a line follows the
+        other."""
         ...
 
     async def audit_holds(self) -> bool:

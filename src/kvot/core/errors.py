@@ -12,6 +12,7 @@ KvotError
 ├── TooManyRequests         429
 ├── BudgetExceeded          429: tokens that do not fit, with what is used and held, and the wait
 ├── StoreUnavailable        ours; 503 with Retry-After; safe to repeat with the same id
+├── KeyUnreadable           ours; 500: a company's own key to a provider is kept but does not open
 └── ProviderFailed          theirs; carries the provider and its status
 
 A refusal of the ledger is not an error but a value: see `Status` in `kvot.core.model`. It becomes one where it is told
@@ -143,6 +144,18 @@ class StoreUnavailable(KvotError):
     def __init__(self, message: str, *, retry_after_ms: int = 1_000) -> None:
         super().__init__(message)
         self.retry_after_ms = retry_after_ms
+
+
+class KeyUnreadable(KvotError):
+    """A company's own key to a provider is kept but does not open: the secret is another one than it was sealed under,
+    or the row is not what was written. No other key may stand in for it: the company did not choose that one."""
+
+    code = "KeyUnreadable"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            f"The company's own key to {provider} cannot be read, so nothing was sent. Set it anew, or remove it."
+        )
 
 
 class ProviderFailed(KvotError):

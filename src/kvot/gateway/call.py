@@ -9,9 +9,11 @@ in its usage.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any, Protocol
 
+from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import CallDetail, NewHold, Settlement
 from kvot.gateway.charge import End, Guess, Passed, charge
@@ -20,11 +22,18 @@ from kvot.gateway.estimate import Estimator
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Settler
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.telemetry.tally import Tallies
 
 REFUSAL_BYTES_MAX = 1_048_576
 """Of a provider's own error; what is longer is cut there."""
 
 FIRST_REFUSAL = 400
+_FIRST_REDIRECT = 300
+
+REPLY_BYTES_LEAST = 64 * 1024 * 1024
+REPLY_BYTES_PER_TOKEN = 4_096
+"""A reply longer than so much, and so much for each token that was held, has no end: it is cut. What takes most bytes
+for a token are encoded images and lists of probabilities, at some two kilobytes."""
 
 
 class Client(Protocol):
@@ -40,6 +49,11 @@ class Client(Protocol):
         """The reply is whole. One that never ends has broken off, and its client sees that."""
         ...
 
+    @property
+    def has_sent(self) -> bool:
+        """Some of the reply has gone out: it is too late for another."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -49,6 +63,7 @@ class Books:
     settler: Settler
     estimator: Estimator
     cached_weight_percent: int = 100
+    tallies: Tallies = field(default_factory=Tallies)
 
 
 class HeldCall:
@@ -57,7 +72,7 @@ class HeldCall:
     def __init__(
         self, books: Books, company_id: str, hold: NewHold, held_at_s: float, endpoint: Endpoint, ask: Ask
     ) -> None:
-        """held_at_s: the loop's time before the hold was asked for."""
+        """hold: as it was granted. held_at_s: the loop's time before it was asked for."""
         self._books = books
         self._company_id = company_id
         self._hold = hold
@@ -65,18 +80,33 @@ class HeldCall:
         self._endpoint = endpoint
         self._ask = ask
         self._meter: Meter | None = None
-        self._was_begun = False
+        self._has_come = False  # a byte of the reply's body
+        self._was_delivered = False  # a byte of it, to the client
         self._charged: Settlement | None = None
         self._is_open = True
         self._is_lost = False
+        self.upstream_s: float | None = None
+        """From the request's going out until the head of the reply was here."""
 
     @property
     def charged_for_nothing(self) -> int:
-        """Tokens that the call was charged although no byte of its reply went out: the client had left."""
-        return 0 if self._was_begun or self._charged is None else self._charged.tokens
+        """Tokens that the call was charged although no byte of its reply went out: the client had left, or the
+        provider broke off what was not yet passed on."""
+        return 0 if self._was_delivered or self._charged is None else self._charged.tokens
+
+    @property
+    def has_failed(self) -> bool:
+        """The reply holds an error in place of an answer, whatever its status."""
+        return self._meter is not None and self._meter.has_failed
+
+    @property
+    def charged(self) -> Settlement | None:
+        """What the call was charged in the end; None: nothing."""
+        return self._charged
 
     async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
-        """Raises UpstreamFailed as long as nothing has been passed on. To cancel it is to say that the client left."""
+        """Raises UpstreamFailed and StoreUnavailable: what has been passed on by then stays. To cancel it is to say
+        that the client left."""
         task = asyncio.current_task()
         assert task is not None
         keeper = self._keeper(task)
@@ -84,14 +114,15 @@ class HeldCall:
             await self._send(upstream, request, client)
         except UpstreamFailed:
             await self._end(End.BROKEN)
-            if not self._was_begun:
-                raise
+            raise
         except asyncio.CancelledError:
             if not self._is_lost:
                 raise
             task.uncancel()
+            raise StoreUnavailable("The hold of a call could not be kept, so the call was cut.") from None
         finally:
             keeper.stop()
+            self._was_delivered = client.has_sent
             if self._is_open:
                 self._end_later(End.CUT)
 
@@ -104,7 +135,9 @@ class HeldCall:
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, self._held_at_s, lose)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
-        reply = await upstream.send(request)
+        sent_at_s = perf_counter()
+        reply = await ask_upstream(upstream, request)
+        self.upstream_s = perf_counter() - sent_at_s
         try:
             if reply.status >= FIRST_REFUSAL:
                 await self._pass_refusal(reply, client)
@@ -127,17 +160,20 @@ class HeldCall:
         kind = content_type(reply.headers)
         is_stream = self._ask.is_stream or kind != "application/json"
         self._meter = meter = self._endpoint.meter(self._ask, kind)
+        left_bytes = REPLY_BYTES_LEAST + REPLY_BYTES_PER_TOKEN * self._hold.amount
         async for chunk in reply.chunks():
             data = meter.feed(chunk)
-            if not self._was_begun:
-                self._was_begun = True
+            left_bytes -= len(chunk)
+            if left_bytes < 0:
+                raise UpstreamFailed("the provider's reply does not end", was_sent=True)
+            if not self._has_come:
+                self._has_come = True
                 await client.begin(reply.status, reply.headers, is_stream=is_stream)
             if data:
                 await client.write(data)
         tail = meter.finish()
         await self._end(End.WHOLE)
-        if not self._was_begun:
-            self._was_begun = True
+        if not self._has_come:
             await client.begin(reply.status, reply.headers)
         if tail:
             await client.write(tail)
@@ -159,15 +195,26 @@ class HeldCall:
         if meter is None:
             passed = Passed(end)
         else:
-            passed = Passed(end, self._was_begun, meter.has_failed, meter.reported, meter.output_bytes)
+            passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(provider, model, self._ask.size, passed.reported.tokens.input)
         guess = Guess(
             estimator.input_tokens(provider, model, self._ask.size),
             lambda text_bytes: estimator.output_tokens(provider, model, text_bytes),
+            self._hold.amount,
         )
         self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         return self._charged
+
+
+async def ask_upstream(upstream: Upstream, request: UpstreamRequest) -> UpstreamReply:
+    """The provider's reply, if it is one. A redirect is none: its client would follow it past us. Raises
+    UpstreamFailed."""
+    reply = await upstream.send(request)
+    if _FIRST_REDIRECT <= reply.status < FIRST_REFUSAL:
+        await reply.close()
+        raise UpstreamFailed(f"the provider redirected the call (status {reply.status})", was_sent=True)
+    return reply
 
 
 async def _first_bytes(reply: UpstreamReply, bytes_max: int) -> bytes:

@@ -5,7 +5,9 @@
 | the provider gave its final figures | those | reported |
 | cut, and the provider had given some | its input; its output or an estimate of what passed, the larger | partial |
 | no figures | an estimate of the input and of what passed | estimated |
-| the provider refused, or failed before anything passed | nothing: the hold is released | |
+| the provider refused, or failed before anything came | nothing: the hold is released | |
+
+An estimate is never more than what was held for the call: the provider was not allowed a longer answer.
 """
 
 from collections.abc import Callable
@@ -25,7 +27,7 @@ class End(Enum):
 
 
 class Passed(NamedTuple):
-    """What is known of a reply when it has ended. `was_begun`: a byte of it went to the client."""
+    """What is known of a reply when it has ended. `was_begun`: a byte of it came."""
 
     end: End
     was_begun: bool = False
@@ -39,6 +41,7 @@ class Guess(NamedTuple):
 
     input_tokens: int
     output_tokens: Callable[[int], int]  # from the bytes of generated content
+    held_tokens: int  # the most that any guess comes to
 
 
 def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_percent: int = 100) -> Settlement | None:
@@ -49,16 +52,18 @@ def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_perce
     reported = passed.reported
     if reported is not None and reported.is_final:
         return _settlement(reported.tokens, Source.REPORTED, detail, cached_weight_percent)
+    input_guess = min(max(1, guess.input_tokens), guess.held_tokens)
     output = guess.output_tokens(passed.output_bytes)
     if reported is not None and reported.tokens.total:
         known = reported.tokens
-        known = known._replace(output_visible=max(known.output_visible, output - known.output_reasoning))
         if not known.input:
-            known = known._replace(input_uncached=guess.input_tokens)
+            known = known._replace(input_uncached=input_guess)
+        output = min(output, guess.held_tokens - known.input)
+        known = known._replace(output_visible=max(known.output_visible, output - known.output_reasoning))
         return _settlement(known, Source.PARTIAL, detail, cached_weight_percent)
     if _used_nothing(passed):
         return None
-    tokens = TokenCount(max(1, guess.input_tokens), output_visible=output)
+    tokens = TokenCount(input_guess, output_visible=min(output, guess.held_tokens - input_guess))
     return _settlement(tokens, Source.ESTIMATED, detail, cached_weight_percent)
 
 

@@ -70,14 +70,15 @@ class Exchange:
 
     async def _wait(self, idle_s: float) -> None:
         self._waiter = self._loop.create_future()
+        self._connection.expect(idle_s)
         try:
-            async with asyncio.timeout(idle_s):
-                await self._waiter
-        except TimeoutError:
-            self.fail(f"the provider said nothing for {idle_s:g} s")
-            self._connection.abort()
+            await self._waiter
         finally:
             self._waiter = None
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._waiter is not None
 
     # What the connection tells.
 
@@ -103,6 +104,12 @@ class Exchange:
             self.is_complete = True
         self.fail("the provider closed the connection " + ("in its reply" if self.status else "without an answer"))
         self._wake()
+
+    def give_up(self, idle_s: float) -> None:
+        """Nothing has come in time."""
+        self.fail(f"the provider said nothing for {idle_s:g} s")
+        self._wake()
+        self._connection.abort()
 
     def fail(self, message: str) -> None:
         """What has come before is still read; then UpstreamFailed is raised. The first failure counts."""
@@ -165,6 +172,10 @@ class Connection(asyncio.BufferedProtocol):
         self._exchange: Exchange | None = None
         self._is_paused = False
         self._poll: select.poll | None = None
+        self._loop = asyncio.get_running_loop()
+        self._idle_s = 0.0
+        self._deadline_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
         self.closed = asyncio.Event()
 
@@ -199,6 +210,24 @@ class Connection(asyncio.BufferedProtocol):
             self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(self._poll.poll(0))
 
+    def expect(self, idle_s: float) -> None:
+        """Something must come within `idle_s`, the same for all waits. They share a timer: to set one for each and
+        cancel it again would cost more than to read what comes."""
+        self._idle_s = idle_s
+        self._deadline_s = self._loop.time() + idle_s
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline_s, self._look)
+
+    def _look(self) -> None:
+        """The time of an earlier wait is over; that of the one under way may not be."""
+        self._timer = None
+        if self._exchange is None or not self._exchange.is_waiting:
+            return
+        if self._loop.time() < self._deadline_s:
+            self._timer = self._loop.call_at(self._deadline_s, self._look)
+        else:
+            self._exchange.give_up(self._idle_s)
+
     def abort(self) -> None:
         """Close the socket at once; what has been read stays readable."""
         self._transport.abort()
@@ -228,5 +257,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed.set()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._exchange is not None:
             self._exchange.end(error)

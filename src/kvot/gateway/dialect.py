@@ -141,6 +141,8 @@ class Dialect(Protocol):
     """One provider's API. Paths are as its official client sends them behind the base URL, beginning with a slash."""
 
     name: str
+    base_has_version: bool
+    """Whether the base URL that its official clients are given ends in the API's version."""
 
     def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
         """What a path means; None: not an API that we pass on."""

@@ -21,6 +21,10 @@ LEAST_BYTES_PER_TOKEN = 1.0
 ADDED_TOKENS = 32
 """What an API wraps around a request: roles, separators, the frame of tool definitions."""
 
+MOST_BYTES_PER_TOKEN = 8.0
+"""No language has more. A provider that cut a long request down to its context would teach a ratio without bound, and
+the next hold, of whatever company, would be too small."""
+
 LEARNED_BYTES_LEAST = 64
 """From shorter requests nothing is learned of text: what the API adds outweighs it."""
 
@@ -77,7 +81,7 @@ class Estimator:
         text_tokens = input_tokens - size.media_tokens
         if size.text_bytes < LEARNED_BYTES_LEAST or text_tokens <= 0 or size.media_tokens > text_tokens:
             return
-        bytes_per_token = max(LEAST_BYTES_PER_TOKEN, size.text_bytes / text_tokens)
+        bytes_per_token = min(max(LEAST_BYTES_PER_TOKEN, size.text_bytes / text_tokens), MOST_BYTES_PER_TOKEN)
         key = (provider, model)
         ratio = self._ratios.get(key)
         if ratio is None:

@@ -7,14 +7,16 @@ to that decision fails the call.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall
+from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall, ask_upstream
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.headers import query_of, reply_headers, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
 from kvot.gateway.retries import REPLY_BYTES_MAX, Attempt, Charged, Reply, Retries
 from kvot.gateway.retries import attempt as attempt_of
@@ -61,12 +63,14 @@ class Gateway:
         books: Books,
         terms: Terms,
         new_id: Callable[[], str],
+        own_keys: OwnKeys,
     ) -> None:
         self._providers = providers
         self._upstream = upstream
         self._books = books
         self._terms = terms
         self._new_id = new_id
+        self._own_keys = own_keys
         self._retries = Retries()
 
     def provider(self, path: str) -> Provider | None:
@@ -76,29 +80,44 @@ class Gateway:
     async def pass_on(self, asked: Asked, whose: Whose, client: Client) -> Exhausted | None:
         """Carry out a call; Exhausted, and nothing was sent anywhere, when its tokens do not fit.
 
-        Raises KvotError as long as `client` has not begun. To cancel it is to say that the client left.
+        Raises KvotError; where `client` has sent some of the reply by then, it has broken off. To cancel it is to say
+        that the client left.
         """
+        arrived_at_s = perf_counter()
+        asked = asked._replace(provider=await self._own_keys.provider_for(whose.company_id, asked.provider))
         endpoint, variables = asked.found
         if endpoint.read is None:
             await self._pass_unmetered(asked, client)
             return None
         ask = endpoint.read(asked.body, variables)
-        attempt = attempt_of(asked.credential_id, asked.path, dict(asked.headers), asked.body)
+        caller = (asked.credential_id, whose.company_id)
+        attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
         if attempt is not None and (kept := self._retries.reply(attempt, _now_s())) is not None:
             await _give(kept, client)
             return None
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
-        held = await self._held(asked, whose, ask, asked_hold)
-        if isinstance(held, Exhausted):
-            return held
+        tally = self._books.tallies.of(asked.provider.name, endpoint.name)
+        try:
+            held = await self._held(asked, whose, ask, asked_hold)
+            if isinstance(held, Exhausted):
+                tally.refuse()
+                return held
+            request = _request(asked, ask.body(held.output_max))
+        except BaseException:
+            # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
+            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
+            raise
+        asked_hold = asked_hold._replace(amount=held.amount)
         call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
+        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
         try:
-            await call.run(self._upstream, _request(asked, ask.body(held.output_max)), headed)
+            await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
         finally:
+            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens)
             if attempt is not None:
                 self._remember(attempt, call, headed, whose, asked_hold)
         return None
@@ -107,7 +126,7 @@ class Gateway:
         """For the client's next attempt at the same call."""
         if call.charged_for_nothing:
             self._retries.suspect(attempt, Charged(hold.hold_id, call.charged_for_nothing), _now_s())
-        elif (reply := headed.whole_reply) is not None:
+        elif (reply := headed.whole_reply) is not None and not call.has_failed:
             for charged in self._retries.take_back(attempt):
                 self._books.settler.take_back(whose.company_id, charged.hold_id, charged.tokens)
             self._retries.keep(attempt, reply, _now_s())
@@ -139,7 +158,7 @@ class Gateway:
         """A path that uses no tokens: models, counting."""
         headed = _Headed(client, asked.provider, None)
         try:
-            reply = await self._upstream.send(_request(asked, asked.body))
+            reply = await ask_upstream(self._upstream, _request(asked, asked.body))
             try:
                 await headed.begin(reply.status, reply.headers)
                 async for chunk in reply.chunks():
@@ -148,8 +167,7 @@ class Gateway:
             finally:
                 await reply.close()
         except UpstreamFailed as error:
-            if not headed.has_begun:
-                raise _failed(asked.provider, error) from error
+            raise _failed(asked.provider, error) from error
 
 
 class _Headed:
@@ -163,7 +181,10 @@ class _Headed:
         self._headers: tuple[Pair, ...] = ()
         self._body: bytearray | None = bytearray() if keeps else None
         self._is_whole = False
-        self.has_begun = False
+
+    @property
+    def has_sent(self) -> bool:
+        return self._client.has_sent
 
     @property
     def whole_reply(self) -> Reply | None:
@@ -173,7 +194,6 @@ class _Headed:
         return Reply(self._status, self._headers, bytes(self._body))
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
-        self.has_begun = True
         ours = reply_headers(self._provider.dialect, headers, self._held)
         self._status, self._headers = status, ours
         await self._client.begin(status, ours, is_stream=is_stream)
@@ -211,9 +231,14 @@ def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> 
 def _request(asked: Asked, body: bytes) -> UpstreamRequest:
     provider = asked.provider
     headers = request_headers(provider.dialect, asked.headers, provider.api_key)
-    url = provider.url(asked.path, query_of(provider.dialect, asked.query_string))
-    return UpstreamRequest(asked.verb, url, headers, body or None)
+    return UpstreamRequest(asked.verb, _url(asked), headers, body or None)
+
+
+def _url(asked: Asked) -> str:
+    return asked.provider.url(asked.path, query_of(asked.provider.dialect, asked.query_string))
 
 
 def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
-    return ProviderFailed(str(error), provider=provider.name)
+    """Where the provider is and why it failed is for whoever runs the gateway: it is the cause, and stays there."""
+    what = "broke off its reply" if error.was_sent else "cannot be reached"
+    return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)

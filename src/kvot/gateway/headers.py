@@ -1,6 +1,7 @@
 """What of a request's and a reply's head goes on. Requests are rebuilt, replies are cleaned: nothing passes unnamed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
 from kvot.gateway.dialect import Dialect, Limits, Pair
@@ -48,7 +49,8 @@ def query_of(dialect: Dialect, query_string: bytes) -> str:
 
 def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) -> tuple[Pair, ...]:
     """The head of the reply to the client. Where our limit is the tighter one the provider's figures are renamed."""
-    passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_reply_header(pair[0])]
+    passes = dialect.passes_reply_header
+    passed = [pair for pair in headers if _goes_on(passes, pair[0])]
     if held is None:
         return tuple(passed)
     added = fields_of(held.usage)
@@ -60,6 +62,12 @@ def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) 
     names = {name for name, _ in ours}
     theirs = [(_UPSTREAM + name if name in names else name, value) for name, value in passed]
     return (*theirs, *ours, *added)
+
+
+@lru_cache(maxsize=4_096)
+def _goes_on(passes: Callable[[bytes], bool], name: bytes) -> bool:
+    """Of a reply's headers. Remembered, since providers send the same dozen with every reply."""
+    return name not in OF_THE_HOP and passes(name)
 
 
 def _is_tighter(limits: Limits, theirs: Mapping[bytes, bytes], ours: Iterable[Pair]) -> bool:

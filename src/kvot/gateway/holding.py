@@ -23,12 +23,14 @@ class Ceilings:
 
 
 class Held(NamedTuple):
-    """A call may go ahead. `output_max`: the ceiling to ask for in place of the request's own; None: leave it."""
+    """A call may go ahead. `output_max`: the ceiling to ask for in place of the request's own; None: leave it.
+    `input_tokens`: of the amount, those for the input."""
 
     amount: int
     output_max: int | None
     usage: Usage
     limits: Limits
+    input_tokens: int
 
 
 class Exhausted(NamedTuple):
@@ -54,7 +56,7 @@ async def hold(
         decision = await ledger.reserve(company_id, asked._replace(amount=amount))
         usage, tries = decision.usage, tries + 1
         if decision.status is Status.DONE:
-            return Held(amount, None if each == named else each, usage, limits_of(usage, ledger.now_ms()))
+            return Held(amount, None if each == named else each, usage, limits_of(usage, ledger.now_ms()), input_tokens)
         _check(decision)
         each = min(each - 1, (available(usage) - input_tokens) // ask.answers)
         if each < least or tries == CLAMP_TRIES_MAX:

@@ -46,6 +46,8 @@ class HoldKeeper:
         self._task = self._loop.create_task(self._renew())
 
     async def _renew(self) -> None:
+        """The call is cut at the deadline whatever becomes of this: also when it fails in a way that nobody foresaw."""
+        self._timer = self._loop.call_at(self._deadline_s, self._on_lost)
         asked_at_s = self._loop.time()
         interval_s = self._ttl_s / RENEWALS_PER_TTL
         if await self._is_renewed():
@@ -53,9 +55,8 @@ class HoldKeeper:
             next_s = asked_at_s + interval_s
         else:
             next_s = self._loop.time() + interval_s / _TRIES_PER_INTERVAL
-        if next_s >= self._deadline_s:
-            self._timer = self._loop.call_at(self._deadline_s, self._on_lost)
-        else:
+        if next_s < self._deadline_s:
+            self._timer.cancel()
             self._timer = self._loop.call_at(next_s, self._begin)
 
     async def _is_renewed(self) -> bool:

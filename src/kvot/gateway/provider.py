@@ -1,6 +1,7 @@
 """A provider as the configuration names it: what it speaks, where it is, and our key to it."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from kvot.gateway.dialect import Dialect
@@ -9,23 +10,31 @@ from kvot.gateway.dialect import Dialect
 @dataclass(frozen=True, slots=True)
 class Provider:
     """`name` is the first segment of the paths that lead to it. `base_url` is what the provider's own client would be
-    given, without a slash at its end."""
+    given, without a slash at its end. `needs_key`: without a key, the company's own or ours, nothing is sent."""
 
     name: str
     dialect: Dialect
     base_url: str
     api_key: str = field(default="", repr=False)
+    needs_key: bool = False
 
     def url(self, path: str, query: str) -> str:
         """The address of a path behind the prefix. `query` is whole, or empty.
 
-        The version that a client puts before its paths is left out where the base address ends in a path of its own:
-        that has the provider's version, which need not be the client's.
+        A version that both the base address and the path have is said once. Where the base address of an API holds its
+        version, a client's own is left out, as it need not be the provider's (`/v1beta/openai`).
         """
-        base = self.base_url
-        if self.dialect.name == "openai" and urlsplit(base).path.strip("/"):
-            path = path.removeprefix("/v1")
-        return f"{base}{quote(path, safe=_SAFE_IN_PATH)}{'?' if query else ''}{query}"
+        address = _address(self.base_url, path, base_has_version=self.dialect.base_has_version)
+        return f"{address}?{query}" if query else address
+
+
+@lru_cache(maxsize=1_024)
+def _address(base_url: str, path: str, *, base_has_version: bool) -> str:
+    """Remembered, since most calls go to a few paths."""
+    base_path = urlsplit(base_url).path
+    if base_path.endswith("/v1") or (base_path and base_has_version):
+        path = path.removeprefix("/v1")
+    return f"{base_url}{quote(path, safe=_SAFE_IN_PATH)}"
 
 
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._%"

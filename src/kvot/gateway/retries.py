@@ -1,6 +1,6 @@
 """What official clients do when an answer did not reach them: they send the same call again. It is not charged again.
 
-A repeated call is known by the credential, the path and the body, and by the `Idempotency-Key` or the count of retries
+A repeated call is known by whose it is, the address and the body, and by the `Idempotency-Key` or the count of retries
 that the client sends. If the first answer was whole it is given again, and no provider is asked. If of an earlier
 attempt nothing was delivered, what it was charged on suspicion is taken back once the call has come through.
 
@@ -9,7 +9,7 @@ Kept in memory, within bounds, for the minutes in which clients retry; never wri
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kvot.gateway.dialect import Pair
@@ -61,13 +61,16 @@ class _Entry:
         self.charged: list[Charged] = []
 
 
-def attempt(credential_id: str, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Attempt | None:
-    """None for a client that says nothing by which a retry could be known."""
+def attempt(whose: Sequence[str], address: str, headers: Mapping[bytes, bytes], body: bytes) -> Attempt | None:
+    """None for a client that says nothing by which a retry could be known.
+
+    whose: the credential, and the company that it acts for. address: where the call goes, its query included.
+    """
     count, key = headers.get(_COUNT), headers.get(_KEY, b"")
     if count is None and not key:
         return None
     digest = hashlib.sha256(body)
-    for part in (credential_id.encode(), path.encode(), key):
+    for part in (*(each.encode() for each in whose), address.encode(), key):
         digest.update(b"\0" + hashlib.sha256(part).digest())
     return Attempt(digest.digest(), bool(key) or count not in (None, b"0"))
 

@@ -42,9 +42,12 @@ class Settler:
         self._in_background(lambda: self._write(company_id, hold_id, settlement), pause_s)
 
     def take_back(self, company_id: str, hold_id: str, tokens: int) -> None:
-        """Correct, in the background, the charge of an attempt that delivered nothing and was repeated with success."""
+        """Correct, in the background, the charge of an attempt that delivered nothing and was repeated with success.
+
+        The hold's id is ours and random, so that nobody's own id is that of the correction.
+        """
         correction = Correction(
-            event_id=f"retried→{hold_id}",
+            event_id=f"retried-{hold_id}",
             target_id=settlement_event_id(hold_id),
             tokens=-tokens,
             actor=ACTOR,

@@ -57,7 +57,7 @@ class Scanner:
         if _is_line(data) and not self._held and not self._is_skipping and len(data) <= self._event_bytes_max:
             self._is_first = False
             return [Event(data, b"", data[len(_DATA) : -len(_CRLF_END)])]
-        return self._scan(data)
+        return self._several(data) or self._scan(data)
 
     def finish(self) -> list[Event]:
         """What was held, at the stream's end: read as an event, as the blank line may just be missing."""
@@ -65,6 +65,19 @@ class Scanner:
         if not rest:
             return []
         return [Event(rest, is_read=False) if self._is_skipping else self._read(rest)]
+
+    def _several(self, data: bytes) -> list[Event]:
+        """The next common case: events with line feeds alone, one blank line after each, the last perhaps not whole.
+        Nothing, and nothing taken, where it is not so: also where none ends here, so that bytes are looked at once."""
+        if b"\n\n" not in data or self._is_skipping:
+            return []
+        text = bytes(self._held) + data
+        is_plain = b"\r" not in text and b"\n\n\n" not in text and not text.startswith(b"\n")
+        if not is_plain or len(text) > self._event_bytes_max:
+            return []
+        *events, rest = text.split(b"\n\n")
+        self._held = bytearray(rest)
+        return [self._read(each + b"\n\n") for each in events]
 
     def _scan(self, data: bytes) -> list[Event]:
         held = self._held
@@ -108,6 +121,9 @@ class Scanner:
     def _read(self, raw: bytes) -> Event:
         text = raw.removeprefix(_BOM) if self._is_first else raw
         self._is_first = False
+        end = len(text) - 2
+        if text.startswith(_DATA) and text.find(b"\n") == end and b"\r" not in text:
+            return Event(raw, b"", text[len(_DATA) : end])
         if b"data" not in text:
             return Event(raw)
         name, line = b"", text

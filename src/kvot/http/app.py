@@ -1,7 +1,7 @@
 """The ASGI kernel: one request in, one reply out.
 
-The order is fixed: find the operation, find out who is calling, read the body, bind, perform, write. So nobody
-anonymous makes us read a body, and every right is checked on the operation itself, never on a path.
+The order is fixed, and the contract's: find the operation, read the body within its bound, bind, find out who is
+calling, perform, write. Every right is checked on the operation itself, never on a path.
 Nothing here decides: rights and rules are those of `operations`, words and numbers those of `wire` and `errors`.
 """
 
@@ -223,10 +223,7 @@ class App:
         headers, endpoint = call.headers, match.endpoint
         if call.format is HTML:
             call.format = choice.page_of(operation.name, call.query, call.verb, self._clock)
-        call.item = 0 if endpoint.is_batch else None  # who may not ask fails with the first item
-        call.principal = await self._authenticate(call)
-        authorise(call.principal, operation)
-        caller = Caller(call.principal, idempotency_key(headers))
+        call.item = 0 if endpoint.is_batch else None  # what fails before the first item fails with it
         body = None
         if (endpoint.is_batch or call.verb not in _NO_BODY) and has_body(headers):  # a batch is its body
             body = await read_body(call.receive, headers, self._limits)
@@ -234,28 +231,38 @@ class App:
         content_type = headers.get(b"content-type", b"").decode("latin-1") if body else ""
         sent = Sent(match.path_values, query, body, content_type)
         if endpoint.is_batch:
-            return await self._batch(call, caller, operation, endpoint, sent)
+            return await self._batch(call, operation, endpoint, sent)
         request = _bound(operation, endpoint, sent)
+        caller = await self._caller(call, operation)
         call.failing = operation.response
         response = await perform(self._services, caller, operation, request)
         if endpoint.is_oneway or operation.response is None:
             return replies.NO_CONTENT
         return self._finished(call, replies.of_response(response, call.format, call.style))
 
-    async def _batch(self, call: Call, caller: Caller, operation: Operation, endpoint: Endpoint, sent: Sent) -> Reply:
+    async def _batch(self, call: Call, operation: Operation, endpoint: Endpoint, sent: Sent) -> Reply:
         format_ = endpoint.body_format
         documents = read_batch(operation, sent, format_, batch.ITEMS_MAX)
+        caller: Caller | None = None
         responses: list[Response] = []
         for index, document in enumerate(documents):
             call.item, call.failing = index, None
             request = bind_item(operation, document, sent.query, format_)
-            caller_of_item = batch.caller_of_item(caller, index)
+            caller = caller or await self._caller(call, operation)
             call.failing = operation.response
-            responses.append(await perform(self._services, caller_of_item, operation, request))
+            responses.append(await perform(self._services, batch.caller_of_item(caller, index), operation, request))
+        if caller is None:
+            await self._caller(call, operation)
         call.item = len(responses)
         if endpoint.is_oneway or operation.response is None:
             return self._finished(call, replies.NO_CONTENT)
         return self._finished(call, replies.of_response([*responses], call.format, call.style))
+
+    async def _caller(self, call: Call, operation: Operation) -> Caller:
+        """Who is calling, if they may ask for the operation at all."""
+        call.principal = await self._authenticate(call)
+        authorise(call.principal, operation)
+        return Caller(call.principal, idempotency_key(call.headers))
 
     async def _beside(self, call: Call, match: Match | None) -> Reply:
         """What leads to no operation: a surface, or nothing."""

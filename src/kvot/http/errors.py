@@ -11,6 +11,7 @@ from kvot.core.errors import (
     FieldError,
     Forbidden,
     InvalidRequest,
+    KeyUnreadable,
     KvotError,
     MethodNotAllowed,
     NotAuthenticated,
@@ -41,6 +42,7 @@ STATUSES: dict[type[KvotError], int] = {
     TooManyRequests: 429,
     BudgetExceeded: 429,
     StoreUnavailable: 503,
+    KeyUnreadable: 500,
     ProviderFailed: 502,
 }
 """Every class has a row of its own, so that a new one is decided and not inherited."""

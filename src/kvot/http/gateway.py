@@ -9,7 +9,14 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from kvot.core.errors import InvalidRequest, KvotError, NotAuthenticated, StoreUnavailable, whole_seconds
+from kvot.core.errors import (
+    InvalidRequest,
+    KvotError,
+    NotAuthenticated,
+    ProviderFailed,
+    StoreUnavailable,
+    whole_seconds,
+)
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
 from kvot.gateway.dialect import Endpoint, Found, Pair, Refusal
@@ -21,7 +28,9 @@ from kvot.http.errors import STATUSES
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
-from kvot.http.reply_writer import WRITE
+from kvot.http.protocol import ON_GONE
+from kvot.http.replies import CLOSE
+from kvot.http.reply_writer import WRITE, WRITE_CHUNK
 from kvot.http.requestlog import RequestLog
 from kvot.operations.company import company_for
 from kvot.wire.ratelimit import fields_of
@@ -38,7 +47,7 @@ _COMPANY = b"x-kvot-company-id"
 _USER = b"x-kvot-user-id"
 _FEATURE = b"x-kvot-feature"
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE"})
-_UNAVAILABLE = "The ledger cannot answer now, so nothing was sent to the provider. Repeat the call."
+_UNAVAILABLE = "The ledger cannot answer now. Repeat the call."
 
 
 class GatewayEdge:
@@ -80,6 +89,8 @@ class GatewayEdge:
             if isinstance(error, StoreUnavailable):
                 self._log.unavailable(None, error)
                 error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
+            elif isinstance(error, ProviderFailed):
+                self._log.provider_failed(error)
             await exchange.refuse(exchange.failed(error, STATUSES[type(error)]))
         except (ClientGone, asyncio.CancelledError):
             raise
@@ -89,7 +100,8 @@ class GatewayEdge:
 
     async def _pass_on(self, exchange: "_Exchange") -> None:
         if self._health.is_draining:
-            raise StoreUnavailable("The server is stopping.")
+            stopping = exchange.failed(StoreUnavailable("The server is stopping."), 503)
+            return await exchange.refuse(stopping._replace(headers=(*stopping.headers, CLOSE)))
         scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
         verb, path = scope["method"], scope["path"][len(exchange.provider.name) + 1 :]
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
@@ -136,12 +148,40 @@ class _Exchange:
         self.request_id = f"req_{secrets.token_hex(12)}"
         self.status = 0
         self._send = send
+        self._extensions = scope.get("extensions", {})
+        self._write_chunk = self._extensions.get(WRITE_CHUNK)
         self._head: tuple[Pair, ...] = ()
         self._kept = bytearray()
-        self._is_sent = False  # the head
+        self.has_sent = False  # the head
 
     async def watch(self, work: Any) -> Exhausted | None:
         """The result of the gateway's work, which is cancelled when the client leaves."""
+        on_gone = self._extensions.get(ON_GONE)
+        own_task = asyncio.current_task()
+        assert own_task is not None
+        is_gone = False
+
+        def leave() -> None:
+            nonlocal is_gone
+            is_gone = True
+            own_task.cancel()
+
+        take_back = None if on_gone is None else on_gone(leave)
+        if take_back is None:
+            return await self._watch_with_tasks(work)
+        try:
+            result: Exhausted | None = await work
+            return result
+        except asyncio.CancelledError:
+            if not is_gone:
+                raise
+            own_task.uncancel()
+            raise ClientGone from None
+        finally:
+            take_back()
+
+    async def _watch_with_tasks(self, work: Any) -> Exhausted | None:
+        """Where only `receive` tells that the client has left."""
         task: asyncio.Task[Exhausted | None] = asyncio.ensure_future(work)
         watcher = asyncio.ensure_future(self._cancel_when_gone(task))
         try:
@@ -150,6 +190,7 @@ class _Exchange:
             if watcher.done():
                 raise ClientGone from None
             task.cancel()
+            await asyncio.wait([task])  # what it was charged must be on its way before the ledger is let go
             raise
         finally:
             watcher.cancel()
@@ -168,23 +209,25 @@ class _Exchange:
             await self._send_head()
 
     async def write(self, data: bytes) -> None:
-        if not self._is_sent:
+        if not self.has_sent:
             self._kept += data
             if len(self._kept) <= HELD_BACK_BYTES_MAX:
                 return
             await self._send_head()
             data = bytes(self._kept)
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self._kept.clear()
+        if self._write_chunk is None or not self._write_chunk(data):
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
-        if self._is_sent:
+        if self.has_sent:
             await self._send({"type": "http.response.body", "body": b""})
         else:
             await self._reply(self.status, self._head, bytes(self._kept))
 
     async def refuse(self, refusal: Refusal) -> None:
         """A whole reply of our own; nothing, where the provider's has begun."""
-        if self._is_sent:
+        if self.has_sent:
             return
         if self.endpoint is not None:
             refusal = self.endpoint.framed(refusal)
@@ -206,13 +249,13 @@ class _Exchange:
         return self.provider.dialect.failed(error, status, self.request_id)
 
     async def _send_head(self) -> None:
-        self._is_sent = True
+        self.has_sent = True
         await self._send({"type": "http.response.start", "status": self.status, "headers": self._head})
 
     async def _reply(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
-        self._is_sent = True
+        self.has_sent = True
         pairs = [*headers, (b"content-length", b"%d" % len(body))]
-        if write := self.scope.get("extensions", {}).get(WRITE):
+        if write := self._extensions.get(WRITE):
             await write(status, pairs, body, None)
             return
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
@@ -223,7 +266,7 @@ def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:
     """A superadmin says whose call it is in a header; a company's own credential says it by itself."""
     named = _label(headers, _COMPANY)
     if found.endpoint.read is None and named is None:
-        return Whose("", None, None)  # uses no tokens: any credential will do
+        return Whose(principal.company_id or "", None, None)  # uses no tokens: any credential will do
     user = principal.user_id or _label(headers, _USER)
     return Whose(company_for(principal, named and _guid(named)), user, _label(headers, _FEATURE))
 

@@ -1,5 +1,5 @@
 """uvicorn's HTTP/1.1 protocol with what it does not have by itself: bounds on the size of a head and on the time that a
-request may take to arrive, and replies in one piece.
+request may take to arrive, replies in one piece, and word of a client that leaves.
 
 Without the bounds one client could make us keep headers, and many clients connections, without end.
 """
@@ -7,7 +7,7 @@ Without the bounds one client could make us keep headers, and many clients conne
 import re
 import sys
 from asyncio import BaseTransport, TimerHandle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -17,7 +17,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kvot.http.early import ADDRESS_TOO_LONG, HEAD_TOO_LARGE, NO_HTTP, UNKNOWN_METHOD, Refusal
 from kvot.http.limits import HEAD_BYTES_MAX
-from kvot.http.reply_writer import WRITE, Pair, write
+from kvot.http.reply_writer import WRITE, WRITE_CHUNK, Pair, write, write_chunk
+
+ON_GONE = "kvot.on_gone"
+"""Among the extensions of a request: a function that takes what to call when the client leaves, and gives what takes
+that back. None, where only `receive` can tell; to ask that takes a task."""
 
 LINGER_S = 2.0
 LINGER_BYTES_MAX = 4_194_304
@@ -52,12 +56,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         """A client that connects and says nothing waits no longer than one that has nothing more to say."""
         super().connection_made(transport)  # type: ignore[arg-type]
+        self._on_gone: set[Callable[[], None]] = set()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_keepalive_if_required()
         self._stop_timer()
         super().connection_lost(exc)
+        for tell in list(self._on_gone):
+            tell()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -110,7 +117,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._earlier_bytes = 0
         super().on_headers_complete()
         # Weakly: its cycle holds the scope, and what holds itself only the garbage collector can free.
-        extensions: dict[str, Any] = {WRITE: partial(write, ref(self.cycle))}
+        cycle: Any = ref(self.cycle)
+        extensions: dict[str, Any] = {
+            WRITE: partial(write, cycle),
+            WRITE_CHUNK: partial(write_chunk, cycle),
+            ON_GONE: partial(_tell_when_gone, ref(self), cycle),
+        }
         self.scope["extensions"] = extensions
 
     def on_message_complete(self) -> None:
@@ -151,3 +163,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._discarded_bytes += len(data)
         if self._discarded_bytes > LINGER_BYTES_MAX:
             self.transport.abort()
+
+
+def _tell_when_gone(
+    protocol_of_client: ref[BoundedProtocol], cycle_of_request: ref[Any], tell: Callable[[], None]
+) -> Callable[[], None] | None:
+    """See ON_GONE. What is left of a body would fill its buffer and stop the reading, which alone notices a leaving."""
+    protocol, cycle = protocol_of_client(), cycle_of_request()
+    if protocol is None or cycle is None or cycle.disconnected or cycle.more_body or cycle.body:
+        return None
+    protocol.flow.resume_reading()
+    protocol._on_gone.add(tell)
+    return partial(protocol._on_gone.discard, tell)

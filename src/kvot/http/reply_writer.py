@@ -13,6 +13,9 @@ from weakref import ref
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 WRITE = "kvot.write"
+WRITE_CHUNK = "kvot.write_chunk"
+"""Likewise for a piece of a reply in chunks: where it says that it has not, `send` does."""
+
 LENGTH_MAX = 128
 """Of a reason: enough for a sentence. The whole message stands in the body."""
 
@@ -48,6 +51,17 @@ async def write(
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
+
+
+def write_chunk(cycle_of_request: ref[Any], data: bytes) -> bool:
+    """Write a piece of a reply that has begun; False, and nothing written, where that takes more than to write it."""
+    cycle = cycle_of_request()
+    if cycle is None or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+        return False
+    if cycle.flow.write_paused or not data:  # the client reads slowly; or the piece would be the end
+        return False
+    cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+    return True
 
 
 def head(status: int, reason: str | None, pairs: list[Pair]) -> bytes:

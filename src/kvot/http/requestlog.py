@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from kvot.contract.describe import Operation
-from kvot.core.errors import StoreUnavailable
+from kvot.core.errors import ProviderFailed, StoreUnavailable
 from kvot.core.principal import Principal
 from kvot.telemetry.logs import logger
 
@@ -37,6 +37,10 @@ class RequestLog:
     def unavailable(self, operation: Operation | None, error: StoreUnavailable) -> None:
         """Why the store could not answer: its file, and what to do, which no client is told."""
         self.sink.error("store unavailable", operation=operation.name if operation else None, reason=error.message)
+
+    def provider_failed(self, error: ProviderFailed) -> None:
+        """Why: where the provider is, and what it did, which no client is told."""
+        self.sink.warning("provider failed", provider=error.provider, reason=str(error.__cause__ or error.message))
 
     def unforeseen(self, scope: Any, operation: Operation | None, error: Exception) -> str:
         """Log a fault of ours with its stack, but without its text, which may hold what the client sent."""

@@ -17,10 +17,11 @@ from kvot.contract.holds import (
 )
 from kvot.contract.keeping import ImportAiChatUsage, PruneAiChatLedger, VerifyAiChatLedger
 from kvot.contract.keys import ApiKeyQuery, CreateApiKey, RevokeApiKey
+from kvot.contract.provider_keys import AiChatProviderKeyQuery, RemoveAiChatProviderKey, UpdateAiChatProviderKey
 from kvot.contract.usage import CorrectAiChatUsage, GetAiChatUsage, GetAiChatUsageReport, RecordAiChatUsage
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.principal import Principal
-from kvot.operations import budget, holds, imports, keeping, keys, usage
+from kvot.operations import budget, holds, imports, keeping, keys, provider_keys, usage
 from kvot.operations.services import Caller, Services
 from kvot.operations.validation import violations
 
@@ -44,6 +45,9 @@ HANDLERS: dict[type[Request], Handler] = {
     CreateApiKey: keys.create_key,
     ApiKeyQuery: keys.query_keys,
     RevokeApiKey: keys.revoke_key,
+    UpdateAiChatProviderKey: provider_keys.set_provider_key,
+    RemoveAiChatProviderKey: provider_keys.remove_provider_key,
+    AiChatProviderKeyQuery: provider_keys.query_provider_keys,
 }
 
 

@@ -7,6 +7,17 @@ from typing import NamedTuple
 from kvot.core.keys import KeyStore
 from kvot.core.ledger import Ledger
 from kvot.core.principal import Principal
+from kvot.core.provider_keys import ProviderKeyStore
+from kvot.operations.sealing import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKeys:
+    """Companies' own keys to providers: where they are kept, what seals them, and which providers are offered."""
+
+    store: ProviderKeyStore
+    sealer: Sealer
+    offered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +28,7 @@ class Services:
     keys: KeyStore
     pepper: bytes
     new_id: Callable[[], str]
+    provider_keys: ProviderKeys
 
 
 class Caller(NamedTuple):

@@ -7,12 +7,13 @@ from typing import Protocol
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import KeyStore
+from kvot.core.provider_keys import ProviderKeyStore
 from kvot.core.store import Store
 from kvot.stores.sqlite import SqliteStore
 
 
-class Engine(Store, KeyStore, Protocol):
-    """What every engine offers: the ledger and the keys."""
+class Engine(Store, KeyStore, ProviderKeyStore, Protocol):
+    """What every engine offers: the ledger, the keys to it, and companies' own keys to providers."""
 
 
 def _open_sqlite(url: str, rules: Rules) -> Engine:

@@ -6,8 +6,8 @@
     …
     ["end of backup", 1234, "sha256 of all bytes above"]
 
-The file comes into being whole or not at all, readable by its owner alone. It holds hashes of API keys, no key, and
-not the secret that they are hashed under.
+The file comes into being whole or not at all, readable by its owner alone. It holds hashes of API keys and
+sealed keys to providers, no key, and not the secret that they are hashed and sealed under.
 """
 
 import gzip
@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from kvot.core.archive import Audit, Events, Holds, Keys, LedgerEnd, LedgerStart, Part
+from kvot.core.archive import Audit, Events, Holds, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
 from kvot.core.errors import Conflict, InvalidRequest
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ _PARTS: dict[str, type[Part]] = {
     "holds": Holds,
     "end": LedgerEnd,
     "keys": Keys,
+    "provider_keys": SealedKeys,
     "audit": Audit,
 }
 _NAMES = {kind: name for name, kind in _PARTS.items()}

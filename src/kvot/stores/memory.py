@@ -26,6 +26,7 @@ from kvot.core.model import (
     Usage,
     Verification,
 )
+from kvot.core.provider_keys import SealedKey
 from kvot.core.window import MS_PER_HOUR
 from kvot.stores.memory_company import Company
 
@@ -34,7 +35,7 @@ TAKEN = (Status.DONE, Status.REPLAYED)
 
 
 class MemoryStore:
-    """`Store` and `KeyStore` in memory, for one event loop: no operation waits, so each is one atomic step."""
+    """An `Engine` in memory, for one event loop: no operation waits, so each is one atomic step."""
 
     company_type = Company
 
@@ -42,6 +43,7 @@ class MemoryStore:
         self._rules = rules
         self._companies: dict[str, Company] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._provider_keys: dict[tuple[str, str], SealedKey] = {}
         self._keys_version = 0
         self._is_open = True
 
@@ -204,6 +206,32 @@ class MemoryStore:
 
     def _put_key(self, key: ApiKey) -> None:
         self._keys[key.key_id] = key
+        self._keys_version += 1
+
+    # -- keys to providers -----------------------------------------------------------------------------------
+
+    async def set_provider_key(self, key: SealedKey, *, now_ms: int) -> None:
+        self._need_open()
+        self._put_provider_key(key)
+
+    async def remove_provider_key(self, company_id: str, provider: str, *, actor: str, now_ms: int) -> bool:
+        self._need_open()
+        if self._provider_keys.pop((company_id, provider), None) is None:
+            return False
+        self._keys_version += 1
+        return True
+
+    async def find_provider_key(self, company_id: str, provider: str) -> SealedKey | None:
+        self._need_open()
+        return self._provider_keys.get((company_id, provider))
+
+    async def list_provider_keys(self, company_id: str) -> list[SealedKey]:
+        self._need_open()
+        keys = [key for key in self._provider_keys.values() if key.company_id == company_id]
+        return sorted(keys, key=lambda key: key.provider)
+
+    def _put_provider_key(self, key: SealedKey) -> None:
+        self._provider_keys[key.company_id, key.provider] = key
         self._keys_version += 1
 
 

@@ -3,7 +3,7 @@ of which it knows the inside."""
 
 from collections.abc import AsyncIterator
 
-from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, in_parts
+from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys, in_parts
 from kvot.core.model import Correction, Event, Kind, NewEvent, NewHold, Verification
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_company import Company
@@ -15,6 +15,7 @@ class MemorySource:
     def __init__(self, store: MemoryStore) -> None:
         self._companies = {company_id: copy_of(company) for company_id, company in store._companies.items()}
         self._keys = list(store._keys.values())
+        self._provider_keys = [store._provider_keys[which] for which in sorted(store._provider_keys)]
 
     async def companies(self) -> list[str]:
         return sorted(self._companies)
@@ -32,9 +33,11 @@ class MemorySource:
         for part in in_parts(holds):
             yield Holds(holds[part])
 
-    async def shared(self) -> AsyncIterator[Keys | Audit]:
+    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
         for part in in_parts(self._keys):
             yield Keys(self._keys[part])
+        for part in in_parts(self._provider_keys):
+            yield SealedKeys(self._provider_keys[part])
 
     async def audit_holds(self) -> bool:
         return True  # there is none
@@ -67,6 +70,9 @@ class MemorySink:
             case Keys(keys):
                 for key in keys:
                     self._store._put_key(key)
+            case SealedKeys(sealed):
+                for each in sealed:
+                    self._store._put_provider_key(each)
             case LedgerEnd() | Audit():  # no sums and no audit log are kept here
                 pass
 

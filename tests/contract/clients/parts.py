@@ -23,7 +23,11 @@ class Host:
 
     def __init__(self, folder: Path, json_case: str) -> None:
         self._where = ("--database", folder / "kvot.db")
-        self._environment = {"KVOT_JWT_SECRET": signing.SECRET, "KVOT_JSON_CASE": json_case}
+        self._environment = {
+            "KVOT_JWT_SECRET": signing.SECRET,
+            "KVOT_JSON_CASE": json_case,
+            "KVOT_OWN_KEY_PROVIDERS": "openai",
+        }
         self.key = self._make_key("--company", KEY_COMPANY)
         self.operator = self._make_key("--role", "superadmin")
         self.url = ""

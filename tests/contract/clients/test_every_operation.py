@@ -73,6 +73,22 @@ def test_python_makes_lists_and_revokes_an_api_key(python):
     assert python("client.get(ApiKeyQuery($))")["results"][0]["revoked_at"]
 
 
+def test_python_sets_lists_and_removes_a_companys_key_to_a_provider(python):
+    kept = python("client.put(UpdateAiChatProviderKey($, provider='openai', api_key='sk-0123456789abcdef'))")["result"]
+    assert (kept["class"], kept["has_key"], kept["last_characters"]) == ("AiChatProviderKeyInfo", True, "cdef")
+    assert python("client.get(AiChatProviderKeyQuery($))")["results"] == [kept]
+    removed = python("client.delete(RemoveAiChatProviderKey($, provider='openai'))")["result"]
+    assert (removed["is_offered"], removed["has_key"]) == (True, False)
+
+
+def test_npm_sets_lists_and_removes_a_companys_key_to_a_provider(npm_client):
+    key = "provider: 'openai', apiKey: 'sk-0123456789abcdef'"
+    kept = npm_client(f"client.send(new UpdateAiChatProviderKey({{ $, {key} }}))")["result"]
+    assert (kept["hasKey"], kept["lastCharacters"]) == (True, "cdef")
+    assert npm_client("client.send(new AiChatProviderKeyQuery({ $ }))")["results"] == [kept]
+    assert not npm_client("client.send(new RemoveAiChatProviderKey({ $, provider: 'openai' }))")["result"]["hasKey"]
+
+
 def test_npm_imports_corrects_and_verifies(npm_client):
     two = "new AiChatUsageEvent({ id: 'a', tokens: 5 }), new AiChatUsageEvent({ id: 'b' })"
     told = npm_client(f"client.send(new ImportAiChatUsage({{ $, events: [{two}] }}))")

@@ -103,7 +103,7 @@ async def test_an_unmigrated_database_is_refused_with_what_to_do(bare: str):
 
 async def test_a_database_that_lacks_a_step_is_refused_with_what_to_do(bare: str):
     await migrate(bare, steps=known_steps()[:-1])
-    await refused(bare, "lacks 0012_batches. Run: kvot migrate --database")
+    await refused(bare, "lacks 0013_provider_keys. Run: kvot migrate --database")
 
 
 async def test_a_database_of_a_newer_kvot_is_refused(url: str):
@@ -158,7 +158,7 @@ async def test_citus_is_told_of_every_table_and_of_every_function_that_an_operat
     by_company = {name for what, name, *where in asked if [what, *where] == ["function", "$1", "kvot.company"]}
     store = Path(__file__).parents[3] / "src/kvot/stores/postgres"
     called = {name for file in store.glob("*.py") for name in re.findall(r"kvot\.\w+(?=\(\$1)", file.read_text())}
-    elsewhere = {"kvot.companies_with_due_holds", "kvot.revoke_key", "kvot.write_free"}
+    elsewhere = {"kvot.companies_with_due_holds", "kvot.revoke_key", "kvot.remove_provider_key", "kvot.write_free"}
     assert by_company == called - elsewhere
 
 

@@ -1,10 +1,12 @@
 """What the engine does of its own: any text, the audit log, a transaction pooler, big batches."""
 
+import asyncpg
 import pytest
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.keys import ApiKey
 from kvot.core.model import CallDetail, Correction, EventColumns, NewEvent, NewHold, Settlement, Status
+from kvot.core.provider_keys import SealedKey
 from kvot.stores import open_store
 from kvot.stores.postgres import PostgresStore, Time
 from kvot.stores.postgres.encoding import from_text, to_text
@@ -104,12 +106,26 @@ async def audited(store: PostgresStore) -> PostgresStore:
     await store.correct(COMPANY, Correction("c1", "e1", -4, "bob", "twice"), now_ms=T0)
     await store.add_key(KEY, actor="eve", now_ms=T0)
     await store.revoke_key("k1", company_id=None, actor="ada", now_ms=T0)
+    await store.set_provider_key(SealedKey(COMPANY, "openai", b"sealed", T0, "eve"), now_ms=T0)
+    await store.remove_provider_key(COMPANY, "openai", actor="ada", now_ms=T0)
     return store
 
 
 async def test_the_audit_log_of_a_company_and_that_of_keys_follow(audited: PostgresStore):
     assert await audited.verify_audit(COMPANY) is None
     assert await audited.verify_audit() is None
+
+
+async def test_each_change_of_a_key_leaves_a_line(audited: PostgresStore, url: str):
+    connection = await asyncpg.connect(url)
+    lines = await connection.fetch("SELECT action, actor, subject FROM kvot.key_audit ORDER BY seq")
+    await connection.close()
+    assert [tuple(line) for line in lines] == [
+        ("add_key", "eve", "k1"),
+        ("revoke_key", "ada", "k1"),
+        ("set_provider_key", "eve", "openai"),
+        ("remove_provider_key", "ada", "openai"),
+    ]
 
 
 @pytest.mark.parametrize(("tampering", "line"), TAMPERING)

@@ -7,6 +7,7 @@ import pytest
 
 from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey
+from kvot.core.provider_keys import SealedKey
 from kvot.stores.postgres import PostgresStore, Time
 from kvot.stores.postgres import watch as watch_module
 from kvot.stores.postgres.address import Address
@@ -38,6 +39,21 @@ async def test_a_revoked_key_is_known_everywhere_within_a_second(store: Postgres
     await store.revoke_key("k1", company_id=None, actor="ann", now_ms=T0)
     await changes(other, version)
     assert (await other.find_key("k1")) == KEY._replace(revoked_at_ms=T0)
+
+
+async def test_a_companys_key_to_a_provider_is_known_everywhere_within_a_second(
+    store: PostgresStore, other: PostgresStore
+):
+    assert await other.find_provider_key(COMPANY, "openai") is None
+    version = other.keys_version
+    sealed = SealedKey(COMPANY, "openai", b"sealed", T0, "ann")
+    await store.set_provider_key(sealed, now_ms=T0)
+    await changes(other, version)
+    assert await other.find_provider_key(COMPANY, "openai") == sealed
+    version = other.keys_version
+    await store.remove_provider_key(COMPANY, "openai", actor="ann", now_ms=T0)
+    await changes(other, version)
+    assert await other.find_provider_key(COMPANY, "openai") is None
 
 
 async def test_a_listener_hears_without_asking(store: PostgresStore, url: str, monkeypatch):

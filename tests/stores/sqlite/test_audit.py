@@ -5,6 +5,7 @@ import pytest
 from kvot.core.budget import Budget
 from kvot.core.keys import ApiKey
 from kvot.core.model import Correction, NewEvent
+from kvot.core.provider_keys import SealedKey
 
 from .conftest import COMPANY, T0
 
@@ -28,6 +29,8 @@ async def audited(store):
     await store.correct(COMPANY, Correction("c1", "e1", -4, "bob", "twice"), now_ms=T0)
     await store.add_key(KEY, actor="eve", now_ms=T0)
     await store.revoke_key("k1", company_id=None, actor="ada", now_ms=T0)
+    await store.set_provider_key(SealedKey(COMPANY, "openai", b"sealed", T0, "eve"), now_ms=T0)
+    await store.remove_provider_key(COMPANY, "openai", actor="ada", now_ms=T0)
     return store
 
 
@@ -37,6 +40,8 @@ async def test_each_change_of_a_person_leaves_a_line(audited):
         ("correct", "bob", "c1"),
         ("add_key", "eve", "k1"),
         ("revoke_key", "ada", "k1"),
+        ("set_provider_key", "eve", "openai"),
+        ("remove_provider_key", "ada", "openai"),
     ]
     assert await audited.verify_audit() is None
 
@@ -44,9 +49,10 @@ async def test_each_change_of_a_person_leaves_a_line(audited):
 async def test_what_changed_nothing_leaves_no_line(audited):
     await audited.add_key(KEY, actor="eve", now_ms=T0)
     await audited.revoke_key("k1", company_id=None, actor="ada", now_ms=T0)
+    await audited.remove_provider_key(COMPANY, "openai", actor="ada", now_ms=T0)
     await audited.correct(COMPANY, Correction("c1", "e1", -4, "bob", "twice"), now_ms=T0)
     await audited.correct(COMPANY, Correction("c2", "e1", -40, "bob"), now_ms=T0)
-    assert len(audited._reader.execute(LINES).fetchall()) == 4
+    assert len(audited._reader.execute(LINES).fetchall()) == 6
 
 
 @pytest.mark.parametrize("tampering", ["UPDATE audit SET actor = 'somebody'", "DELETE FROM audit"])

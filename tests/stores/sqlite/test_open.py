@@ -176,19 +176,19 @@ async def test_a_schema_step_that_is_not_ours_is_refused(path):
 
 def test_a_step_is_applied_once_and_only_if_it_is_missing(path):
     connection = apsw.Connection(str(path))
-    steps = [*known_steps(), Step(2, "0002_more", "CREATE TABLE more(x)")]
+    steps = [*known_steps(), Step(3, "0003_more", "CREATE TABLE more(x)")]
     migrate(connection, path, steps[:1])
     migrate(connection, path, steps)
     migrate(connection, path, steps)
     names = connection.execute("SELECT name FROM schema_version").fetchall()
-    assert names == [("0001_ledger",), ("0002_more",)]
+    assert names == [("0001_ledger",), ("0002_provider_keys",), ("0003_more",)]
     connection.close()
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(path):
     connection = apsw.Connection(str(path))
     migrate(connection, path, known_steps())
-    bad = Step(2, "0002_bad", "CREATE TABLE more(x); CREATE TABLE more(x)")
+    bad = Step(99, "0099_bad", "CREATE TABLE more(x); CREATE TABLE more(x)")
     with pytest.raises(apsw.SQLError):
         migrate(connection, path, [*known_steps(), bad])
     assert not connection.table_exists("main", "more")

@@ -26,19 +26,26 @@ Place = tuple[int, int]
 
 
 class Document(NamedTuple):
-    """body: as the client sent it. members: read. places: where the value of each begins and ends."""
+    """body: as the client sent it. members: read, none of them twice."""
 
     body: bytes
     members: Mapping[str, Any]
-    places: Mapping[str, Place]
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Where the value of each begins and ends. Looked for only when one is to change: most requests go on as
+        they are."""
+        return places_of(self.body)
+
+
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def read_object(body: bytes) -> Document:
     """A request's document. Raises InvalidRequest, for people."""
     try:
-        places = places_of(body)
         _check_size(body)
-        members = msgspec.json.decode(body)
+        members = _decode_object(body)
     except RecursionError:
         raise _too_deep() from None
     except UnicodeDecodeError:
@@ -47,7 +54,9 @@ def read_object(body: bytes) -> Document:
         raise InvalidRequest(f"The request body is not a JSON object: {error}.") from None
     if _names_written(body) != _names_read(members):
         json.loads(body, object_pairs_hook=_unique)
-    return Document(body, members, places)
+    if len(members) > OWN_MEMBERS_MAX:
+        raise InvalidRequest(f"The request has more than {OWN_MEMBERS_MAX} members of its own.")
+    return Document(body, members)
 
 
 def _too_deep() -> InvalidRequest:
@@ -135,9 +144,10 @@ _COMMA = re.compile(rb'(?:[^",]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+(?:,|\Z)', re.DO
 
 
 def _check_size(body: bytes) -> None:
-    """Refuse a document of too many members before it takes memory. The body is JSON: its form has been looked at."""
+    """Refuse a document of too many members before it takes memory. Raises what the decoder raises."""
     if body.count(b",") <= MEMBERS_MAX:
         return
+    _decode_members(body)  # what is no JSON cannot be counted
     if sum(1 for _ in islice(_COMMA.finditer(body), MEMBERS_MAX + 1)) > MEMBERS_MAX:
         raise InvalidRequest(f"The request has more than {MEMBERS_MAX} members.")
 

@@ -11,9 +11,10 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart
+from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
 from kvot.core.budget import Budget, BudgetChange, Rules
 from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind, Settlement, Source, Verification
+from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_uuid
 from kvot.stores.postgres.errors import DRIVER_ERRORS, told
@@ -37,10 +38,11 @@ _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expi
     dispatched_asked, settlement
     FROM kvot.hold LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
 _KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
+_PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM kvot.provider_key ORDER BY company_id, provider"
 _AUDIT = """SELECT at, actor, action, company_id::text, subject, detail::text FROM (
     SELECT at, actor, action, company_id, subject, detail, 0 AS log, seq FROM kvot.audit
     UNION ALL SELECT at, actor, action, company_id, subject, detail, 1, seq FROM kvot.key_audit
-    ) AS line ORDER BY at, log, company_id, seq"""
+    ) AS line ORDER BY at, log, CASE WHEN log = 0 THEN company_id END, seq"""
 _AUDIT_BREAK = """SELECT kvot.first_key_audit_break() IS NOT NULL OR EXISTS (SELECT FROM
     (SELECT DISTINCT company_id FROM kvot.audit) AS log WHERE kvot.first_audit_break(company_id) IS NOT NULL)"""
 _VERIFY = "SELECT place, kept, recomputed FROM kvot.verify($1, $2, 0, 0)"
@@ -78,9 +80,11 @@ class PostgresSource:
         async for holds in self._parts(_HOLDS, _to_hold, company):
             yield Holds(holds)
 
-    async def shared(self) -> AsyncIterator[Keys | Audit]:
+    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
         async for keys in self._parts(_KEYS, from_row):
             yield Keys(keys)
+        async for sealed in self._parts(_PROVIDER_KEYS, provider_keys.from_row):
+            yield SealedKeys(sealed)
         async for lines in self._parts(_AUDIT, _to_line):
             yield Audit(lines)
 

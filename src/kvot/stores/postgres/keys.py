@@ -26,14 +26,14 @@ class Keys:
         self._drift_max_ms = drift_max_ms
 
     async def add(self, key: ApiKey, *, actor: str, now_ms: int) -> bool:
-        return await self._change(_ADD, *to_row(key), now_ms, self._drift_max_ms, to_text(actor))
+        return await self.change(_ADD, *to_row(key), now_ms, self._drift_max_ms, to_text(actor))
 
     async def revoke(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
         company = None if company_id is None else to_uuid(company_id)
-        return await self._change(_REVOKE, to_text(key_id), company, now_ms, self._drift_max_ms, to_text(actor))
+        return await self.change(_REVOKE, to_text(key_id), company, now_ms, self._drift_max_ms, to_text(actor))
 
     async def find(self, key_id: str) -> ApiKey | None:
-        await self._watch.start()
+        await self.watch()
         rows = await self._pool.run(_FIND, to_text(key_id))
         return from_row(rows[0]) if rows else None
 
@@ -41,9 +41,13 @@ class Keys:
         company = None if company_id is None else to_uuid(company_id)
         return [from_row(row) for row in await self._pool.run(_LIST, company)]
 
-    async def _change(self, query: str, *values: object) -> bool:
-        """A change is told to other processes by the database, and to this one here, so that the next look knows it."""
+    async def watch(self) -> None:
+        """Begin to watch for changes, if that is not done."""
         await self._watch.start()
+
+    async def change(self, query: str, *values: object) -> bool:
+        """A change is told to other processes by the database, and to this one here, so that the next look knows it."""
+        await self.watch()
         rows = await self._pool.run(query, *values)
         version: int | None = rows[0][0]
         if version is None:

@@ -9,10 +9,11 @@ from typing import Any, Self
 
 import asyncpg
 
-from kvot.core.archive import Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part
+from kvot.core.archive import Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
 from kvot.core.budget import Rules
 from kvot.core.model import Event
 from kvot.core.window import MS_PER_HOUR, SHIFTS
+from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.archive import connect, let_go, telling
 from kvot.stores.postgres.encoding import settlement_text, to_labels, to_optional_text, to_text, to_uuid
 from kvot.stores.postgres.keys import to_row
@@ -22,8 +23,8 @@ LABEL_SETS_REMEMBERED_MAX = 50_000
 """Of one company: about 10 MB at the most."""
 
 _BEGIN = "BEGIN; SET LOCAL statement_timeout = 0"
-_KEY_ACTIONS = frozenset({"add_key", "revoke_key"})
-"""Lines of the audit log of keys, which belong to no company here."""
+_KEY_ACTIONS = frozenset({"add_key", "revoke_key", "set_provider_key", "remove_provider_key"})
+"""Lines of the audit log of keys, which follow one another whatever company they are about."""
 
 _ADD_COMPANY = """INSERT INTO kvot.company
     (company_id, clock, floor_at, floor_cum, head_cum, in_doubt, token_limit, window_days)
@@ -32,6 +33,7 @@ _ADD_BUDGET = "INSERT INTO kvot.budget VALUES ($1, $2, $3, $4, $5, $6, $7)"
 _LABEL_SET_NO = "SELECT kvot.label_set_no($1, $2)"
 _ADD_KEY = """INSERT INTO kvot.api_key(key_id, secret_hash, company_id, roles, name, created_at, created_by, expires_at,
     revoked_at, networks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
+_ADD_PROVIDER_KEY = "INSERT INTO kvot.provider_key VALUES ($1, $2, $3, $4, $5)"
 _KEYS_CHANGED = "UPDATE kvot.keys_version SET version = version + 1"
 _LINE = """coalesce(last.seq, 0) + 1, $1::bigint, $2, $3, {company}$5, $6::jsonb,
     kvot.line_hash(last.hash, coalesce(last.seq, 0) + 1, $1, $2, $3, $4::uuid, $5, $6::jsonb)
@@ -104,6 +106,9 @@ class PostgresSink:
                 await self._sum_up()
             case Keys(keys):
                 await self._connection.executemany(_ADD_KEY, [to_row(key) for key in keys])
+                await self._connection.execute(_KEYS_CHANGED)
+            case SealedKeys(sealed):
+                await self._connection.executemany(_ADD_PROVIDER_KEY, [provider_keys.to_row(key) for key in sealed])
                 await self._connection.execute(_KEYS_CHANGED)
             case Audit(lines):
                 for line in lines:

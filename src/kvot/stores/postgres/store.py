@@ -32,6 +32,7 @@ from kvot.core.model import (
     Usage,
     Verification,
 )
+from kvot.core.provider_keys import SealedKey
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.batches import Batch, record_operation
 from kvot.stores.postgres.encoding import (
@@ -51,6 +52,7 @@ from kvot.stores.postgres.encoding import (
 from kvot.stores.postgres.keys import Keys
 from kvot.stores.postgres.lanes import Lanes
 from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
+from kvot.stores.postgres.provider_keys import ProviderKeys
 from kvot.stores.postgres.watch import KeysWatch
 from kvot.stores.postgres.writes import Writes
 
@@ -82,7 +84,7 @@ class Time(Enum):
 
 
 class PostgresStore:
-    """`Store` and `KeyStore` in a migrated database. Made by `open`; used on one event loop."""
+    """An `Engine` in a migrated database. Made by `open`; used on one event loop."""
 
     def __init__(self, address: Address, rules: Rules, time: Time) -> None:
         self._rules = rules
@@ -94,6 +96,7 @@ class PostgresStore:
         self._lanes = Lanes(self._writes.send, self._writes.send_shared)
         self._watch = KeysWatch(address)
         self._keys = Keys(self._pool, self._watch, self._drift_max_ms)
+        self._provider_keys = ProviderKeys(self._pool, self._keys, self._drift_max_ms)
 
     @classmethod
     def open(cls, url: str, rules: Rules, *, time: Time = Time.DATABASE) -> Self:
@@ -275,6 +278,20 @@ class PostgresStore:
     @property
     def keys_version(self) -> int:
         return self._watch.version
+
+    # -- keys to providers ---------------------------------------------------------------------------------------
+
+    async def set_provider_key(self, key: SealedKey, *, now_ms: int) -> None:
+        await self._provider_keys.set(key, now_ms=now_ms)
+
+    async def remove_provider_key(self, company_id: str, provider: str, *, actor: str, now_ms: int) -> bool:
+        return await self._provider_keys.remove(company_id, provider, actor=actor, now_ms=now_ms)
+
+    async def find_provider_key(self, company_id: str, provider: str) -> SealedKey | None:
+        return await self._provider_keys.find(company_id, provider)
+
+    async def list_provider_keys(self, company_id: str) -> list[SealedKey]:
+        return await self._provider_keys.list(company_id)
 
     # -- one way to write, one way to ask ------------------------------------------------------------------------
 

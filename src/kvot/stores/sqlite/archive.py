@@ -13,11 +13,11 @@ from typing import Self, TypeVar
 
 import apsw
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart
+from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
-from kvot.stores.sqlite import audit, budgets, keeping, keys, verify
+from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, verify
 from kvot.stores.sqlite.company import load
 from kvot.stores.sqlite.connection import CACHE_KIB, WRITER_PATIENCE_MS, Row, Tx, check_version, unavailable
 from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key
@@ -34,6 +34,7 @@ _HOLDS = f"""SELECT hold_id, amount, ttl_ms, dispatched, provider, model, user, 
     closed_at, actual, dispatched_asked, settlement
     FROM hold AS kept {_LABELS} WHERE kept.company_no = ?"""
 _KEYS = f"SELECT {keys.COLUMNS} FROM api_key ORDER BY created_at, seq"
+_PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM provider_key ORDER BY company_id, provider"
 _AUDIT = "SELECT at, actor, action, company_id, subject, detail FROM audit ORDER BY seq"
 
 
@@ -80,10 +81,12 @@ class SqliteSource:
             for holds in self._parts(_HOLDS, _to_hold, company.no):
                 yield Holds(holds)
 
-    async def shared(self) -> AsyncIterator[Keys | Audit]:
+    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
         with told(self._path):
             for each in self._parts(_KEYS, keys.from_row):
                 yield Keys(each)
+            for sealed in self._parts(_PROVIDER_KEYS, provider_keys.from_row):
+                yield SealedKeys(sealed)
             for lines in self._parts(_AUDIT, _to_line):
                 yield Audit(lines)
 

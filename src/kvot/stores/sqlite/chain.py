@@ -98,8 +98,11 @@ def cum_at(tx: Tx, company: Company, at_ms: int) -> int:
     check_kept(company, at_ms)
     if at_ms >= company.head_at:
         return company.head_cum
-    rows = tx.execute(_CUM, (company.no, at_ms)).fetchall()
-    return rows[0][0] if rows else company.floor_cum
+    cum = company.cums.get(at_ms)
+    if cum is None:
+        rows = tx.execute(_CUM, (company.no, at_ms)).fetchall()
+        cum = company.cums[at_ms] = rows[0][0] if rows else company.floor_cum
+    return cum
 
 
 def check_kept(company: Company, after_ms: int) -> None:

@@ -1,6 +1,6 @@
 """A company's own row: its clock, the ends of its chain and sidecar, its held total and its budget of now."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.model import TOTAL_MAX
@@ -28,6 +28,8 @@ class Company:
     in_doubt: int = 0
     token_limit: int | None = None
     window_days: int | None = None
+    cums: dict[int, int] = field(default_factory=dict)
+    """The chain's totals before its head that the operation has looked up: nothing that is posted changes them."""
 
     def budget(self, rules: Rules) -> Budget:
         """The budget at the company's clock."""

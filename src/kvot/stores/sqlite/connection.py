@@ -56,7 +56,7 @@ Column = Sequence[Any] | int | None
 class Tx:
     """What an operation works with: one connection inside a transaction, and the rules."""
 
-    __slots__ = ("connection", "execute", "executemany", "label_set_nos", "rules")
+    __slots__ = ("connection", "execute", "executemany", "label_set_nos", "label_sets", "rules")
 
     def __init__(self, connection: apsw.Connection, rules: Rules) -> None:
         self.connection = connection
@@ -65,6 +65,12 @@ class Tx:
         self.execute: Callable[..., Any] = connection.execute
         self.executemany: Callable[..., Any] = connection.executemany
         self.label_set_nos: dict[tuple[int, str | None, str | None, str | None, str | None], int] = {}
+        self.label_sets: dict[tuple[int, int], tuple[str | None, str | None, str | None, str | None]] = {}
+
+    def forget(self) -> None:
+        """What was learned in a transaction that is undone may not be so."""
+        self.label_set_nos.clear()
+        self.label_sets.clear()
 
     def insert(self, table: str, columns: Sequence[Column], on_conflict: str = "") -> None:
         """Rows by column, many to a statement. What is the same for all is written into it: only what differs is bound.

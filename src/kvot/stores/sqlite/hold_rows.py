@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kvot.core.model import Hold, NewHold
+from kvot.core.model import Hold, HoldState, NewHold
 from kvot.stores.sqlite import labels
 from kvot.stores.sqlite.company import Company
 from kvot.stores.sqlite.connection import Tx
@@ -41,10 +41,12 @@ def get(tx: Tx, company: Company, hold_id: str) -> Hold | None:
     return None if row is None else to_hold(tx, company, row)
 
 
-def add(tx: Tx, company: Company, new: NewHold, expires_at: int) -> None:
+def add(tx: Tx, company: Company, new: NewHold) -> Hold:
+    expires_at = company.clock + new.ttl_ms
     number = labels.number_of(tx, company.no, new[4:])
     asked = (new.amount, new.ttl_ms, int(new.dispatched), int(new.dispatched), number)
     tx.execute(_ADD, (company.no, to_key(new.hold_id), *asked, company.clock, expires_at))
+    return Hold(*new, company.clock, expires_at, HoldState.OPEN, None, None)
 
 
 def note_expiry(company: Company, created_at: int, expires_at: int) -> None:

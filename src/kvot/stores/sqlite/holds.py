@@ -12,7 +12,7 @@ Each operation is one row of this table, by the state in which it finds the hold
 import json
 
 from kvot.core.budget import fits
-from kvot.core.model import CallDetail, Decision, HoldChange, HoldState, Kind, NewHold, Settlement, Status
+from kvot.core.model import CallDetail, Decision, Hold, HoldChange, HoldState, Kind, NewHold, Settlement, Status
 from kvot.core.store import late_settlement_event_id, settlement_event_id
 from kvot.stores.sqlite import chain, forecast, hold_rows, labels
 from kvot.stores.sqlite.begin import begin
@@ -29,6 +29,9 @@ OPEN, SETTLED, RELEASED, EXPIRED, CHARGED = (
     for state in (HoldState.OPEN, HoldState.SETTLED, HoldState.RELEASED, HoldState.EXPIRED, HoldState.CHARGED)
 )
 
+Ended = tuple[Status, HoldRow | None]
+"""What came of an operation, and the hold's row as it is after it: what was just written is not read again."""
+
 _MARK = "UPDATE hold SET dispatched = 1 WHERE company_no = ? AND hold_id = ?"
 _PROLONG = "UPDATE hold SET expires_at = ? WHERE company_no = ? AND hold_id = ?"
 _CLOSE = "UPDATE hold SET state = ?, closed_at = ?, actual = ?, settlement = ? WHERE company_no = ? AND hold_id = ?"
@@ -41,12 +44,12 @@ def reserve(tx: Tx, company_id: str, new: NewHold, now_ms: int) -> Decision:
         save(tx, company)
         return _answer_again(tx, company, new, kept)
     try:
-        status = _admit(tx, company, new)
+        status, hold = _admit(tx, company, new)
     finally:  # whatever comes of it, the clock has advanced
         save(tx, company)
     usage = usage_now(tx, company)
-    if status is Status.DONE:
-        return Decision(status, usage, hold_rows.get(tx, company, new.hold_id))
+    if hold is not None:
+        return Decision(status, usage, hold)
     if status is Status.IN_DOUBT:
         return Decision(status, usage)
     fits_at_ms = forecast.fits_at(tx, company, new.amount)
@@ -61,76 +64,75 @@ def _answer_again(tx: Tx, company: Company, new: NewHold, kept: HoldRow) -> Deci
     return Decision(Status.REPLAYED, usage, hold_rows.to_hold(tx, company, kept))
 
 
-def _admit(tx: Tx, company: Company, new: NewHold) -> Status:
+def _admit(tx: Tx, company: Company, new: NewHold) -> tuple[Status, Hold | None]:
     """Set the tokens aside if they fit. InvalidRequest, and nothing held, if the window is no longer all kept."""
     if company.in_doubt:
-        return Status.IN_DOUBT
+        return Status.IN_DOUBT, None
     budget = company.budget(tx.rules)
     committed = chain.since(tx, company, company.clock - budget.window_ms) + company.held
     if not fits(committed, new.amount, budget.token_limit):
-        return Status.OVER_LIMIT
-    expires_at = company.clock + new.ttl_ms
-    hold_rows.add(tx, company, new, expires_at)
+        return Status.OVER_LIMIT, None
+    hold = hold_rows.add(tx, company, new)
     company.held += new.amount
-    hold_rows.note_expiry(company, company.clock, expires_at)
-    return Status.DONE
+    hold_rows.note_expiry(company, hold.created_at_ms, hold.expires_at_ms)
+    return Status.DONE, hold
 
 
 def dispatch(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
     company = begin(tx, company_id, now_ms)
     kept = hold_rows.find(tx, company, hold_id)
-    return _finish(tx, company, hold_id, _dispatch(tx, kept))
+    return _finish(tx, company, *_dispatch(tx, kept))
 
 
-def _dispatch(tx: Tx, kept: HoldRow | None) -> Status:
+def _dispatch(tx: Tx, kept: HoldRow | None) -> Ended:
     if kept is None:
-        return Status.NOT_FOUND
+        return Status.NOT_FOUND, None
     if kept.dispatched:
-        return Status.REPLAYED
+        return Status.REPLAYED, kept
     if kept.state != OPEN:
-        return Status.CLOSED
+        return Status.CLOSED, kept
     tx.execute(_MARK, (kept.company_no, kept.hold_id))
-    return Status.DONE
+    return Status.DONE, kept._replace(dispatched=1)
 
 
 def renew(tx: Tx, company_id: str, hold_id: str, ttl_ms: int, now_ms: int) -> HoldChange:
     company = begin(tx, company_id, now_ms)
     kept = hold_rows.find(tx, company, hold_id)
-    return _finish(tx, company, hold_id, _renew(tx, company, kept, ttl_ms))
+    return _finish(tx, company, *_renew(tx, company, kept, ttl_ms))
 
 
-def _renew(tx: Tx, company: Company, kept: HoldRow | None, ttl_ms: int) -> Status:
+def _renew(tx: Tx, company: Company, kept: HoldRow | None, ttl_ms: int) -> Ended:
     if kept is None:
-        return Status.NOT_FOUND
+        return Status.NOT_FOUND, None
     if kept.state != OPEN:
-        return Status.CLOSED
+        return Status.CLOSED, kept
     expires_at = max(kept.expires_at, company.clock + ttl_ms)
     tx.execute(_PROLONG, (expires_at, kept.company_no, kept.hold_id))
     hold_rows.note_expiry(company, kept.created_at, expires_at)
-    return Status.DONE
+    return Status.DONE, kept._replace(expires_at=expires_at)
 
 
 def settle(tx: Tx, company_id: str, hold_id: str, settlement: Settlement, now_ms: int) -> HoldChange:
     company = begin(tx, company_id, now_ms)
     kept = hold_rows.find(tx, company, hold_id)
-    return _finish(tx, company, hold_id, _settle(tx, company, kept, settlement))
+    return _finish(tx, company, *_settle(tx, company, kept, settlement))
 
 
-def _settle(tx: Tx, company: Company, kept: HoldRow | None, settlement: Settlement) -> Status:
+def _settle(tx: Tx, company: Company, kept: HoldRow | None, settlement: Settlement) -> Ended:
     if kept is None:
-        return Status.NOT_FOUND
+        return Status.NOT_FOUND, None
     text = to_text(settlement)
     if kept.state == SETTLED:
-        return Status.REPLAYED if kept.settlement == text else Status.CONFLICT
+        return Status.REPLAYED if kept.settlement == text else Status.CONFLICT, kept
     if kept.state == RELEASED:
-        return Status.CONFLICT
+        return Status.CONFLICT, kept
     if kept.state == CHARGED:
         status = _correct_charge(tx, company, kept, settlement.tokens, settlement.detail)
     else:
         status = _record_settlement(tx, company, kept, settlement)
     if status is Status.DONE:
-        _close(tx, company, kept, SETTLED, actual=settlement.tokens, settlement=text)
-    return status
+        kept = _close(tx, company, kept, SETTLED, actual=settlement.tokens, settlement=text)
+    return status, kept
 
 
 def _record_settlement(tx: Tx, company: Company, kept: HoldRow, settlement: Settlement) -> Status:
@@ -171,35 +173,37 @@ def _correct_charge(tx: Tx, company: Company, kept: HoldRow, tokens: int, parts:
 def release(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
     company = begin(tx, company_id, now_ms)
     kept = hold_rows.find(tx, company, hold_id)
-    return _finish(tx, company, hold_id, _release(tx, company, kept))
+    return _finish(tx, company, *_release(tx, company, kept))
 
 
-def _release(tx: Tx, company: Company, kept: HoldRow | None) -> Status:
+def _release(tx: Tx, company: Company, kept: HoldRow | None) -> Ended:
     if kept is None:
-        return Status.NOT_FOUND
+        return Status.NOT_FOUND, None
     if kept.state in (RELEASED, EXPIRED):
-        return Status.REPLAYED
+        return Status.REPLAYED, kept
     if kept.state == SETTLED:
-        return Status.CONFLICT
+        return Status.CONFLICT, kept
     status = _correct_charge(tx, company, kept, 0, CallDetail()) if kept.state == CHARGED else Status.DONE
     if status is Status.DONE:
-        _close(tx, company, kept, RELEASED)
-    return status
+        kept = _close(tx, company, kept, RELEASED)
+    return status, kept
 
 
 def _close(
     tx: Tx, company: Company, kept: HoldRow, state: int, *, actual: int | None = None, settlement: str | None = None
-) -> None:
+) -> HoldRow:
     """A hold that ran out stopped holding tokens then, whatever is learnt later."""
     closed_at = company.clock if kept.closed_at is None else kept.closed_at
     if kept.state == OPEN:
         company.held -= kept.amount
     tx.execute(_CLOSE, (state, closed_at, actual, settlement, kept.company_no, kept.hold_id))
+    return kept._replace(state=state, closed_at=closed_at, actual=actual, settlement=settlement)
 
 
-def _finish(tx: Tx, company: Company, hold_id: str, status: Status) -> HoldChange:
+def _finish(tx: Tx, company: Company, status: Status, row: HoldRow | None) -> HoldChange:
     save(tx, company)
-    return HoldChange(status, usage_now(tx, company), hold_rows.get(tx, company, hold_id))
+    hold = None if row is None else hold_rows.to_hold(tx, company, row)
+    return HoldChange(status, usage_now(tx, company), hold)
 
 
 def to_text(settlement: Settlement) -> str:

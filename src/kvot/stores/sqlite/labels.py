@@ -7,8 +7,8 @@ Labels = tuple[str | None, str | None, str | None, str | None]
 
 NO_LABELS: Labels = (None, None, None, None)
 
-REMEMBERED_MAX = 50_000
-"""Combinations whose numbers the writer remembers: about 10 MB at the most."""
+REMEMBERED_MAX = 25_000
+"""Combinations that a connection remembers, by number and by labels: about 10 MB at the most. None ever changes."""
 
 _FIND = """SELECT label_set_no FROM label_set
     WHERE company_no = ? AND provider IS ? AND model IS ? AND user IS ? AND feature IS ?"""
@@ -26,12 +26,25 @@ def number_of(tx: Tx, company_no: int, labels: Labels) -> int:
     number = tx.label_set_nos.get(key)
     if number is None:
         number = tx.number(_FIND, key) or tx.number(_ADD, key)
-        if len(tx.label_set_nos) >= REMEMBERED_MAX:
-            tx.label_set_nos.clear()
-        tx.label_set_nos[key] = number
+        _remember(tx, company_no, number, labels)
     return number
 
 
 def labels_of(tx: Tx, company_no: int, number: int) -> Labels:
-    rows = tx.execute(_GET, (company_no, number)).fetchall() if number else []
-    return rows[0] if rows else NO_LABELS
+    if not number:
+        return NO_LABELS
+    labels = tx.label_sets.get((company_no, number))
+    if labels is None:
+        rows = tx.execute(_GET, (company_no, number)).fetchall()
+        if not rows:
+            return NO_LABELS
+        labels = rows[0]
+        _remember(tx, company_no, number, labels)
+    return labels
+
+
+def _remember(tx: Tx, company_no: int, number: int, labels: Labels) -> None:
+    if len(tx.label_set_nos) >= REMEMBERED_MAX:
+        tx.forget()
+    tx.label_set_nos[company_no, *labels] = number
+    tx.label_sets[company_no, number] = labels

@@ -9,12 +9,12 @@ from typing import Self
 
 import apsw
 
-from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part
+from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import Event
 from kvot.core.window import MS_PER_HOUR, SHIFTS
-from kvot.stores.sqlite import audit, entry, keys, labels
+from kvot.stores.sqlite import audit, entry, keys, labels, provider_keys
 from kvot.stores.sqlite.archive import told
 from kvot.stores.sqlite.connection import WRITER_PATIENCE_MS, Row, Tx, check_version, connect
 from kvot.stores.sqlite.encoding import HOLD_STATE_NO, KIND_NO, SOURCE_NO, to_guid, to_key
@@ -95,6 +95,8 @@ class SqliteSink:
                 self._sum_up()
             case Keys(added):
                 self._tx.executemany(keys.ADD, [keys.to_row(key) for key in added])
+            case SealedKeys(sealed):
+                self._tx.executemany(provider_keys.SET, [provider_keys.to_row(key) for key in sealed])
             case Audit(lines):
                 for line in lines:
                     audit.append(self._tx, line)

@@ -32,8 +32,9 @@ from kvot.core.model import (
     Usage,
     Verification,
 )
+from kvot.core.provider_keys import SealedKey
 from kvot.core.window import MS_PER_DAY
-from kvot.stores.sqlite import audit, batch, budgets, events, holds, keeping, keys, reports, verify
+from kvot.stores.sqlite import audit, batch, budgets, events, holds, keeping, keys, provider_keys, reports, verify
 from kvot.stores.sqlite.connection import (
     READER_PATIENCE_MS,
     WRITER_PATIENCE_MS,
@@ -61,7 +62,7 @@ For all others no row, and `reports.usage` says."""
 
 
 class SqliteStore:
-    """`Store` and `KeyStore` in one file. Made by `open`, inside or outside an event loop; used on one event loop."""
+    """An `Engine` in one file. Made by `open`, inside or outside an event loop; used on one event loop."""
 
     def __init__(self, path: Path, rules: Rules, lock: DatabaseLock, write: apsw.Connection, read: apsw.Connection):
         self._path = path
@@ -248,6 +249,20 @@ class SqliteStore:
 
     def _keys_changed(self, _: "asyncio.Future[bool]") -> None:
         self._keys_version += 1
+
+    # -- keys to providers ---------------------------------------------------------------------------------------
+
+    async def set_provider_key(self, key: SealedKey, *, now_ms: int) -> None:
+        await self._write_keys(provider_keys.set_provider_key, key, now_ms)
+
+    async def remove_provider_key(self, company_id: str, provider: str, *, actor: str, now_ms: int) -> bool:
+        return await self._write_keys(provider_keys.remove_provider_key, company_id, provider, actor, now_ms)
+
+    async def find_provider_key(self, company_id: str, provider: str) -> SealedKey | None:
+        return self._read(provider_keys.find_provider_key, company_id, provider)
+
+    async def list_provider_keys(self, company_id: str) -> list[SealedKey]:
+        return self._read(provider_keys.list_provider_keys, company_id)
 
     # -- one way to write, one way to read -----------------------------------------------------------------------
 

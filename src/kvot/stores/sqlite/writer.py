@@ -1,7 +1,8 @@
 """The one writer: takes all waiting operations into one transaction and answers only after its commit.
 
-An operation is a plain function of a transaction. It runs inside a savepoint of its own: one that fails undoes itself
-alone. InvalidRequest is an answer, not a failure: what was written before it stays. Operations that begin in one turn
+An operation is a plain function of a transaction. One that fails is undone alone: nearly none does, so a batch runs
+without savepoints, and only if one fails is all of it undone and done again, each operation inside a savepoint of its
+own. InvalidRequest is an answer, not a failure: what was written before it stays. Operations that begin in one turn
 of the event loop are handed over together when it ends, and while a commit waits for the disk the next ones gather, so
 the more there is to do the more one commit carries; a lone operation never waits for company. Nothing is ever
 acknowledged that a commit did not return for.
@@ -114,7 +115,7 @@ class Writer:
             return [StoreUnavailable(self.refusal) for _ in batch]
         try:
             self._tx.execute("BEGIN IMMEDIATE")
-            answers = [self._answer(job) for job in batch]
+            answers = self._answers(batch)
             self._tx.execute("COMMIT")
         except apsw.Error as error:
             self._undo()
@@ -129,23 +130,38 @@ class Writer:
             return [StoreUnavailable(self.refusal) for _ in batch]
         return answers
 
+    def _answers(self, batch: list[_Job]) -> list[Any]:
+        try:
+            return [self._answer(job) for job in batch]
+        except TRANSACTION_LOST:
+            raise
+        except Exception:  # of one operation: whose, and what of it is its caller's to see, the second run tells
+            self._tx.forget()
+            self._tx.execute("ROLLBACK")
+            self._tx.execute("BEGIN IMMEDIATE")
+            return [self._answer_alone(job) for job in batch]
+
     def _answer(self, job: _Job) -> Any:
+        try:
+            return job.operation(self._tx, *job.values)
+        except InvalidRequest as refusal:
+            return refusal
+
+    def _answer_alone(self, job: _Job) -> Any:
         self._tx.execute("SAVEPOINT operation")
         try:
-            answer = job.operation(self._tx, *job.values)
-        except InvalidRequest as refusal:
-            answer = refusal
+            answer = self._answer(job)
         except TRANSACTION_LOST:
             raise
         except Exception as error:  # the thread's outermost edge: a fault of one operation is its caller's to see
-            self._tx.label_set_nos.clear()
+            self._tx.forget()
             self._tx.execute("ROLLBACK TO operation")
             answer = unavailable(self._path, error) if isinstance(error, apsw.Error) else error
         self._tx.execute("RELEASE operation")
         return answer
 
     def _undo(self) -> None:
-        self._tx.label_set_nos.clear()
+        self._tx.forget()
         if self._tx.connection.in_transaction:
             try:
                 self._tx.execute("ROLLBACK")

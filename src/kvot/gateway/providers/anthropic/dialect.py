@@ -36,6 +36,7 @@ _REPLY_HEADERS = frozenset({b"content-type", b"request-id", b"retry-after", b"re
 
 class Anthropic:
     name = "anthropic"
+    base_has_version = False
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
     limit_headers = staticmethod(refusals.limit_headers)

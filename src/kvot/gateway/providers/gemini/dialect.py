@@ -58,6 +58,7 @@ _REPLY_HEADERS = frozenset({b"content-type", b"retry-after", b"server-timing"})
 
 class Gemini:
     name = "gemini"
+    base_has_version = False
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import InvalidRequest
-from kvot.gateway.providers.members import Document, Place, invalid, places_of, with_values
+from kvot.gateway.providers.members import Document, Place, invalid, with_values
 
 NUMBER_MAX = 2**31 - 1
 
@@ -33,12 +33,12 @@ class Message:
         """A member that is an object; an empty one where it is absent or null."""
         value = self.members.get(name)
         if value is None:
-            return message_of(Document(b"{}", {}, {}))
+            return message_of(Document(b"{}", {}))
         if not isinstance(value, dict):
             raise invalid(name, f"'{name}' must be an object.")
         start, end = self._place(name)
         body = self.document.body[start:end]
-        return message_of(Document(body, value, places_of(body)))
+        return message_of(Document(body, value))
 
     def _place(self, name: str) -> Place:
         return self.document.places[self.written[name]]

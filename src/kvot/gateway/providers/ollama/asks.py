@@ -46,9 +46,10 @@ class OllamaAsk:
     answers: int = 1
 
     def body(self, output_max: int | None = None) -> bytes:
-        body, places = self.document.body, self.document.places
+        body = self.document.body
         if output_max is None or (self.output_max is not None and output_max >= self.output_max):
             return body
+        places = self.document.places
         start, end = places.get(_OPTIONS, (0, 0))
         options = body[start:end] if self.document.members.get(_OPTIONS) is not None else b"{}"
         lowered = with_values(options, places_of(options), {_CEILING: b"%d" % output_max})

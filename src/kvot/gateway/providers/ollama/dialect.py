@@ -41,6 +41,7 @@ _REPLY_HEADERS = frozenset({b"content-type", b"retry-after"})
 
 class Ollama:
     name = "ollama"
+    base_has_version = False
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
 

@@ -94,6 +94,8 @@ def _metered(provider: Compatible) -> dict[str, Endpoint]:
 class OpenAi:
     """OpenAI's dialect, as one provider speaks it."""
 
+    base_has_version = True
+
     def __init__(self, provider: Compatible) -> None:
         self.name = provider.name
         self._key_header = provider.key_header

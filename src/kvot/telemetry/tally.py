@@ -1,0 +1,100 @@
+"""What the gateway's calls came to, counted in memory: plain numbers, so that a call costs next to nothing.
+
+By provider and kind of call, which the configuration and the code name; never by company, model, user or anything else
+that a client chooses, so there are never more numbers than a few hundred. Used on one event loop, without locks.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from kvot.core.model import Settlement, Source
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper edges for times: from a commit on a good disk to a model that thinks."""
+
+ERRORS = (-0.5, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Upper edges for the estimate's error. What lies at or below 0 was held too little for: it is the side to watch."""
+
+
+KINDS = ("input", "output", "cached", "reasoning")
+"""Of tokens. Cached ones are part of the input, reasoning is part of the output."""
+
+
+class Spread:
+    """How many observations lay between which edges, and their sum."""
+
+    __slots__ = ("counts", "edges", "total")
+
+    def __init__(self, edges: tuple[float, ...]) -> None:
+        self.edges = edges
+        self.counts = [0] * (len(edges) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.edges, value)] += 1
+        self.total += value
+
+
+class Tally:
+    """The calls to one endpoint of one provider."""
+
+    def __init__(self) -> None:
+        self.held_calls = 0
+        self.clamped_calls = 0
+        self.refused_calls = 0
+        self.held_tokens = 0
+        self.settled_tokens = 0
+        self.overshoot_tokens = 0
+        self.tokens: dict[Source, list[int]] = {}  # as KINDS names them
+        self.estimate_error = Spread(ERRORS)
+        self.upstream_s = Spread(SECONDS)
+        self.overhead_s = Spread(SECONDS)
+
+    def refuse(self) -> None:
+        self.refused_calls += 1
+
+    def hold(self, tokens: int, overhead_s: float, *, is_clamped: bool) -> None:
+        """overhead_s: from the call's arrival until it went out, its hold's commit included."""
+        if is_clamped:
+            self.clamped_calls += 1
+        else:
+            self.held_calls += 1
+        self.held_tokens += tokens
+        self.overhead_s.observe(overhead_s)
+
+    def end(self, charged: Settlement | None, upstream_s: float | None, held: int, held_input: int) -> None:
+        """`charged` None: nothing was used. `held_input`: of the tokens held, those for the input.
+
+        upstream_s: from the call's going out until the head of the reply was here; None: it never was.
+        """
+        if upstream_s is not None:
+            self.upstream_s.observe(upstream_s)
+        if charged is not None:
+            self._charge(charged, held, held_input)
+
+    def _charge(self, charged: Settlement, held: int, held_input: int) -> None:
+        self.settled_tokens += charged.tokens
+        if charged.tokens > held:
+            self.overshoot_tokens += charged.tokens - held
+        *_, used_input, output, cached, reasoning = charged.detail
+        tokens = self.tokens.get(charged.source) or self.tokens.setdefault(charged.source, [0] * len(KINDS))
+        tokens[0] += used_input or 0
+        tokens[1] += output or 0
+        tokens[2] += cached or 0
+        tokens[3] += reasoning or 0
+        if used_input and charged.source is Source.REPORTED:
+            self.estimate_error.observe((held_input - used_input) / used_input)
+
+
+class Tallies:
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[str, str], Tally] = {}
+
+    def of(self, provider: str, endpoint: str) -> Tally:
+        tally = self._tallies.get((provider, endpoint))
+        if tally is None:
+            tally = self._tallies[provider, endpoint] = Tally()
+        return tally
+
+    def items(self) -> Iterator[tuple[tuple[str, str], Tally]]:
+        return iter(sorted(self._tallies.items()))

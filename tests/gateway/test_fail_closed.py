@@ -1,0 +1,210 @@
+"""No call without a decision: whatever fails on the way to it, no provider is asked, and the client is told in its own
+words."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from kvot.core.errors import StoreUnavailable
+from tests.gateway.calls import CALLS, ask, headers_of, post
+from tests.gateway.conftest import Scene
+
+ONE_OF_EACH = ["chat", "responses-stream", "messages", "gemini", "gemini-array-stream", "ollama-stream"]
+SECRET = "what nobody may read"
+
+
+def words(call: str, body: bytes) -> Any:
+    """The message of an error in the dialect's own shape."""
+    document: Any = json.loads(body)
+    if call == "gemini-array-stream":
+        (document,) = document
+    if call.startswith("ollama"):
+        return document["error"]
+    if call.startswith("messages"):
+        assert document["type"] == "error"
+    if call.startswith("gemini"):
+        assert document["error"]["code"] >= 400
+        assert document["error"]["status"]
+    return document["error"]["message"]
+
+
+async def request(scene: Scene, verb: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Any:
+    async with httpx2.AsyncClient(verify=False) as client:
+        return await client.request(verb, scene.url + path, headers=headers, **more)
+
+
+def faults() -> dict[str, tuple[str, Exception, int]]:
+    """What fails, with what, and the status that it makes."""
+    return {
+        "the store is gone": ("kvot.core.ledger.Ledger.reserve", StoreUnavailable(SECRET), 503),
+        "the store has a fault": ("kvot.core.ledger.Ledger.reserve", RuntimeError(SECRET), 500),
+        "who is calling cannot be found out": (
+            "kvot.http.auth.keys_and_tokens.KeysAndTokens.principal",
+            RuntimeError(SECRET),
+            500,
+        ),
+        "keys cannot be looked up": (
+            "kvot.http.auth.keys_and_tokens.KeysAndTokens.principal",
+            StoreUnavailable(SECRET),
+            503,
+        ),
+        "the request cannot be read": ("kvot.http.gateway.find", RuntimeError(SECRET), 500),
+        "the estimate fails": ("kvot.gateway.estimate.Estimator.held_input_tokens", ZeroDivisionError(SECRET), 500),
+        "the request cannot be built": ("kvot.gateway.gateway.request_headers", RuntimeError(SECRET), 500),
+    }
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+@pytest.mark.parametrize("what", faults())
+async def test_a_failure_before_the_decision_is_no_call(scene, monkeypatch, what, call):
+    where, error, status = faults()[what]
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(where, fails)
+    seen = await ask(scene, call)
+    monkeypatch.undo()
+    assert (seen.status, len(scene.provider.requests)) == (status, 0)
+    assert SECRET.encode() not in seen.body
+    assert b"Traceback" not in seen.body
+    if what not in {"who is calling cannot be found out", "keys cannot be looked up", "the request cannot be read"}:
+        assert words(call, seen.body)
+    assert await scene.settled() == 0
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+async def test_a_request_that_cannot_be_read_is_no_call(scene, call):
+    path, _ = CALLS[call]
+    headers = headers_of(path, scene.key)
+    sent: dict[str, tuple[int, dict[str, Any]]] = {
+        "no body": (400, {}),
+        "no JSON": (400, {"content": b'{"model": '}),
+        "no object": (400, {"content": b"[]"}),
+        "half a character": (400, {"content": b'{"model":"\xc3"}'}),
+        "compressed": (400, {"content": b"\x1f\x8b", "headers": headers | {"content-encoding": "gzip"}}),
+        "deep": (400, {"content": b"[" * 100_000}),
+    }
+    for what, (status, given) in sent.items():
+        reply = await request(scene, "POST", path, **({"headers": headers} | given))
+        assert reply.status_code == status, what
+        assert words(call, reply.content), what
+    assert len(scene.provider.requests) == 0
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_a_body_over_the_bound_is_refused(scene, monkeypatch, call, is_declared):
+    from kvot.http import gateway
+    from kvot.http.limits import Limits
+
+    monkeypatch.setattr(gateway, "LIMITS", Limits(max_body_bytes=1_000))
+
+    async def pieces() -> Any:
+        for _ in range(20):
+            yield b" " * 100
+
+    path, _ = CALLS[call]
+    content = b" " * 2_000 if is_declared else pieces()
+    reply = await request(scene, "POST", path, headers=headers_of(path, scene.key), content=content)
+    assert (reply.status_code, len(scene.provider.requests)) == (413, 0)
+    assert "1000 bytes" in words(call, reply.content)
+
+
+PATHS = {
+    "chat": "/openai/v1/files",
+    "messages": "/anthropic/v1/messages/batches",
+    "gemini": "/gemini/v1beta/models/m:tune",
+    "ollama": "/ollama/api/pull",
+}
+
+
+@pytest.mark.parametrize("call", PATHS)
+async def test_a_path_that_cannot_be_metered_is_not_passed(scene, call):
+    seen = await post(scene, PATHS[call], {"model": "m"})
+    assert (seen.status, len(scene.provider.requests)) == (404, 0)
+    assert PATHS[call].removeprefix("/" + PATHS[call].split("/")[1]) in words(call, seen.body)
+
+
+FREE = {
+    "chat": ("GET", "/openai/v1/models"),
+    "messages": ("POST", "/anthropic/v1/messages/count_tokens"),
+    "gemini": ("GET", "/gemini/v1beta/models"),
+    "ollama": ("GET", "/ollama/api/tags"),
+}
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong", "x-goog-api-key": "wrong"}])
+@pytest.mark.parametrize("call", [*FREE, *ONE_OF_EACH])
+async def test_nobody_passes_without_a_credential(scene, call, headers):
+    verb, path = FREE.get(call, ("POST", CALLS[call][0]))
+    reply = await request(scene, verb, path, headers=headers)
+    assert (reply.status_code, len(scene.provider.requests)) == (401, 0)
+    if call != "gemini-array-stream":
+        assert words(call, reply.content)
+
+
+@pytest.mark.parametrize("verb", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
+async def test_other_verbs_are_not_passed(scene, verb):
+    path = CALLS["chat"][0]
+    reply = await request(scene, verb, path, headers=headers_of(path, scene.key))
+    assert (reply.status_code, len(scene.provider.requests)) == (404, 0)
+
+
+async def test_a_prefix_of_no_provider_is_an_ordinary_path(scene):
+    reply = await request(scene, "POST", "/mistral/v1/chat/completions", json={})
+    assert (reply.status_code, "x-kvot-request-id" in reply.headers) == (404, False)
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+async def test_another_companys_name_is_refused(scene, call):
+    other = {"x-kvot-company-id": "c0000000-0000-4000-8000-000000000009"}
+    seen = await ask(scene, call, other)
+    assert (seen.status, len(scene.provider.requests)) == (403, 0)
+    assert words(call, seen.body)
+    assert (await ask(scene, call, {"x-kvot-company-id": "nonsense"})).status == 400
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+async def test_a_server_that_is_stopping_takes_no_calls(scene, call):
+    scene.app.health.is_draining = True
+    seen = await ask(scene, call)
+    assert (seen.status, seen.headers["connection"], len(scene.provider.requests)) == (503, "close", 0)
+    assert b"The server is stopping." in seen.body
+    assert int(seen.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+async def test_an_exhausted_budget_is_402_where_the_operator_says_so(open_scene, call):
+    scene = await open_scene(limit=10, exhausted_status="402")
+    seen = await ask(scene, call)
+    assert (seen.status, seen.headers["x-should-retry"], len(scene.provider.requests)) == (402, "false", 0)
+    assert "budget does not hold" in words(call, seen.body)
+
+
+async def test_a_call_above_the_limit_is_told_no_time_to_wait(open_scene):
+    scene = await open_scene(limit=10)
+    seen = await ask(scene, "chat")
+    assert (seen.status, "retry-after" in seen.headers) == (429, False)
+    assert seen.headers["ratelimit"] == '"budget";r=10'
+
+
+async def test_a_client_that_leaves_while_its_tokens_are_held_is_charged_nothing(scene, monkeypatch):
+    ledger_type = type(scene.house.services.ledger)
+    reserve, is_held, may_go_on = ledger_type.reserve, asyncio.Event(), asyncio.Event()
+
+    async def held_up(*arguments: Any) -> Any:
+        decision = await reserve(*arguments)
+        is_held.set()
+        await may_go_on.wait()
+        return decision
+
+    monkeypatch.setattr(ledger_type, "reserve", held_up)
+    client = asyncio.create_task(ask(scene, "chat"))
+    await is_held.wait()
+    assert await scene.held() > 0
+    client.cancel()
+    assert (await scene.settled(), len(scene.provider.requests)) == (0, 0)

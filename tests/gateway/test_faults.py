@@ -1,0 +1,232 @@
+"""R8: whatever a provider does, the hold ends, the charge is the documented one, and the client is told the truth."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from kvot.core.errors import StoreUnavailable
+from kvot.core.model import Source
+from tests.gateway.calls import CALLS, Seen, ask, is_stream, post, text_of
+from tests.gateway.conftest import Scene, opened
+from tests.provider import Fault, Script
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HARMLESS = {
+    Fault.NONE,
+    Fault.CR,
+    Fault.CRLF,
+    Fault.SPLIT_UTF8,
+    Fault.BYTE_BY_BYTE,
+    Fault.USAGE_CONTRADICTORY,
+    Fault.UNTIL_CLOSE,
+    Fault.INTERIM,
+    Fault.GZIP,
+    Fault.DEFLATE,
+}
+NO_REPLY = {Fault.DROP_BEFORE_HEAD, Fault.REDIRECT, Fault.MANY_HEADERS, Fault.HUGE_HEADER}
+NEVER_ENDING = {Fault.HANG, Fault.STALL, Fault.ENDLESS}
+WHOLE_WITHOUT_USAGE = {Fault.USAGE_MISSING, Fault.USAGE_NEGATIVE, Fault.USAGE_HUGE}
+BROKEN = {
+    Fault.DROP_AFTER_BYTES,
+    Fault.RESET,
+    Fault.DROP_BEFORE_USAGE,
+    Fault.LENGTH_LONG,
+    Fault.BROKEN_FRAMES,
+    Fault.BOMB,
+}
+UNREADABLE = {Fault.MALFORMED, Fault.LENGTH_SHORT, Fault.ERROR_INSIDE}
+
+TOKENS = 21
+INPUT_LEAST, OUTPUT_LEAST = 9, 20  # the provider's figure; the three texts, at two bytes a token
+HELD_MOST = 160  # 46 bytes of text at two bytes a token, what is added, and 100 of output
+CLOSED_WITHIN_S = 1.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(tmp_path_factory):
+    async with opened(tmp_path_factory.mktemp("faults")) as scene:
+        yield scene
+
+
+async def test_every_fault_is_tried():
+    assert set(Fault) == HARMLESS | NO_REPLY | NEVER_ENDING | WHOLE_WITHOUT_USAGE | BROKEN | UNREADABLE
+
+
+async def charged(scene: Scene, call: str, script: Script) -> tuple[Seen, int]:
+    """What the client saw, and what the ledger took for it when no hold was open any more."""
+    before = await scene.settled()
+    scene.provider.script = script
+    seen = await ask(scene, call)
+    return seen, await scene.settled() - before
+
+
+def is_unreadable(fault: Fault, call: str) -> bool:
+    """Lines of JSON end with a line feed; a carriage return alone is white space in it."""
+    return fault is Fault.CR and call.startswith("ollama") and is_stream(call)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", HARMLESS)
+async def test_a_reply_is_passed_as_it_is_and_charged_at_its_figures(scene, fault, call):
+    seen, tokens = await charged(scene, call, Script(fault=fault))
+    assert (seen.status, seen.is_whole) == (200, True)
+    assert seen.body == text_of(call, scene.provider.requests[-1])
+    assert tokens == TOKENS if not is_unreadable(fault, call) else TOKENS < tokens <= HELD_MOST
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", NO_REPLY)
+async def test_who_gives_no_reply_is_paid_nothing(scene, fault, call):
+    seen, tokens = await charged(scene, call, Script(fault=fault))
+    assert (seen.status, seen.is_whole, tokens) == (502, True, 0)
+    assert b"127.0.0.1" not in seen.body
+    assert b"/elsewhere" not in [each.path.encode() for each in scene.provider.requests]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", WHOLE_WITHOUT_USAGE)
+async def test_without_figures_that_can_be_true_what_passed_is_estimated(scene, fault, call):
+    seen, tokens = await charged(scene, call, Script(fault=fault))
+    assert (seen.status, seen.is_whole) == (200, True)
+    assert seen.body == text_of(call, scene.provider.requests[-1])
+    assert INPUT_LEAST + OUTPUT_LEAST <= tokens <= HELD_MOST
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", BROKEN)
+async def test_a_reply_that_breaks_off_is_charged_for_what_came(scene, fault, call):
+    seen, tokens = await charged(scene, call, Script(fault=fault, after_bytes=200))
+    has_none = fault is Fault.BROKEN_FRAMES and not is_stream(call)  # its first frame is broken
+    assert tokens == 0 if has_none else 0 < tokens <= HELD_MOST
+    if fault is Fault.BOMB:
+        assert not seen.is_whole
+    elif is_stream(call):
+        assert (seen.status, seen.is_whole) == (200, False)
+        assert text_of(call, scene.provider.requests[-1]).startswith(seen.body)
+    else:
+        assert (seen.status, seen.is_whole) == (502, True)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", UNREADABLE)
+async def test_what_cannot_be_read_passes_and_is_never_charged_nothing_for_an_answer(scene, fault, call):
+    seen, tokens = await charged(scene, call, Script(fault=fault))
+    sent = text_of(call, scene.provider.requests[-1])
+    assert seen.body == (sent[:-5] if fault is Fault.LENGTH_SHORT else sent)
+    is_error_alone = fault is Fault.ERROR_INSIDE and not is_stream(call)
+    assert tokens == 0 if is_error_alone else 0 < tokens <= HELD_MOST
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
+async def test_a_providers_refusal_passes_and_costs_nothing(scene, status, call):
+    seen, tokens = await charged(scene, call, Script(status=status))
+    assert (seen.status, tokens, b"The mock was told" in seen.body) == (status, 0, True)
+
+
+# -- the client leaves -----------------------------------------------------------------------------------------------
+
+
+async def left(scene: Scene, call: str, script: Script, when: Any) -> int:
+    """The tokens charged to a client that left once `when` (of what it saw) was so; None: once the provider was asked.
+
+    Fails when the provider's connection is not closed in time.
+    """
+    before = await scene.settled()
+    count = len(scene.provider.requests) + 1
+    scene.provider.script = script
+    seen = Seen()
+    path, body = CALLS[call]
+    client = asyncio.create_task(post(scene, path, body, seen=seen))
+    received = await scene.provider.arrival(count)
+    while when is not None and not when(seen, received):
+        await asyncio.sleep(0)
+    client.cancel()
+    async with asyncio.timeout(CLOSED_WITHIN_S):
+        await received.closed.wait()
+    return await scene.settled() - before
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_client_that_leaves_before_the_head_is_charged_its_input(scene, call):
+    tokens = await left(scene, call, Script(fault=Fault.HANG), None)
+    assert 20 <= tokens <= 30
+
+
+@pytest.mark.parametrize("fault", [Fault.STALL, Fault.ENDLESS])
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_client_that_leaves_on_the_way_is_charged_what_passed(scene, call, fault):
+    def has_some(seen, received):
+        return seen.body if is_stream(call) else received.sent_bytes
+
+    tokens = await left(scene, call, Script(fault=fault), has_some)
+    assert 0 < tokens <= HELD_MOST
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if is_stream(call)])
+async def test_a_client_that_leaves_between_the_usage_and_the_end_is_charged_its_figures(scene, call):
+    pace = asyncio.Semaphore(0)
+    script = Script(pace=pace)
+    held_back: list[bytes] = []
+
+    def has_all_but_the_end(seen, received):
+        if not held_back:
+            held_back.extend(scene.provider.plan(received, script).pieces)
+            for _ in held_back[:-1]:
+                pace.release()
+        return seen.body == text_of(call, received)
+
+    assert await left(scene, call, script, has_all_but_the_end) == TOKENS
+
+
+async def test_a_reply_that_never_ends_is_cut_and_costs_no_more_than_was_held(scene, monkeypatch):
+    monkeypatch.setattr("kvot.gateway.call.REPLY_BYTES_LEAST", 1_000_000)
+    for call in ("chat-stream", "chat"):
+        seen, tokens = await charged(scene, call, Script(fault=Fault.ENDLESS))
+        assert (seen.is_whole, len(seen.body) < 2_000_000, 100 < tokens <= HELD_MOST) == (False, True, True)
+
+
+# -- the hold cannot be kept -----------------------------------------------------------------------------------------
+
+TTL_S = 3
+
+
+async def test_a_call_whose_hold_cannot_be_renewed_is_cut_before_it_runs_out(tmp_path, monkeypatch):
+    async with opened(tmp_path, Script(fault=Fault.STALL), hold_ttl_s=TTL_S) as scene:
+        errors = iter([StoreUnavailable("no"), RuntimeError("worse")] * 100)
+
+        async def fails(*_: Any) -> Any:
+            raise next(errors)
+
+        monkeypatch.setattr(type(scene.house.services.ledger), "renew", fails)
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        plain, stream = await asyncio.gather(ask(scene, "chat"), ask(scene, "messages-stream"))
+        assert TTL_S / 3 < loop.time() - started_s < TTL_S
+        assert (plain.status, plain.is_whole, stream.status, stream.is_whole) == (503, True, 200, False)
+        assert 0 < await scene.settled() <= 2 * HELD_MOST
+        sources = {share.label for share in await scene.shares("source")}
+        assert sources == {Source.ESTIMATED, Source.PARTIAL}
+
+
+async def test_a_hold_is_renewed_at_a_third_of_its_time_for_as_long_as_its_call_runs(tmp_path, monkeypatch):
+    async with opened(tmp_path, Script(fault=Fault.HANG), hold_ttl_s=TTL_S) as scene:
+        ledger_type, renewed_at_s, loop = type(scene.house.services.ledger), [], asyncio.get_running_loop()
+        renew, enough = ledger_type.renew, asyncio.Event()
+
+        async def noted(*arguments: Any) -> Any:
+            renewed_at_s.append(loop.time() - started_s)
+            if len(renewed_at_s) > 3:
+                enough.set()
+            return await renew(*arguments)
+
+        monkeypatch.setattr(ledger_type, "renew", noted)
+        started_s = loop.time()
+        client = asyncio.create_task(ask(scene, "chat"))
+        await enough.wait()
+        assert all(number * TTL_S / 3 <= at_s for number, at_s in enumerate(renewed_at_s, 1))
+        assert (await scene.held() > 0, client.done()) == (True, False)
+        client.cancel()

@@ -1,0 +1,86 @@
+"""What a served gateway tells Prometheus of its calls, and whom it tells."""
+
+from typing import Any
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from kvot.contract.keys import CreateApiKey
+from kvot.core.budget import Budget
+from kvot.operations import Caller
+from kvot.operations.keys import create_key
+from tests.gateway.conftest import COMPANY, OPERATOR
+from tests.provider import Script
+
+PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+MARKER = "zq-marker-that-nobody-else-writes"
+
+
+async def scrape(scene: Any) -> str:
+    made = await create_key(scene.house.services, Caller(OPERATOR), CreateApiKey(roles=["superadmin"]))
+    headers = {"authorization": f"Bearer {made.key}", "accept": PROMETHEUS}
+    async with httpx2.AsyncClient() as client:
+        reply = await client.get(f"{scene.url}/metrics", headers=headers)
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    return reply.text
+
+
+async def value(scene: Any, name: str, **labels: str) -> float:
+    samples = [each for family in text_string_to_metric_families(await scrape(scene)) for each in family.samples]
+    wanted = {"provider": "openai", "endpoint": "chat", **labels}
+    (found,) = [each.value for each in samples if each.name == name and each.labels == wanted]
+    return found
+
+
+async def chat(scene: Any, max_tokens: int = 50, model: str = "m") -> httpx2.Response:
+    headers = {"authorization": f"Bearer {scene.key}", "x-kvot-feature": MARKER}
+    messages = [{"role": "user", "content": f"Hello {MARKER}"}]
+    body = {"model": model, "max_tokens": max_tokens, "messages": messages, "user": MARKER}
+    async with httpx2.AsyncClient() as client:
+        return await client.post(f"{scene.url}/openai/v1/chat/completions", json=body, headers=headers)
+
+
+async def test_a_call_is_in_the_sums_as_it_is_in_the_ledger(scene):
+    assert (await chat(scene)).status_code == 200
+    used = await scene.settled()
+    assert await value(scene, "kvot_settled_tokens_total") == used > 0
+    assert await value(scene, "kvot_reservations_total", outcome="held") == 1
+    assert await value(scene, "kvot_held_tokens_total") > 50
+    assert await value(scene, "kvot_upstream_seconds_count") == 1
+    assert await value(scene, "kvot_gateway_overhead_seconds_count") == 1
+    assert await value(scene, "kvot_estimate_error_count") == 1
+
+
+async def test_lowered_ceilings_and_refusals_are_told_apart(open_scene):
+    scene = await open_scene(limit=200)
+    assert (await chat(scene, 500)).status_code == 200
+    await scene.house.services.ledger.set_budget(COMPANY, Budget(0, 30), actor="t", reason=None)
+    assert (await chat(scene, 500)).status_code == 429
+    assert await value(scene, "kvot_reservations_total", outcome="clamped") == 1
+    assert await value(scene, "kvot_reservations_total", outcome="refused") == 1
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_call_that_the_provider_refuses_settles_nothing(open_scene, status):
+    scene = await open_scene(Script(status=status))
+    assert (await chat(scene)).status_code == status
+    assert await value(scene, "kvot_settled_tokens_total") == 0
+    assert await value(scene, "kvot_held_tokens_total") > 0
+
+
+async def test_models_companies_and_texts_of_clients_are_nowhere_in_it(scene):
+    for number in range(5):
+        await chat(scene, model=f"{MARKER}-{number}")
+    text = await scrape(scene)
+    assert MARKER not in text
+    assert COMPANY not in text
+    assert "kvot_tokens_total" in text
+
+
+async def test_only_superadmins_may_read_them(scene):
+    async with httpx2.AsyncClient() as client:
+        nobody = await client.get(f"{scene.url}/metrics")
+        company = await client.get(f"{scene.url}/metrics", headers={"authorization": f"Bearer {scene.key}"})
+    assert (nobody.status_code, company.status_code) == (401, 403)
+    assert "kvot_" not in nobody.text + company.text
