@@ -4,12 +4,16 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from kvot.core.budget import Rules
+from kvot.core.model import NewEvent
 from kvot.stores.postgres import PostgresStore, Time
-from tests.conformance.scene import Engine, FullStore
+from tests.conformance.scene import T0, Engine, FullStore
 from tests.postgres.databases import DATABASES, shared_server
 
 STORES = 4
+NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 class Crowd:
@@ -21,10 +25,10 @@ class Crowd:
 
     @classmethod
     async def open(cls, url: str, rules: Rules) -> FullStore:
-        """With a connection for each store, so that the first calls meet."""
+        """Each store has a connection and knows how calls go, so that those of a race meet from the first."""
         crowd = cls(url, rules)
         for store in crowd._stores:
-            await store.ready()
+            await store.record(NOBODY, NewEvent("first", 1), now_ms=T0)
         return crowd
 
     def __getattr__(self, operation: str) -> Any:
@@ -35,8 +39,26 @@ class Crowd:
             await store.close()
 
 
+async def wait_for_locks(url: str) -> None:
+    """Have every call of a database wait for its company, as it is on Citus. Where calls take what is free they seldom
+    meet at the lock."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("DROP FUNCTION IF EXISTS kvot.write_free")
+    finally:
+        await connection.close()
+
+
+async def open_waiting_crowd(folder: Path, rules: Rules) -> FullStore:
+    await wait_for_locks(await DATABASES.url(folder))
+    return await open_crowd(folder, rules)
+
+
 async def open_crowd(folder: Path, rules: Rules) -> FullStore:
     return await Crowd.open(await DATABASES.url(folder), rules)
 
 
-CROWD = Engine(open_crowd, is_durable=True, discard=DATABASES.discard, need=shared_server)
+CROWDS = {
+    "that takes what is free": Engine(open_crowd, is_durable=True, discard=DATABASES.discard, need=shared_server),
+    "that waits for locks": Engine(open_waiting_crowd, is_durable=True, need=shared_server),
+}

@@ -12,7 +12,7 @@ from tests.conformance.checks import LAYERS, Check
 from tests.conformance.scene import COMPANY, OTHER, T0, Scene
 from tests.postgres.databases import DATABASES, run
 
-from .crowd import CROWD
+from .crowd import CROWDS
 from .test_trouble import TERMINATE, eventually
 
 RACES = LAYERS["races"]
@@ -20,9 +20,9 @@ CLIENTS = 64
 TRIES = 20
 
 
-@pytest.fixture
-async def scene(server: object, tmp_path: Path) -> AsyncIterator[Scene]:
-    scene = await Scene.open(CROWD, tmp_path)
+@pytest.fixture(params=CROWDS)
+async def scene(server: object, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+    scene = await Scene.open(CROWDS[request.param], tmp_path)
     yield scene
     await scene.close()
 

@@ -16,7 +16,7 @@ from tests.conformance.checks import LAYERS
 from tests.conformance.scene import Engine, FullStore, Scene
 from tests.postgres.databases import DATABASES
 
-from .crowd import Crowd
+from .crowd import Crowd, wait_for_locks
 
 CHECKS = {name: check for layer in LAYERS.values() for name, check in layer.items()}
 
@@ -146,6 +146,8 @@ def engine_with(fault: Fault) -> Engine:
         url = await DATABASES.url(folder)
         if url not in planted:
             await plant(url, fault)
+            if fault.of_a_crowd:
+                await wait_for_locks(url)
             planted.add(url)
         return await Crowd.open(url, rules) if fault.of_a_crowd else PostgresStore.open(url, rules, time=Time.GIVEN)
 

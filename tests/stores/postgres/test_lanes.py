@@ -1,6 +1,7 @@
-"""A lone operation goes at once; those that come while a call is on its way go together when it is back."""
+"""A lone operation goes at once; those that come while calls are on their way go together when one is back."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,23 +10,45 @@ from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres import lanes as lanes_module
 from kvot.stores.postgres.lanes import Lanes
 
-A, B = "company a", "company b"
+A, B, C = "company a", "company b", "company c"
 
 
 class Line:
     """Where calls go: it keeps them until they are let through, and answers each operation with itself."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, list[str]]] = []
+        self.shared: list[dict[str, list[str]]] = []
+        self.alone: list[tuple[str, list[str]]] = []
         self.open = asyncio.Event()
+        self.freed = asyncio.Event()
+        self.busy: set[str] = set()
         self.fails = False
 
-    async def send(self, company_id: str, operations: Any) -> list[Any]:
-        self.calls.append((company_id, list(operations)))
+    async def send_shared(self, calls: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        self.shared.append({company: list(operations) for company, operations in calls.items()})
         await self.open.wait()
+        return {company: self._answers(operations) for company, operations in calls.items() if company not in self.busy}
+
+    async def send(self, company_id: str, operations: Sequence[str]) -> list[Any]:
+        self.alone.append((company_id, list(operations)))
+        await self.freed.wait()
+        return self._answers(operations)
+
+    def _answers(self, operations: Sequence[str]) -> list[Any]:
         if self.fails:
             raise StoreUnavailable("gone")
         return [StoreUnavailable("bad") if each == "bad" else each for each in operations]
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def lanes(line: Line, monkeypatch: pytest.MonkeyPatch) -> Lanes:
+    monkeypatch.setattr(lanes_module, "CALLS_MAX", 1)
+    return Lanes(line.send, line.send_shared)
 
 
 async def turn() -> None:
@@ -33,68 +56,95 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_lone_operation_goes_at_once_and_later_ones_together():
-    line = Line()
-    lanes = Lanes(line.send)
+async def test_a_lone_operation_goes_at_once_and_later_ones_together(line: Line, lanes: Lanes):
     answers = [lanes.submit(A, "1")]
     await turn()
-    answers += [lanes.submit(A, each) for each in ("2", "3")]
+    answers += [lanes.submit(company, each) for company, each in ((A, "2"), (B, "3"), (A, "4"))]
     await turn()
-    assert line.calls == [(A, ["1"])]
+    assert line.shared == [{A: ["1"]}]
     line.open.set()
-    assert await asyncio.gather(*answers) == ["1", "2", "3"]
-    assert line.calls == [(A, ["1"]), (A, ["2", "3"])]
+    assert await asyncio.gather(*answers) == ["1", "2", "3", "4"]
+    assert line.shared[1:] == [{B: ["3"], A: ["2", "4"]}]
 
 
-async def test_companies_do_not_wait_for_one_another():
-    line = Line()
-    lanes = Lanes(line.send)
-    lanes.submit(A, "1")
-    lanes.submit(B, "2")
-    await turn()
-    assert line.calls == [(A, ["1"]), (B, ["2"])]
+async def test_so_many_calls_go_side_by_side_each_company_in_one(line: Line, lanes: Lanes, monkeypatch):
+    monkeypatch.setattr(lanes_module, "CALLS_MAX", 2)
+    for company, operation in ((A, "1"), (A, "2"), (B, "3"), (C, "4")):
+        lanes.submit(company, operation)
+        await turn()
+    assert line.shared == [{A: ["1"]}, {B: ["3"]}]
     line.open.set()
     await lanes.close()
+    assert line.shared[2:] == [{C: ["4"], A: ["2"]}]
 
 
-async def test_each_operation_has_its_own_answer():
-    line = Line()
+async def test_a_company_that_is_not_free_goes_alone_and_nobody_waits_for_it(line: Line, lanes: Lanes):
+    line.busy.add(A)
     line.open.set()
-    lanes = Lanes(line.send)
+    busy, free = lanes.submit(A, "1"), lanes.submit(B, "2")
+    assert await free == "2"
+    later = lanes.submit(A, "3")
+    await turn()
+    assert not busy.done()
+    line.freed.set()
+    assert await asyncio.gather(busy, later) == ["1", "3"]
+    assert line.alone == [(A, ["1"]), (A, ["3"])]
+
+
+async def test_a_company_that_was_busy_shares_calls_again_once_nothing_of_it_waits(line: Line, lanes: Lanes):
+    line.busy.add(A)
+    line.open.set()
+    line.freed.set()
+    assert await lanes.submit(A, "1") == "1"
+    line.busy.clear()
+    assert await lanes.submit(A, "2") == "2"
+    assert line.alone == [(A, ["1"])]
+
+
+async def test_each_operation_has_its_own_answer(line: Line, lanes: Lanes):
+    line.open.set()
     answers = await asyncio.gather(*(lanes.submit(A, each) for each in ("1", "bad", "3")), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["1", "bad", "3"]
 
 
-async def test_a_call_that_fails_is_told_to_all_and_the_lane_goes_on():
-    line = Line()
-    lanes = Lanes(line.send)
-    line.fails = True
+@pytest.mark.parametrize("busy", [set(), {A}])
+async def test_a_call_that_fails_is_told_to_all_and_the_lane_goes_on(line: Line, lanes: Lanes, busy: set[str]):
+    line.busy, line.fails = busy, True
     line.open.set()
+    line.freed.set()
     answers = await asyncio.gather(*(lanes.submit(A, each) for each in "123"), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["gone"] * 3
     line.fails = False
     assert await lanes.submit(A, "4") == "4"
 
 
-async def test_an_operation_whose_caller_is_gone_is_done_all_the_same():
-    line = Line()
-    lanes = Lanes(line.send)
+async def test_an_operation_whose_caller_is_gone_is_done_all_the_same(line: Line, lanes: Lanes):
     gone, stays = lanes.submit(A, "1"), lanes.submit(A, "2")
     gone.cancel()
     line.open.set()
     assert await stays == "2"
-    assert line.calls[0] == (A, ["1", "2"])
+    assert line.shared[0] == {A: ["1", "2"]}
 
 
-async def test_a_call_and_the_line_before_it_are_bounded(monkeypatch):
-    monkeypatch.setattr(lanes_module, "CALL_OPERATIONS_MAX", 2)
+async def test_a_call_and_the_line_before_it_are_bounded(line: Line, lanes: Lanes, monkeypatch):
+    monkeypatch.setattr(lanes_module, "SHARED_OPERATIONS_MAX", 2)
     monkeypatch.setattr(lanes_module, "WAITING_MAX", 5)
-    line = Line()
-    lanes = Lanes(line.send)
-    answers = [lanes.submit(A, str(number)) for number in range(5)]
+    answers = [lanes.submit(company, str(number)) for number, company in enumerate((A, A, A, B, B))]
     with pytest.raises(StoreUnavailable, match="operations are waiting"):
-        lanes.submit(A, "6")
+        lanes.submit(C, "6")
     line.open.set()
     await asyncio.gather(*answers)
-    assert [len(operations) for _, operations in line.calls] == [2, 2, 1]
+    assert line.shared == [{A: ["0", "1"]}, {B: ["3", "4"]}, {A: ["2"]}]
     assert await lanes.submit(A, "7") == "7"
+
+
+async def test_a_call_of_one_company_alone_is_bounded_too(line: Line, lanes: Lanes, monkeypatch):
+    monkeypatch.setattr(lanes_module, "CALL_OPERATIONS_MAX", 2)
+    line.busy.add(A)
+    line.open.set()
+    answers = [lanes.submit(A, "1")]
+    await turn()
+    answers += [lanes.submit(A, each) for each in "234"]
+    line.freed.set()
+    await asyncio.gather(*answers)
+    assert line.alone == [(A, ["1"]), (A, ["2", "3"]), (A, ["4"])]

@@ -10,8 +10,10 @@ import pytest
 
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
-from kvot.stores.postgres import PostgresStore, migrate
+from kvot.core.model import NewEvent
+from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres.schema import citus_sql, known_steps
+from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.server import PrivateServer
 
 GLOBAL = {"api_key", "keys_version", "key_audit", "schema_version"}
@@ -156,8 +158,19 @@ async def test_citus_is_told_of_every_table_and_of_every_function_that_an_operat
     by_company = {name for what, name, *where in asked if [what, *where] == ["function", "$1", "kvot.company"]}
     store = Path(__file__).parents[3] / "src/kvot/stores/postgres"
     called = {name for file in store.glob("*.py") for name in re.findall(r"kvot\.\w+(?=\(\$1)", file.read_text())}
-    elsewhere = {"kvot.companies_with_due_holds", "kvot.revoke_key", "kvot.remove_provider_key"}
+    elsewhere = {"kvot.companies_with_due_holds", "kvot.revoke_key", "kvot.remove_provider_key", "kvot.write_free"}
     assert by_company == called - elsewhere
+
+
+async def test_a_distributed_ledger_never_writes_two_companies_in_one_transaction(bare: str):
+    await execute(bare, STUB)
+    await migrate(bare, citus=True)
+    assert await rows_of(bare, "SELECT to_regproc('kvot.write_free')::text") == [(None,)]
+    store = PostgresStore.open(bare, Rules(), time=Time.GIVEN)
+    companies = [COMPANY, OTHER] * 8
+    answers = [store.record(each, NewEvent(f"e{number}", 1), now_ms=T0) for number, each in enumerate(companies)]
+    assert sorted(answer.usage.tokens_used for answer in await asyncio.gather(*answers)) == sorted([*range(1, 9)] * 2)
+    await store.close()
 
 
 async def test_no_other_file_knows_citus(bare: str):

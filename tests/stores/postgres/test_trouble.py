@@ -14,12 +14,18 @@ from kvot.core.model import NewEvent, NewHold, Status
 from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.address import Address
-from tests.conformance.scene import COMPANY, T0
+from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.databases import run
 from tests.postgres.server import PrivateServer
 
 TERMINATE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = 'kvot' AND datname = current_database()"""
+
+
+async def until_one_waits_for_a_lock(connection: asyncpg.Connection) -> None:
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not await connection.fetchval(waits):
+        await asyncio.sleep(0.01)
 
 
 def database_of(url: str) -> str:
@@ -118,9 +124,7 @@ async def test_what_was_cut_off_in_the_middle_is_unknown_and_may_be_repeated(sto
     await store.record(COMPANY, NewEvent("first", 1), now_ms=T0)
     await blocker.execute("BEGIN; SELECT FROM kvot.company FOR UPDATE")
     cut_off = asyncio.ensure_future(store.record(COMPANY, NewEvent("e", 10), now_ms=T0))
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    while not await blocker.fetchval(waits):
-        await asyncio.sleep(0.01)
+    await until_one_waits_for_a_lock(blocker)
     await blocker.execute(TERMINATE)
     with pytest.raises(StoreUnavailable, match="unknown: repeat it with the same id"):
         await cut_off
@@ -142,6 +146,33 @@ async def test_a_call_that_waits_too_long_for_a_lock_is_stopped(store: PostgresS
     await impatient.close()
 
 
+async def test_a_company_that_is_locked_keeps_no_other_waiting(store: PostgresStore, url: str):
+    for company in (COMPANY, OTHER):
+        await store.record(company, NewEvent("first", 1), now_ms=T0)
+    blocker = await asyncpg.connect(url)
+    await blocker.execute(f"BEGIN; SELECT FROM kvot.company WHERE company_id = '{COMPANY}' FOR UPDATE")
+    locked = [asyncio.ensure_future(store.record(COMPANY, NewEvent(f"e{n}", 1), now_ms=T0)) for n in range(20)]
+    others = [store.record(OTHER, NewEvent(f"e{n}", 1), now_ms=T0) for n in range(20)]
+    assert {answer.status for answer in await asyncio.gather(*others)} == {Status.DONE}
+    assert not any(each.done() for each in locked)
+    await blocker.close()
+    assert {answer.status for answer in await asyncio.gather(*locked)} == {Status.DONE}
+
+
+async def test_an_operation_that_the_server_refuses_takes_no_other_company_with_it(store: PostgresStore):
+    for number in range(20):
+        await store.record(company_of(number), NewEvent("first", 1), now_ms=T0)
+    tokens = [2**70 if number == 10 else 1 for number in range(20)]  # no ledger lets it come this far
+    tries = [store.record(company_of(n), NewEvent("e", each), now_ms=T0) for n, each in enumerate(tokens)]
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(answer).__name__ == "Recorded" for answer in answers] == [each == 1 for each in tokens]
+    assert (await store.usage(company_of(11), now_ms=T0)).tokens_used == 2
+
+
+def company_of(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012x}"
+
+
 async def test_a_pool_without_a_free_connection_refuses_fast(url: str, monkeypatch):
     monkeypatch.setattr(pool_module, "PATIENCE_S", 0.05)
     store = PostgresStore.open(f"{url}&connections=1", Rules(), time=Time.GIVEN)
@@ -149,7 +180,7 @@ async def test_a_pool_without_a_free_connection_refuses_fast(url: str, monkeypat
     blocker = await asyncpg.connect(url)
     await blocker.execute("BEGIN; SELECT FROM kvot.company FOR UPDATE")
     waiting = asyncio.ensure_future(store.record(COMPANY, NewEvent("e", 1), now_ms=T0))
-    await asyncio.sleep(0)
+    await until_one_waits_for_a_lock(blocker)
     with pytest.raises(StoreUnavailable, match=r"all 1 connections are. Nothing was done"):
         await store.usage(COMPANY, now_ms=T0)
     await blocker.close()

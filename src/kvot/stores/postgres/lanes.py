@@ -1,34 +1,53 @@
-"""Operations of one company, together: while a call for a company is on its way, those that come later wait and then go
-as one call, under one lock and with one flush of the disk.
+"""The way of the writes to the database: operations of one company in one lane, and lanes that wait in one call.
 
-A lone operation never waits for company. Each has its own answer. Companies do not wait for one another.
+An operation goes at once while fewer than CALLS_MAX calls are on their way; those that come later wait and then go
+together, as one transaction with one flush of the disk. Such a call takes the companies that are free and waits for no
+lock. A company that was not free goes on in calls of its own, which wait for it and for which nobody else waits.
+
+A lone operation never waits for company. Each has its own answer. A company has one call on its way at a time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 
+CALLS_MAX = 4
+"""Shared calls on their way: one that works while another flushes. More would carry fewer operations each."""
+
+SHARED_OPERATIONS_MAX = 64
+"""In one shared call: some ten milliseconds, which is how long it keeps companies locked and neighbours waiting."""
+
 CALL_OPERATIONS_MAX = 256
-"""In one call: some tens of milliseconds, which is how long an answer may wait for its neighbours."""
+"""In one call of a company's own: some tens of milliseconds."""
 
 WAITING_MAX = 10_000
 """Of one process: seconds' worth. Whoever comes later is refused at once."""
 
-Send = Callable[[str, Sequence[str]], Awaitable[list[asyncpg.Record | Exception]]]
-"""Do operations (JSON) of a company in their order: for each its row, or why there is none."""
+Answers = list[asyncpg.Record | Exception]
+"""For each operation, in order, its row, or why there is none."""
+
+Send = Callable[[str, Sequence[str]], Awaitable[Answers]]
+"""Do operations (JSON) of a company, once it is free."""
+
+SendShared = Callable[[Mapping[str, Sequence[str]]], Awaitable[Mapping[str, Answers]]]
+"""Do operations of those companies that are free; nothing is done of a company that has no answers."""
 
 Waiting = list[tuple[str, "asyncio.Future[asyncpg.Record]"]]
 
 
 class Lanes:
-    """One lane for each company that has a call on its way."""
+    """One lane for each company that has operations on their way or waiting."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, send_shared: SendShared) -> None:
         self._send = send
+        self._send_shared = send_shared
         self._lanes: dict[str, Waiting] = {}
+        self._ready: dict[str, None] = {}  # companies with operations that wait and no call on its way, in order
+        self._calls = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
 
@@ -40,35 +59,89 @@ class Lanes:
         self._count += 1
         lane = self._lanes.get(company_id)
         if lane is None:
-            self._lanes[company_id] = [(operation, future)]
-            task = asyncio.ensure_future(self._drive(company_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        else:
-            lane.append((operation, future))
+            lane = self._lanes[company_id] = []
+            self._ready[company_id] = None
+        lane.append((operation, future))
+        if self._ready and self._calls < CALLS_MAX:
+            self._calls += 1
+            self._begin(self._drive_shared())
         return future
 
     async def close(self) -> None:
         """Finish what waits."""
-        if self._tasks:
+        while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _drive(self, company_id: str) -> None:
-        while waiting := self._lanes[company_id]:
-            call, self._lanes[company_id] = waiting[:CALL_OPERATIONS_MAX], waiting[CALL_OPERATIONS_MAX:]
-            await self._call(company_id, call)
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drive_shared(self) -> None:
+        while self._ready:
+            await self._call_shared(self._take_ready())
+        self._calls -= 1
+
+    def _take_ready(self) -> dict[str, Waiting]:
+        """Of the lanes that wait, as many operations as one call takes. The busiest company comes last, so that it is
+        locked for the shortest time."""
+        taken: dict[str, Waiting] = {}
+        room = SHARED_OPERATIONS_MAX
+        while self._ready and room:
+            company_id = next(iter(self._ready))
+            del self._ready[company_id]
+            taken[company_id] = self._take(company_id, room)
+            room -= len(taken[company_id])
+        return dict(sorted(taken.items(), key=lambda each: len(each[1])))
+
+    def _take(self, company_id: str, room: int) -> Waiting:
+        lane = self._lanes[company_id]
+        self._lanes[company_id] = lane[room:]
+        return lane[:room]
+
+    async def _call_shared(self, call: dict[str, Waiting]) -> None:
+        answers: Mapping[str, Answers]
+        try:
+            answers = await self._send_shared({company_id: _operations(each) for company_id, each in call.items()})
+        except Exception as error:  # the task's outermost edge: whoever waits must hear of a fault of ours, too
+            answers = {company_id: [error] * len(waiting) for company_id, waiting in call.items()}
+        for company_id, waiting in call.items():
+            if company_id in answers:
+                self._answer(waiting, answers[company_id])
+                self._finish(company_id)
+            else:
+                self._begin(self._drive_alone(company_id, waiting))
+
+    def _finish(self, company_id: str) -> None:
+        if self._lanes[company_id]:
+            self._ready[company_id] = None
+        else:
+            del self._lanes[company_id]
+
+    async def _drive_alone(self, company_id: str, waiting: Waiting) -> None:
+        while waiting:
+            await self._call_alone(company_id, waiting)
+            waiting = self._take(company_id, CALL_OPERATIONS_MAX)
         del self._lanes[company_id]
 
-    async def _call(self, company_id: str, call: Waiting) -> None:
+    async def _call_alone(self, company_id: str, waiting: Waiting) -> None:
+        answers: Answers
         try:
-            answers = await self._send(company_id, [operation for operation, _ in call])
-        except Exception as error:  # the task's outermost edge: whoever waits must hear of a fault of ours, too
-            answers = [error] * len(call)
-        self._count -= len(call)
-        for (_, future), answer in zip(call, answers, strict=True):
+            answers = await self._send(company_id, _operations(waiting))
+        except Exception as error:  # the task's outermost edge, as above
+            answers = [error] * len(waiting)
+        self._answer(waiting, answers)
+
+    def _answer(self, waiting: Waiting, answers: Answers) -> None:
+        self._count -= len(waiting)
+        for (_, future), answer in zip(waiting, answers, strict=True):
             if future.done():  # its caller was cancelled
                 continue
             if isinstance(answer, Exception):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
+
+
+def _operations(waiting: Waiting) -> list[str]:
+    return [operation for operation, _ in waiting]

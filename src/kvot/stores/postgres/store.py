@@ -93,7 +93,7 @@ class PostgresStore:
         self._rule_values = [default.token_limit, default.window_days, rules.retention_ms, rules.future_max_ms]
         self._pool = Pool(address)
         self._writes = Writes(self._pool, self._rule_values, self._drift_max_ms)
-        self._lanes = Lanes(self._writes.send)
+        self._lanes = Lanes(self._writes.send, self._writes.send_shared)
         self._watch = KeysWatch(address)
         self._keys = Keys(self._pool, self._watch, self._drift_max_ms)
         self._provider_keys = ProviderKeys(self._pool, self._keys, self._drift_max_ms)

@@ -1,6 +1,11 @@
-"""Calls of `kvot.write`, the one function that writes: operations of one company, one answer each."""
+"""Calls of `kvot.write`, the one function that writes: operations of one company, one answer each.
 
-from collections.abc import Sequence
+`kvot.write_free` calls it for several companies in one transaction. Distributed over workers (Citus) a ledger lacks it:
+each company's operations are then a call of their own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import asyncpg
 
@@ -9,9 +14,12 @@ from kvot.core.model import Status
 from kvot.stores.postgres.batches import Batch
 from kvot.stores.postgres.encoding import STATUSES, to_call, to_uuid
 from kvot.stores.postgres.errors import undid_itself
-from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
+from kvot.stores.postgres.lanes import Answers
+from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool, Rows
 
 _WRITE = "SELECT * FROM kvot.write($1, $2, $3, $4)"
+_WRITE_FREE = "SELECT * FROM kvot.write_free($1, $2, $3, $4)"
+_BUSY = "busy"
 _RECORD_NEW = "SELECT kvot.record_new($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 
 
@@ -20,9 +28,26 @@ class Writes:
         self._pool = pool
         self._rules = rules
         self._drift_max_ms = drift_max_ms
+        self._is_distributed = False  # until the database lacks the function
 
-    async def send(self, company_id: str, operations: Sequence[str]) -> list[asyncpg.Record | Exception]:
-        """What a lane is given. One operation that the server refuses must not take its neighbours with it."""
+    async def send_shared(self, calls: Mapping[str, Sequence[str]]) -> dict[str, Answers]:
+        """What several lanes are given in one transaction. A company that is not free is left out; all are where the
+        server refuses an operation of one, since that undoes the transaction."""
+        if self._is_distributed:
+            return {}
+        companies = [to_uuid(company_id) for company_id in calls]
+        operations = [to_call(each) for each in calls.values()]
+        try:
+            rows = await self._pool.run_to_end(_WRITE_FREE, companies, self._rules, self._drift_max_ms, operations)
+        except StoreUnavailable as error:
+            if not undid_itself(error.__cause__):
+                raise
+            self._is_distributed = isinstance(error.__cause__, asyncpg.UndefinedFunctionError)
+            return {}
+        return dict(_by_company(calls, rows))
+
+    async def send(self, company_id: str, operations: Sequence[str]) -> Answers:
+        """What one lane is given. One operation that the server refuses must not take its neighbours with it."""
         try:
             return list(await self._pool.run_to_end(_WRITE, *self._values(company_id, operations)))
         except StoreUnavailable as error:
@@ -63,3 +88,12 @@ class Writes:
 
     def _values(self, company_id: str, operations: Sequence[str]) -> tuple[object, ...]:
         return to_uuid(company_id), self._rules, self._drift_max_ms, to_call(operations)
+
+
+def _by_company(calls: Mapping[str, Sequence[str]], rows: Rows) -> Iterator[tuple[str, Answers]]:
+    """The rows of `kvot.write_free`: for each company one for each operation, or a single one that says it is busy."""
+    rest = iter(rows)
+    for company_id, operations in calls.items():
+        first = next(rest)
+        if first["status"] != _BUSY:
+            yield company_id, [first, *islice(rest, len(operations) - 1)]

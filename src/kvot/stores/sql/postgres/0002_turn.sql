@@ -43,16 +43,15 @@ $$;
 
 -- A turn of a company's row, or of a company that never wrote. rules: the default limit and days, retention_ms,
 -- future_max_ms.
--- In one expression: each assignment to a field would cost a microsecond, and every operation pays this.
-CREATE FUNCTION kvot.turn_of(c kvot.company, rules bigint[], now_ms bigint) RETURNS kvot.turn LANGUAGE plpgsql IMMUTABLE
-AS $$
-BEGIN
-  RETURN ROW(c.company_id, greatest(c.clock, now_ms), coalesce(c.head_at, 0), coalesce(c.head_cum, 0),
+-- In SQL, as all that is one expression: it becomes part of the expression that calls it, while each call of plpgsql copies
+-- the turn.
+CREATE FUNCTION kvot.turn_of(c kvot.company, rules bigint[], now_ms bigint) RETURNS kvot.turn LANGUAGE sql IMMUTABLE AS $$
+  SELECT ROW(c.company_id, greatest(c.clock, now_ms), coalesce(c.head_at, 0), coalesce(c.head_cum, 0),
     coalesce(c.floor_at, 0), coalesce(c.floor_cum, 0), coalesce(c.floor_late, 0), coalesce(c.late_events, 0),
     coalesce(c.late_tokens, 0), coalesce(c.held, 0), c.due_at, coalesce(c.hold_span_ms, 0), coalesce(c.in_doubt, false),
     coalesce(c.token_limit, rules[1]), coalesce(c.window_days, rules[2]), c.token_limit IS NOT NULL,
-    rules[1], rules[2], rules[3], rules[4], now_ms, NULL, NULL, NULL, NULL, NULL, NULL)::kvot.turn;
-END $$;
+    rules[1], rules[2], rules[3], rules[4], now_ms, NULL, NULL, NULL, NULL, NULL, NULL)::kvot.turn
+$$;
 
 -- The company for a read at a time. It may never have written.
 CREATE FUNCTION kvot.look(p_company uuid, rules bigint[], given_ms bigint, drift_max_ms bigint) RETURNS kvot.turn
@@ -96,13 +95,10 @@ BEGIN
 END $$;
 
 -- Why what lies later than an instant cannot all be told; NULL if it can.
-CREATE FUNCTION kvot.beyond(t kvot.turn, after_ms bigint) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-  IF t.floor_at > 0 AND after_ms < t.floor_at THEN
-    RETURN format('Detail at or before %s ms is no longer kept.', t.floor_at);
-  END IF;
-  RETURN NULL;
-END $$;
+CREATE FUNCTION kvot.beyond(t kvot.turn, after_ms bigint) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN t.floor_at > 0 AND after_ms < t.floor_at
+    THEN format('Detail at or before %s ms is no longer kept.', t.floor_at) END
+$$;
 
 CREATE FUNCTION kvot.need_kept(t kvot.turn, after_ms bigint) RETURNS void LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN

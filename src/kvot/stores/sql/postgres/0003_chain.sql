@@ -65,13 +65,10 @@ BEGIN
 END $$;
 
 -- Tokens of all events later than an instant, those ahead of the clock too.
-CREATE FUNCTION kvot.since(t kvot.turn, after_ms bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
-BEGIN
-  IF t.late_events = 0 THEN
-    RETURN t.head_cum - kvot.cum_at(t, after_ms);
-  END IF;
-  RETURN t.head_cum - kvot.cum_at(t, after_ms) + kvot.late_between(t, after_ms, 253402300799999);
-END $$;
+CREATE FUNCTION kvot.since(t kvot.turn, after_ms bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT t.head_cum - kvot.cum_at(t, after_ms)
+    + CASE WHEN t.late_events > 0 THEN kvot.late_between(t, after_ms, 253402300799999) ELSE 0 END
+$$;
 
 -- Whether the total of all time stays within 64 bits.
 CREATE FUNCTION kvot.has_room_for(t kvot.turn, p_tokens bigint) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$

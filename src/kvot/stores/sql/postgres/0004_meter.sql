@@ -20,7 +20,8 @@ END $$;
 CREATE FUNCTION kvot.used_between(t kvot.turn, after_ms bigint, through_ms bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  used bigint := kvot.cum_at(t, through_ms) - kvot.cum_at(t, after_ms) + kvot.late_between(t, after_ms, through_ms);
+  used bigint := CASE WHEN through_ms >= t.head_at THEN t.head_cum ELSE kvot.cum_at(t, through_ms) END
+    - kvot.cum_at(t, after_ms) + CASE WHEN t.late_events > 0 THEN kvot.late_between(t, after_ms, through_ms) ELSE 0 END;
   charges bigint;
 BEGIN
   IF t.due_at <= t.clock THEN

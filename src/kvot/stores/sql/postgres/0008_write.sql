@@ -31,6 +31,13 @@ CREATE TYPE kvot.answer AS (
 -- needs no usage says `brief`.
 CREATE FUNCTION kvot.write(p_company uuid, rules bigint[], drift_max_ms bigint, asked jsonb) RETURNS SETOF kvot.answer
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+BEGIN
+  RETURN QUERY SELECT * FROM kvot.act(p_company, rules, drift_max_ms, asked);
+END $$;
+
+-- What kvot.write does, under the settings of whoever calls it.
+CREATE FUNCTION kvot.act(p_company uuid, rules bigint[], drift_max_ms bigint, asked jsonb) RETURNS SETOF kvot.answer
+LANGUAGE plpgsql AS $$
 DECLARE
   t kvot.turn := kvot.take(p_company, rules);
   operation jsonb;
@@ -64,6 +71,29 @@ BEGIN
   PERFORM kvot.save(t);
 END $$;
 
+-- Operations of several companies in one transaction, those of each as kvot.write takes them. It waits for no lock: of a
+-- company that another transaction has, that never wrote, or that has holds to close, of which there may be thousands,
+-- nothing is done, and a single row says `busy`. So no one company keeps the others waiting, and none waits in a ring.
+CREATE FUNCTION kvot.write_free(p_companies uuid[], rules bigint[], drift_max_ms bigint, asked jsonb[])
+RETURNS SETOF kvot.answer
+LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE
+  busy kvot.answer;
+  now_ms bigint;
+BEGIN
+  busy.status := 'busy';
+  FOR i IN 1..cardinality(p_companies) LOOP
+    now_ms := kvot.time_of((asked[i]->-1->'now_ms')::bigint, drift_max_ms);
+    PERFORM FROM kvot.company c WHERE c.company_id = p_companies[i] AND coalesce(c.due_at > now_ms, true)
+      FOR UPDATE SKIP LOCKED;
+    IF FOUND THEN
+      RETURN QUERY SELECT * FROM kvot.act(p_companies[i], rules, drift_max_ms, asked[i]);
+    ELSE
+      RETURN NEXT busy;
+    END IF;
+  END LOOP;
+END $$;
+
 -- What is told of a turn. Usage is that of the clock.
 CREATE FUNCTION kvot.answer_of(t kvot.turn, with_usage boolean) RETURNS kvot.answer LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -77,7 +107,7 @@ BEGIN
     why := coalesce(why, kvot.beyond(t, t.clock - window_ms));
     IF why IS NULL THEN
       used := kvot.used_between(t, t.clock - window_ms, t.clock);
-      held := kvot.held_at(t, t.clock);
+      held := CASE WHEN t.due_at <= t.clock THEN kvot.held_at(t, t.clock) ELSE t.held END;
     END IF;
   END IF;
   RETURN ROW(t.status, why, t.event_at, CASE WHEN t.fits_at IS NOT NULL THEN greatest(1, t.fits_at - t.now_ms) END, t.note,

@@ -10,6 +10,9 @@ DROP TRIGGER IF EXISTS event_is_never_changed ON kvot.event;
 DROP TRIGGER IF EXISTS audit_is_never_changed ON kvot.audit;
 DROP TRIGGER IF EXISTS key_audit_is_never_changed ON kvot.key_audit;
 
+-- A transaction of several companies would ask several workers. Without it each company has calls of its own.
+DROP FUNCTION IF EXISTS kvot.write_free(uuid[], bigint[], bigint, jsonb[]);
+
 SELECT create_distributed_table('kvot.company', 'company_id', colocate_with => 'none');
 SELECT create_distributed_table('kvot.budget', 'company_id', colocate_with => 'kvot.company');
 SELECT create_distributed_table('kvot.point', 'company_id', colocate_with => 'kvot.company');
