@@ -14,13 +14,14 @@ from tests.conformance.histories import LIMIT, Recorder, Trouble
 from tests.conformance.linearizable import Answer, Call, Operation, Verdict, judge
 from tests.conformance.scene import Engine, Scene
 from tests.postgres.databases import DATABASES, run
-from tests.stores.postgres.crowd import CROWD
+from tests.stores.postgres.crowd import CROWDS
 from tests.stores.postgres.test_faults import FAULTS, engine_with
 from tests.stores.postgres.test_trouble import TERMINATE
 
 HISTORIES, OPERATIONS = 20, 100
 DEEP_HISTORIES, DEEP_OPERATIONS = 500, 300
-ENGINES_AND_A_CROWD = {**ENGINES, "postgres, four stores": CROWD}
+CROWDS_BY_NAME = {f"postgres, four stores: a crowd {how}": crowd for how, crowd in CROWDS.items()}
+ENGINES_AND_CROWDS = {**ENGINES, **CROWDS_BY_NAME}
 
 
 async def recorded(
@@ -52,24 +53,24 @@ async def verdicts(
 
 def trouble_of(engine: Engine, folder: Path) -> Trouble | None:
     """Of the four stores the backends are terminated: what a call has come to is then truly unknown."""
-    return (lambda: run(DATABASES.name(folder), TERMINATE)) if engine is CROWD else None
+    return (lambda: run(DATABASES.name(folder), TERMINATE)) if engine in CROWDS.values() else None
 
 
 async def prove(name: str, folder: Path, histories: int, operations: int) -> None:
-    engine = ENGINES_AND_A_CROWD[name]
+    engine = ENGINES_AND_CROWDS[name]
     need(engine)
     trouble = trouble_of(engine, folder)
     judged = await verdicts(engine, folder, histories=histories, operations=operations, trouble=trouble)
     assert [each.stuck for each in judged] == [()] * histories
 
 
-@pytest.mark.parametrize("name", ENGINES_AND_A_CROWD)
+@pytest.mark.parametrize("name", ENGINES_AND_CROWDS)
 async def test_every_history_is_legal(name: str, tmp_path: Path):
     await prove(name, tmp_path, HISTORIES, OPERATIONS)
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("name", ENGINES_AND_A_CROWD)
+@pytest.mark.parametrize("name", ENGINES_AND_CROWDS)
 async def test_many_long_histories_are_legal(name: str, tmp_path: Path):
     await prove(name, tmp_path, DEEP_HISTORIES, DEEP_OPERATIONS)
 
@@ -102,7 +103,7 @@ async def test_a_broken_store_is_rejected(broken: type[DurableMemory], tmp_path:
 
 
 async def test_a_database_that_does_not_lock_is_rejected(tmp_path: Path):
-    need(CROWD)
+    need(ENGINES["postgres"])
     not_locked = engine_with(FAULTS[0])
     judged = await verdicts(not_locked, tmp_path, histories=HISTORIES, operations=OPERATIONS)
     assert any(not each.is_legal for each in judged)

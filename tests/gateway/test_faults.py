@@ -156,6 +156,13 @@ async def test_a_client_that_leaves_before_the_head_is_charged_its_input(scene, 
     assert 20 <= tokens <= 30
 
 
+@pytest.mark.parametrize("call", ["chat", "chat-stream"])
+async def test_a_leaving_is_noticed_too_where_the_server_tells_only_who_asks(scene, monkeypatch, call):
+    monkeypatch.setattr("kvot.http.protocol._tell_when_gone", lambda *_: None)
+    monkeypatch.setattr("kvot.http.protocol.write_chunk", lambda *_: False)
+    assert 20 <= await left(scene, call, Script(fault=Fault.HANG), None) <= 30
+
+
 @pytest.mark.parametrize("fault", [Fault.STALL, Fault.ENDLESS])
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_client_that_leaves_on_the_way_is_charged_what_passed(scene, call, fault):

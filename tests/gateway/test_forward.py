@@ -227,6 +227,16 @@ class TestBounds:
             assert await get(upstream, provider.url) == provider.requests[-1].reply
             await upstream.close()
 
+    async def test_each_wait_has_the_whole_time_though_all_share_a_timer(self):
+        upstream = ForwardUpstream(idle_timeout_ms=400)
+        async with Provider(Script(chunks=6, delay_ms=100), Script(fault=Fault.HANG)) as provider:
+            stream = call(provider.url)._replace(body=b'{"model":"m","stream":true,"messages":[]}')
+            reply = await upstream.send(stream)
+            assert b"".join([data async for data in reply.chunks()]) == provider.requests[0].reply
+            with pytest.raises(UpstreamFailed, match=r"said nothing for 0\.4 s"):
+                await get(upstream, provider.url)
+            await upstream.close()
+
 
 class TestKeeping:
     async def test_no_more_are_kept_than_may_be(self):

@@ -87,7 +87,7 @@ async def test_a_company_that_is_not_free_goes_alone_and_nobody_waits_for_it(lin
     await turn()
     assert not busy.done()
     line.freed.set()
-    assert await asyncio.gather(busy, later) == ["1", "3"]
+    assert list(await asyncio.gather(busy, later)) == ["1", "3"]
     assert line.alone == [(A, ["1"]), (A, ["3"])]
 
 
