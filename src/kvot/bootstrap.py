@@ -228,7 +228,8 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     providers = {
         one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key, one.needs_key) for one in named
     }
-    books = Books(services.ledger, Settler(services.ledger), Estimator(), settings.cached_token_percent, tallies)
+    estimator = Estimator(holds_bound=settings.input_hold == "bound")
+    books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
     ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
     terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND)
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)

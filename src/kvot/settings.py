@@ -275,6 +275,11 @@ class Settings:
     output_tokens_min: int = _setting(_whole_number(1, 2_147_483_647), 16)
     """A call whose answer could not even be so long is refused."""
 
+    input_hold: str = _setting(_one_of("bound", "learned"), "bound")
+    """What is held for the input of a call. `bound`: a token for each byte of its text, which nothing can pass.
+    `learned`: what the company's earlier calls to the model needed, for more calls at once near a limit; text of
+    another kind can then pass the budget by some of its tokens."""
+
     clamp: str = _setting(_one_of("on", "off"), "on")
     """Whether the ceiling of a call is lowered to what is left of the budget (the reply then says so in
     `x-kvot-output-tokens-max`); `off` refuses it instead."""

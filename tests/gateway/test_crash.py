@@ -13,7 +13,7 @@ from tests.gateway.conftest import COMPANY
 from tests.provider import Fault, Provider, Script
 
 TTL_S = 3
-HELD = 25 + 32 + 100  # 50 bytes of role and text at two bytes a token, what is added, and the ceiling
+HELD = 50 + 32 + 100  # a token for each byte of role and text, what is added, and the ceiling
 
 
 async def ask(url: str, key: str) -> None:

@@ -5,70 +5,86 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvot.gateway.dialect import Size
-from kvot.gateway.estimate import ADDED_TOKENS, MODELS_MAX, Estimator
+from kvot.gateway.estimate import ADDED_TOKENS, ORIGINS_MAX, Estimator, Origin
+
+COMPANY, NEIGHBOUR = "c0000000-0000-4000-8000-000000000001", "c0000000-0000-4000-8000-000000000002"
+MODEL, OTHER = Origin(COMPANY, "p", "m"), Origin(COMPANY, "p", "other")
 
 
 def learned(bytes_per_token: float, calls: int) -> Estimator:
-    estimator = Estimator()
+    estimator = Estimator(holds_bound=False)
     for _ in range(calls):
-        estimator.learn("p", "m", Size(4_000), round(4_000 / bytes_per_token))
+        estimator.learn(MODEL, Size(4_000), round(4_000 / bytes_per_token))
     return estimator
 
 
+def test_what_is_held_cannot_be_passed_by_any_text_whatever_was_learned():
+    estimator = Estimator()
+    for _ in range(50):
+        estimator.learn(MODEL, Size(20_000), 20)
+    assert estimator.held_input_tokens(MODEL, Size(4_000)) == 4_000 + ADDED_TOKENS
+
+
+def test_nobody_teaches_what_is_held_or_charged_of_a_neighbour():
+    taught, neighbour = learned(8.0, 50), MODEL._replace(company_id=NEIGHBOUR)
+    assert taught.held_input_tokens(neighbour, Size(4_000)) == 2_000 + ADDED_TOKENS
+    assert taught.input_tokens(neighbour, Size(4_000)) == 2_000
+
+
 def test_before_anything_is_learned_a_token_is_two_bytes():
-    assert Estimator().held_input_tokens("p", "m", Size(4_000)) == 2_000 + ADDED_TOKENS
+    assert Estimator(holds_bound=False).held_input_tokens(MODEL, Size(4_000)) == 2_000 + ADDED_TOKENS
 
 
 def test_media_count_by_their_constants_whatever_was_learned():
     size = Size(0, media_tokens=765)
-    assert Estimator().held_input_tokens("p", "m", size) == 765 + ADDED_TOKENS
-    assert learned(4.0, 50).input_tokens("p", "m", size) == 765
+    assert Estimator(holds_bound=False).held_input_tokens(MODEL, size) == 765 + ADDED_TOKENS
+    assert learned(4.0, 50).input_tokens(MODEL, size) == 765
 
 
 def test_one_call_teaches_the_charge_and_leaves_the_hold_careful():
     estimator = learned(4.0, 1)
-    assert estimator.input_tokens("p", "m", Size(4_000)) == 1_000
-    assert estimator.held_input_tokens("p", "m", Size(4_000)) == 2_000 + ADDED_TOKENS
+    assert estimator.input_tokens(MODEL, Size(4_000)) == 1_000
+    assert estimator.held_input_tokens(MODEL, Size(4_000)) == 2_000 + ADDED_TOKENS
 
 
 @pytest.mark.parametrize("bytes_per_token", [1.5, 2.0, 3.0, 4.5])
 def test_many_like_calls_bring_the_hold_within_a_tenth_and_never_below_what_they_use(bytes_per_token):
     used = round(4_000 / bytes_per_token)
-    held = learned(bytes_per_token, 100).held_input_tokens("p", "m", Size(4_000)) - ADDED_TOKENS
+    held = learned(bytes_per_token, 100).held_input_tokens(MODEL, Size(4_000)) - ADDED_TOKENS
     assert used <= held <= used * 1.1
 
 
 def test_what_is_learned_of_one_model_says_nothing_of_another():
-    assert learned(4.0, 50).held_input_tokens("p", "other", Size(4_000)) == 2_000 + ADDED_TOKENS
+    assert learned(4.0, 50).held_input_tokens(OTHER, Size(4_000)) == 2_000 + ADDED_TOKENS
 
 
 def test_short_requests_and_those_that_are_mainly_media_teach_nothing():
-    estimator = Estimator()
-    estimator.learn("p", "m", Size(10), 9)
-    estimator.learn("p", "m", Size(4_000, media_tokens=9_000), 9_100)
-    estimator.learn("p", "m", Size(4_000, media_tokens=100), 50)
-    assert estimator.input_tokens("p", "m", Size(4_000)) == 2_000
+    estimator = Estimator(holds_bound=False)
+    estimator.learn(MODEL, Size(10), 9)
+    estimator.learn(MODEL, Size(4_000, media_tokens=9_000), 9_100)
+    estimator.learn(MODEL, Size(4_000, media_tokens=100), 50)
+    assert estimator.input_tokens(MODEL, Size(4_000)) == 2_000
 
 
 def test_models_are_remembered_up_to_a_bound():
-    estimator = Estimator()
-    for number in range(MODELS_MAX + 1):
-        estimator.learn("p", f"m{number}", Size(4_000), 1_000)
-    assert estimator.input_tokens("p", "m0", Size(4_000)) == 2_000
-    assert estimator.input_tokens("p", f"m{MODELS_MAX}", Size(4_000)) == 1_000
+    estimator = Estimator(holds_bound=False)
+    for number in range(ORIGINS_MAX + 1):
+        estimator.learn(Origin(COMPANY, "p", f"m{number}"), Size(4_000), 1_000)
+    assert estimator.input_tokens(Origin(COMPANY, "p", "m0"), Size(4_000)) == 2_000
+    assert estimator.input_tokens(Origin(COMPANY, "p", f"m{ORIGINS_MAX}"), Size(4_000)) == 1_000
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**12)), max_size=20), st.integers(0, 10**7))
 def test_nothing_that_a_provider_reports_makes_an_estimate_absurd(calls, text_bytes):
-    estimator = Estimator()
+    estimator = Estimator(holds_bound=False)
     for size, tokens in calls:
-        estimator.learn("p", "m", Size(size), tokens)
-    assert 0 <= estimator.held_input_tokens("p", "m", Size(text_bytes)) <= text_bytes + ADDED_TOKENS
-    assert 0 <= estimator.output_tokens("p", "m", text_bytes) <= text_bytes
+        estimator.learn(MODEL, Size(size), tokens)
+    assert 0 <= estimator.held_input_tokens(MODEL, Size(text_bytes)) <= text_bytes + ADDED_TOKENS
+    assert 0 <= estimator.output_tokens(MODEL, text_bytes) <= text_bytes
 
 
 def test_a_provider_that_read_a_part_of_its_request_does_not_make_the_next_hold_too_small():
-    estimator = Estimator()
+    estimator = Estimator(holds_bound=False)
     for _ in range(50):
-        estimator.learn("p", "m", Size(1_000_000), 2_048)
-    assert estimator.held_input_tokens("p", "m", Size(1_000_000)) >= 125_000
+        estimator.learn(MODEL, Size(1_000_000), 2_048)
+    assert estimator.held_input_tokens(MODEL, Size(1_000_000)) >= 125_000

@@ -90,6 +90,24 @@ def test_a_provider_is_asked_in_its_own_words(dialect: str, goes_on: bytes):
     assert ask_of(CHAT, b'{"model":"m","stream":true}', dialect).body(9) == goes_on
 
 
+@pytest.mark.parametrize(
+    ("dialect", "sent", "ceiling", "goes_on"),
+    [
+        ("compatible", b'{"max_completion_tokens":16}', None, b'{"max_tokens":16,"max_completion_tokens":16}'),
+        ("compatible", b'{"max_completion_tokens":16}', 9, b'{"max_tokens":9,"max_completion_tokens":9}'),
+        ("xai", b'{"max_tokens":16}', None, b'{"max_tokens":16}'),
+        ("compatible", b'{"max_tokens":8,"max_completion_tokens":16}', None, None),
+        ("openai", b'{"max_completion_tokens":16}', None, None),
+        ("compatible", b"{}", None, None),
+    ],
+)
+def test_a_ceiling_that_a_provider_may_not_know_is_said_in_the_words_that_all_know(dialect, sent, ceiling, goes_on):
+    sent, goes_on = (
+        each and each[:-1] + (b"," if len(each) > 2 else b"") + b'"model":"m"}' for each in (sent, goes_on)
+    )
+    assert ask_of(CHAT, sent, dialect).body(ceiling) == (goes_on or sent)
+
+
 NAMES = st.text(st.characters(codec="utf-8"), max_size=8)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(codec="utf-8"), max_size=20),

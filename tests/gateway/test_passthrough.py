@@ -142,3 +142,9 @@ async def test_a_prompt_of_every_character_passes(scene):
     path, body = CALLS["chat"]
     await post(scene, path, body | {"messages": [{"role": "user", "content": text}]})
     assert scene.provider.requests[0].json["messages"][0]["content"] == text
+
+
+async def test_a_provider_that_quotes_the_key_it_refuses_is_not_quoted(open_scene):
+    scene = await open_scene(Script(status=401), openai_api_key="mock")
+    reply = await send(scene, "/openai/v1/chat/completions", b'{"model":"m","messages":[]}', {})
+    assert (reply.status_code, reply.json()["error"]["message"]) == (401, "The *** was told so.")

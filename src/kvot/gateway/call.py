@@ -18,7 +18,7 @@ from kvot.core.ledger import Ledger
 from kvot.core.model import CallDetail, NewHold, Settlement
 from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
-from kvot.gateway.estimate import Estimator
+from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Settler
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
@@ -191,16 +191,16 @@ class HeldCall:
 
     def _settlement(self, end: End) -> Settlement | None:
         meter, estimator = self._meter, self._books.estimator
-        provider, model = self._hold.provider or "", self._hold.model or ""
+        origin = Origin(self._company_id, self._hold.provider or "", self._hold.model or "")
         if meter is None:
             passed = Passed(end)
         else:
             passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
         if passed.reported is not None and passed.reported.is_final:
-            estimator.learn(provider, model, self._ask.size, passed.reported.tokens.input)
+            estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
         guess = Guess(
-            estimator.input_tokens(provider, model, self._ask.size),
-            lambda text_bytes: estimator.output_tokens(provider, model, text_bytes),
+            estimator.input_tokens(origin, self._ask.size),
+            lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
         )
         self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)

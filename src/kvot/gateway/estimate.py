@@ -1,16 +1,19 @@
-"""How many tokens a call will need, from its bytes: learned per provider and model from what calls turned out to use.
+"""How many tokens a call will need, from its bytes: a bound for what is held, a fair guess for what is charged.
 
-A hold must be large enough, a charge must be fair. So a hold is estimated from the *low* side of the bytes that a token
-has been seen to stand for, and a charge without a provider's figure from their mean. Before anything is learned a token
-counts as two bytes: prose has about four, and what has fewer than two is not language. Where the guess is too large the
-hold is too large for the length of one call; where it is too small the budget could be overspent.
+No text has more tokens than bytes, so one byte a token is held: whatever an assistant sends, and however many calls it
+makes at once, the budget cannot be passed. A hold lasts as long as its call; that it is three or four times too large
+matters only to the last calls before a limit. Whoever would rather admit those can have holds from what was learned
+(`KVOT_INPUT_HOLD=learned`): the low side of the bytes that a token stood for in calls of the same company to the same
+model, two bytes before anything is learned. Text of another kind then passes the budget by what it needs beyond that.
 
-Kept in memory, a process for itself: what is lost with it is learned again from a few calls.
+A charge without a provider's figure takes the mean of what was learned. All of it is kept in memory, by company, so
+that nobody's texts decide what is held or charged of another's; what is lost is learned again from a few calls.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import NamedTuple
 
 from kvot.gateway.dialect import Size
 
@@ -28,8 +31,8 @@ the next hold, of whatever company, would be too small."""
 LEARNED_BYTES_LEAST = 64
 """From shorter requests nothing is learned of text: what the API adds outweighs it."""
 
-MODELS_MAX = 1_024
-"""Models remembered; the one not seen for longest goes. A client chooses the name, so there must be a bound."""
+ORIGINS_MAX = 16_384
+"""Remembered; the one not seen for longest goes. A client chooses the model's name, so there must be a bound."""
 
 _WEIGHT = 0.1
 """Of the newest call: after about twenty calls the first ones count little."""
@@ -55,41 +58,52 @@ class _Ratio:
         return max(LEAST_BYTES_PER_TOKEN, self.mean - _DEVIATIONS * sqrt(self.variance))
 
 
+class Origin(NamedTuple):
+    """Whose calls, to which model: what is learned of some says nothing of others."""
+
+    company_id: str
+    provider: str
+    model: str
+
+
 class Estimator:
-    """The estimates of one gateway, by (provider, model)."""
+    """The estimates of one gateway. `holds_bound`: hold what is certain, not what was learned."""
 
-    def __init__(self) -> None:
-        self._ratios: OrderedDict[tuple[str, str], _Ratio] = OrderedDict()
+    def __init__(self, *, holds_bound: bool = True) -> None:
+        self._holds_bound = holds_bound
+        self._ratios: OrderedDict[Origin, _Ratio] = OrderedDict()
 
-    def held_input_tokens(self, provider: str, model: str, size: Size) -> int:
+    def held_input_tokens(self, origin: Origin, size: Size) -> int:
         """Enough for the input of a call that has not begun."""
-        ratio = self._ratios.get((provider, model))
-        bytes_per_token = UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.low
+        bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
         return ceil(size.text_bytes / bytes_per_token) + size.media_tokens + ADDED_TOKENS
 
-    def input_tokens(self, provider: str, model: str, size: Size) -> int:
+    def input_tokens(self, origin: Origin, size: Size) -> int:
         """A fair guess at the input of a call whose provider gave no figure."""
-        return self.output_tokens(provider, model, size.text_bytes) + size.media_tokens
+        return self.output_tokens(origin, size.text_bytes) + size.media_tokens
 
-    def output_tokens(self, provider: str, model: str, text_bytes: int) -> int:
+    def output_tokens(self, origin: Origin, text_bytes: int) -> int:
         """A fair guess at the tokens of so much text; at least one for any."""
-        ratio = self._ratios.get((provider, model))
+        ratio = self._ratios.get(origin)
         return ceil(text_bytes / (UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.mean))
 
-    def learn(self, provider: str, model: str, size: Size, input_tokens: int) -> None:
+    def learn(self, origin: Origin, size: Size, input_tokens: int) -> None:
         """Take in what a call's input turned out to be. Calls whose input was not mainly text teach nothing."""
         text_tokens = input_tokens - size.media_tokens
         if size.text_bytes < LEARNED_BYTES_LEAST or text_tokens <= 0 or size.media_tokens > text_tokens:
             return
         bytes_per_token = min(max(LEAST_BYTES_PER_TOKEN, size.text_bytes / text_tokens), MOST_BYTES_PER_TOKEN)
-        key = (provider, model)
-        ratio = self._ratios.get(key)
+        ratio = self._ratios.get(origin)
         if ratio is None:
             # One call says little of the next: begin as far from the first as the unlearned guess is from it.
             spread = (bytes_per_token - UNLEARNED_BYTES_PER_TOKEN) / _DEVIATIONS
-            ratio = self._ratios[key] = _Ratio(bytes_per_token, spread * spread)
-            if len(self._ratios) > MODELS_MAX:
+            ratio = self._ratios[origin] = _Ratio(bytes_per_token, spread * spread)
+            if len(self._ratios) > ORIGINS_MAX:
                 self._ratios.popitem(last=False)
         else:
             ratio.learn(bytes_per_token)
-            self._ratios.move_to_end(key)
+            self._ratios.move_to_end(origin)
+
+    def _low(self, origin: Origin) -> float:
+        ratio = self._ratios.get(origin)
+        return UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.low

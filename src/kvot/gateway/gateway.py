@@ -14,6 +14,7 @@ from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
 from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall, ask_upstream
 from kvot.gateway.dialect import Ask, Found, Pair
+from kvot.gateway.estimate import Origin
 from kvot.gateway.headers import query_of, reply_headers, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
 from kvot.gateway.own_keys import OwnKeys
@@ -150,7 +151,8 @@ class Gateway:
         )
 
     async def _held(self, asked: Asked, whose: Whose, ask: Ask, asked_hold: NewHold) -> Held | Exhausted:
-        input_tokens = self._books.estimator.held_input_tokens(asked.provider.name, ask.model, ask.size)
+        origin = Origin(whose.company_id, asked.provider.name, ask.model)
+        input_tokens = self._books.estimator.held_input_tokens(origin, ask.size)
         ceilings = self._terms.ceilings
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
@@ -199,6 +201,9 @@ class _Headed:
         await self._client.begin(status, ours, is_stream=is_stream)
 
     async def write(self, data: bytes) -> None:
+        if self._status >= FIRST_REFUSAL and self._provider.api_key:
+            # Some providers quote the key that they refuse. It is ours, and no client's to see.
+            data = data.replace(self._provider.api_key.encode(), b"***")
         if self._body is not None:
             self._body += data
             if len(self._body) > REPLY_BYTES_MAX:

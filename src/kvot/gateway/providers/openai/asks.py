@@ -30,6 +30,9 @@ ANSWERS_MAX = 128
 RESPONSE_OUTPUT_MIN = 16
 """The lowest max_output_tokens that OpenAI's Responses takes; a lower one is its 400."""
 
+OLD_CEILING = "max_tokens"
+"""What every API that follows OpenAI's knows as the ceiling of an answer; OpenAI's own newer models refuse it."""
+
 _TRUE = b"true"
 
 
@@ -58,12 +61,19 @@ class OpenAiAsk:
         return with_values(self.document.body, self.document.places, values) if values else self.document.body
 
     def _lowered(self, output_max: int | None) -> dict[str, bytes]:
-        if output_max is None or self.ceiling_to_add is None:
-            return {}
-        if self.output_max is None:
-            return {self.ceiling_to_add: b"%d" % output_max}
+        values: dict[str, bytes] = {}
         members = self.document.members
-        return {name: b"%d" % output_max for name in self.ceilings if (members.get(name) or 0) > output_max}
+        if output_max is not None and self.ceiling_to_add is not None:
+            values = {name: b"%d" % output_max for name in self.ceilings if (members.get(name) or 0) > output_max}
+            if self.output_max is None:
+                values[self.ceiling_to_add] = b"%d" % output_max
+        if self.output_max is not None and self._is_unsure():
+            values[OLD_CEILING] = b"%d" % (self.output_max if output_max is None else output_max)
+        return values
+
+    def _is_unsure(self) -> bool:
+        """A ceiling would stand in a member alone that the provider may not know, and would then not keep."""
+        return self.ceiling_to_add == OLD_CEILING and self.document.members.get(OLD_CEILING) is None
 
     def _stream_options(self) -> bytes:
         start, end = self.document.places.get("stream_options", (0, 0))
@@ -81,7 +91,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) 
         content_size(members.get("prediction")),
         Size(sum(schema_bytes(members.get(name)) for name in ("tools", "functions", "response_format"))),
     )
-    ceilings = ("max_completion_tokens", "max_tokens")
+    ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
     return _generating(document, provider, size, answers, ceilings, provider.chat_ceiling)
 
@@ -93,7 +103,7 @@ def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compat
     size = _sum(input_size(members.get("prompt")), content_size(members.get("suffix")))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
-    return _generating(document, provider, size, answers, ("max_tokens",), "max_tokens", least=0)
+    return _generating(document, provider, size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
 
 
 def _prompts(prompt: object) -> int:
