@@ -46,7 +46,7 @@ def test_with_a_time_it_counts_then_and_with_a_window_for_so_long(kvot):
         (("--tokens", 0), "greater than"),
         (("--tokens", -5), "greater than"),
         (("--tokens", 2**63), "between"),
-        (("--tokens", 5, "--id", "with blank"), "ASCII"),
+        (("--tokens", 5, "--id", "with blank"), "correct format"),
         (("--tokens", 5, "--at", "2999-01-01"), "future"),
         (("--tokens", 5, "--at", "1999-01-01"), "before what the ledger keeps"),
     ],
