@@ -2,17 +2,10 @@
 
 from typing import Any
 
-from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable, TooManyRequests
+from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable, TooManyRequests, whole_seconds
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits
 from kvot.wire.scalars import utc
-
-EXHAUSTED_CODE = "BudgetExceeded"
-
-
-def whole_seconds(ms: int) -> int:
-    """Rounded up, and at least one: a client that comes a moment early would be refused again."""
-    return max(1, -(-ms // MS_PER_SECOND))
 
 
 def retry_after_s(error: KvotError) -> int | None:

@@ -4,16 +4,14 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import KvotError
+from kvot.core.errors import BudgetExceeded, KvotError, whole_seconds
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits, Pair, Refusal
 from kvot.gateway.providers.refusals import (
-    EXHAUSTED_CODE,
     budget_block,
     error_status,
     response_status,
     retry_after_s,
-    whole_seconds,
 )
 from kvot.wire.scalars import utc
 
@@ -27,7 +25,7 @@ def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Ref
         "type": "error",
         "error": {"type": _kind(status), "message": message, "details": _EXHAUSTED_DETAILS},
         "request_id": request_id,
-        "responseStatus": response_status(EXHAUSTED_CODE, message),
+        "responseStatus": response_status(BudgetExceeded.code, message),
         "kvot": budget_block(limits),
     }
     headers = [(b"x-should-retry", b"false")]

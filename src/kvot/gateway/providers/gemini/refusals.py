@@ -4,15 +4,13 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import InvalidRequest, KvotError
+from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError, whole_seconds
 from kvot.gateway.dialect import Limits, Pair, Refusal
 from kvot.gateway.providers.refusals import (
-    EXHAUSTED_CODE,
     budget_block,
     error_status,
     response_status,
     retry_after_s,
-    whole_seconds,
 )
 
 _TYPE = "type.googleapis.com/google.rpc."
@@ -24,7 +22,7 @@ def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Ref
     wait_s = None if limits.retry_after_ms is None else whole_seconds(limits.retry_after_ms)
     document = {
         "error": _error(status, "RESOURCE_EXHAUSTED", message, [*details, *_ends(wait_s, request_id)]),
-        "responseStatus": response_status(EXHAUSTED_CODE, message),
+        "responseStatus": response_status(BudgetExceeded.code, message),
         "kvot": budget_block(limits),
     }
     return _refusal(status, document, [(b"x-should-retry", b"false"), *_retry_after(wait_s)])

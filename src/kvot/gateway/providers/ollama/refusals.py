@@ -4,22 +4,20 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import KvotError
+from kvot.core.errors import BudgetExceeded, KvotError, whole_seconds
 from kvot.gateway.dialect import Limits, Pair, Refusal
 from kvot.gateway.providers.refusals import (
-    EXHAUSTED_CODE,
     budget_block,
     error_status,
     response_status,
     retry_after_s,
-    whole_seconds,
 )
 
 
 def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
     document = {
         "error": message,
-        "responseStatus": response_status(EXHAUSTED_CODE, message),
+        "responseStatus": response_status(BudgetExceeded.code, message),
         "kvot": budget_block(limits),
     }
     wait_s = None if limits.retry_after_ms is None else whole_seconds(limits.retry_after_ms)

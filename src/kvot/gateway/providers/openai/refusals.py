@@ -4,16 +4,14 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import InvalidRequest, KvotError
+from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError, whole_seconds
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits, Pair, Refusal
 from kvot.gateway.providers.refusals import (
-    EXHAUSTED_CODE,
     budget_block,
     error_status,
     response_status,
     retry_after_s,
-    whole_seconds,
 )
 
 
@@ -21,7 +19,7 @@ def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Ref
     """`x-should-retry: false`, as the clients would otherwise ask twice more at once, or sleep for hours."""
     document = {
         "error": _error(message, "insufficient_quota", "project_spend_limit_exceeded"),
-        "responseStatus": response_status(EXHAUSTED_CODE, message),
+        "responseStatus": response_status(BudgetExceeded.code, message),
         "kvot": budget_block(limits),
     }
     headers = [(b"x-should-retry", b"false")]
