@@ -1,7 +1,10 @@
 """What does a metered, enforced, durable call cost, beside nginx as a plain proxy in front of the same provider?
 
 Kvot (one worker, the embedded engine) and nginx (one worker) have a core in turn; the mock provider and wrk share the
-other. "Bare" is a passthrough on the same server and upstream without keys, holds and meters.
+other. The mock is the tests' own, behind both sides. It keeps what it has prepared for a request and then answers at
+once: the harsher question, which leaves the proxies alone with their own work. With "each reply made anew" it reads
+every request and makes its reply, as it does for any two that differ. "Bare" is a passthrough on the same server and
+upstream without keys, holds and meters.
 
 Sketch: a call is a durable POST (some 200 µs of a core), a call to the provider (another 100), a second commit that
 mostly shares its flush with others, and 20 µs of metering: 350 to 450 µs, where nginx takes 35 and the mock 100. So 0.3
@@ -20,6 +23,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from benches.load import CHUNKS, OTHERS_CORE, OURS_CORE, Ask, Figure, Side, load, nginx, ready, rss_mb, rss_of_streams
 from benches.report import Ratio, ratio_of
@@ -36,23 +40,52 @@ _PATH = "/v1/chat/completions"
 
 def measure() -> Iterator[Ratio]:
     """a metered, enforced, durable call and stream beside nginx and a bare passthrough; memory of 1,000 slow streams"""
+    with _sides() as sides:
+        yield _calls("replies kept", sides)
+        yield from _alone_and_streams(sides)
+    with _sides("--plans", "0") as sides:
+        yield _calls("each reply made anew", sides)
+    yield _slow_streams()
+
+
+class Sides(NamedTuple):
+    """All in front of one provider. `key` is for Kvot."""
+
+    folder: Path
+    provider: Side
+    key: str
+    kvot: Side
+    nginx: Side
+    bare: Side
+
+
+@contextmanager
+def _sides(*mock: str) -> Iterator[Sides]:
+    """`mock`: further words for the mock provider."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
-        provider = stack.enter_context(ready("tests.provider", "--chunks", str(CHUNKS), core=OTHERS_CORE))
+        provider = stack.enter_context(ready("tests.provider", "--chunks", str(CHUNKS), *mock, core=OTHERS_CORE))
         key = _key(folder)
         kvot = stack.enter_context(_kvot(folder, provider))
         proxy = stack.enter_context(nginx(provider, folder))
         bare = stack.enter_context(ready("benches.passthrough", "ours", provider.url, core=OURS_CORE))
-        ours, theirs = Ask("/openai" + _PATH, _PLAIN, key), Ask(_PATH, _PLAIN)
-        many = _in_turn(16, folder, (kvot, ours), (proxy, theirs))
-        yield _rate("call, 16 connections: Kvot / nginx", "≥ 0.30", *many)
-        alone = _in_turn(1, folder, (kvot, ours), (provider, theirs))
-        yield _added("p50 at 1 connection, ms more than without", "≤ 0.8", *alone)
-        ours, theirs = ours._replace(body=_STREAM), theirs._replace(body=_STREAM)
-        streams = _in_turn(16, folder, (kvot, ours), (bare, theirs))
-        yield _cpu(f"CPU of a stream of {CHUNKS} chunks: Kvot / bare", "≤ 2", *streams)
-    yield _slow_streams()
+        yield Sides(folder, provider, key, kvot, proxy, bare)
+
+
+def _calls(mock: str, sides: Sides) -> Ratio:
+    ours, theirs = Ask("/openai" + _PATH, _PLAIN, sides.key), Ask(_PATH, _PLAIN)
+    figures = _in_turn(16, sides.folder, (sides.kvot, ours), (sides.nginx, theirs))
+    return _rate(f"call, 16 connections, the mock's {mock}: Kvot / nginx", "≥ 0.30", *figures)
+
+
+def _alone_and_streams(sides: Sides) -> Iterator[Ratio]:
+    ours, theirs = Ask("/openai" + _PATH, _PLAIN, sides.key), Ask(_PATH, _PLAIN)
+    alone = _in_turn(1, sides.folder, (sides.kvot, ours), (sides.provider, theirs))
+    yield _added("p50 at 1 connection, ms more than without", "≤ 0.8", *alone)
+    ours, theirs = ours._replace(body=_STREAM), theirs._replace(body=_STREAM)
+    streams = _in_turn(16, sides.folder, (sides.kvot, ours), (sides.bare, theirs))
+    yield _cpu(f"CPU of a stream of {CHUNKS} chunks: Kvot / bare", "≤ 2", *streams)
 
 
 Figures = list[Figure]
