@@ -65,14 +65,14 @@ async def test_a_client_that_left_while_its_answer_was_settled_is_charged_once(o
     scene = await open_scene()
     settling, may_settle = asyncio.Event(), asyncio.Event()
     ledger_type = type(scene.house.services.ledger)
-    settle = ledger_type.settle
+    settle = ledger_type.settle_soon
 
     async def held_up(*arguments: Any) -> Any:
         settling.set()
         await may_settle.wait()
         return await settle(*arguments)
 
-    monkeypatch.setattr(ledger_type, "settle", held_up)
+    monkeypatch.setattr(ledger_type, "settle_soon", held_up)
     client = asyncio.create_task(ask(scene, "chat", FIRST))
     await settling.wait()
     client.cancel()
@@ -125,5 +125,13 @@ async def test_a_settlement_that_the_store_cannot_take_now_is_made_up_for(scene,
         return await settle(*arguments)
 
     monkeypatch.setattr(ledger_type, "settle", fails_twice)
+    monkeypatch.setattr(ledger_type, "settle_soon", fails_twice)
     assert (await ask(scene, "chat")).is_whole
     assert (await scene.settled(), faults) == (TOKENS, [])
+
+
+async def test_a_settlement_whose_commit_fails_after_the_reply_is_made_up_for(scene):
+    are_lost = [True, True, False]  # the hold's own commit first
+    scene.house.store._write_connection.set_commit_hook(lambda: are_lost.pop() if are_lost else False)
+    assert (await ask(scene, "chat")).is_whole
+    assert (await scene.settled(), are_lost) == (TOKENS, [])
