@@ -16,6 +16,7 @@ See docs/internals/benches.md.
 """
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -149,10 +150,13 @@ def _kvot(folder: Path, provider: Side) -> Iterator[Side]:
     command = ["taskset", "-c", OURS_CORE, sys.executable, "-m", "kvot.cli", "serve", "--port", "0"]
     command += ["--database", f"sqlite:///{folder / 'kvot.db'}"]
     environment = {"KVOT_OPENAI_BASE_URL": provider.url + "/v1", "KVOT_OPENAI_API_KEY": "sk-bench", "PATH": "/usr/bin"}
+    environment["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(command, env=environment, **output) as process:  # type: ignore[call-overload]
-        for line in process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                yield Side(found[0], process.pid)
-                break
-        process.terminate()
+        try:
+            found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in process.stdout)), None)
+            if found is None:
+                raise SystemExit("kvot serve did not start")
+            yield Side(found[0], process.pid)
+        finally:
+            process.terminate()
