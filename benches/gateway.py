@@ -10,8 +10,8 @@ Sketch: a call is a durable POST (some 200 µs of a core), a call to the provide
 mostly shares its flush with others, and 20 µs of metering: 350 to 450 µs, where nginx takes 35 and the mock 100. So 0.3
 of nginx at 16 connections; alone two commits of some 250 µs and 300 µs of Python, 0.8 ms.
 
-Found: the mock takes 13 µs and nginx 24, so that 0.3 of nginx leaves 160 µs a call, as much as the bare passthrough
-alone takes; a call takes 610 to 650 at a load of 6, and three times that at one connection.
+Found: the mock takes 13 µs and nginx 21 to 28, so that 0.3 of nginx leaves 85 to 160 µs a call, as much as the bare
+passthrough alone takes; a call takes 350 to 480 µs at a load of 2, and 800 to 960 at one connection.
 See docs/internals/benches.md.
 """
 
