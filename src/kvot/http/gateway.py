@@ -30,7 +30,7 @@ from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
 from kvot.http.protocol import ON_GONE
 from kvot.http.replies import CLOSE
-from kvot.http.reply_writer import WRITE, WRITE_CHUNK
+from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
 from kvot.http.requestlog import RequestLog
 from kvot.operations.company import company_for
 from kvot.wire.ratelimit import fields_of
@@ -77,7 +77,8 @@ class GatewayEdge:
         exchange = _Exchange(provider, scope, receive, send)
         try:
             await self._answer(exchange)
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError):  # cancelled: the server was told to stop at once
+            exchange.cut()
             return
         if exchange.status >= self._log.least_status:
             self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - started_s)
@@ -226,13 +227,18 @@ class _Exchange:
             await self._reply(self.status, self._head, bytes(self._kept))
 
     async def refuse(self, refusal: Refusal) -> None:
-        """A whole reply of our own; nothing, where the provider's has begun."""
+        """A whole reply of our own; where the provider's has begun, its end, which is then missing."""
         if self.has_sent:
-            return
+            return self.cut()
         if self.endpoint is not None:
             refusal = self.endpoint.framed(refusal)
         self.status = refusal.status
         await self._reply(refusal.status, (*refusal.headers, (REQUEST_ID, self.request_id.encode())), refusal.body)
+
+    def cut(self) -> None:
+        """Let the client see that there is no more to come. Why is in the log, where somebody must know."""
+        if cut := self._extensions.get(CUT):
+            cut()
 
     def exhausted(self, exhausted: Exhausted, status: int) -> Refusal:
         limits = exhausted.limits
