@@ -47,6 +47,10 @@ _COMPANY = b"x-kvot-company-id"
 _USER = b"x-kvot-user-id"
 _FEATURE = b"x-kvot-feature"
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE"})
+_NO_KEY = (
+    "Not Authenticated: send a key of Kvot's as 'Authorization: Bearer', x-api-key, api-key or x-goog-api-key, in the "
+    "place of the provider's."
+)
 _UNAVAILABLE = "The ledger cannot answer now. Repeat the call."
 
 
@@ -104,11 +108,9 @@ class GatewayEdge:
             stopping = exchange.failed(StoreUnavailable("The server is stopping."), 503)
             return await exchange.refuse(stopping._replace(headers=(*stopping.headers, CLOSE)))
         scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
-        verb, path = scope["method"], scope["path"][len(exchange.provider.name) + 1 :]
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        verb, path, query = exchange.asked()
         principal = exchange.principal = await self._principal(exchange, headers, query)
         found = find(exchange.provider, verb, path, query)
-        exchange.endpoint = found.endpoint
         whose = _whose(principal, headers, found)
         body = b""
         if verb not in _NO_BODY and has_body(headers):
@@ -133,7 +135,7 @@ class GatewayEdge:
         bearer = None if credential is None else b"Bearer " + credential.encode("latin-1", "replace")
         principal = await self._authenticator.principal(bearer, None, client[0] if client else None)
         if principal is None:
-            raise NotAuthenticated
+            raise NotAuthenticated(_NO_KEY) if credential is None else NotAuthenticated
         return principal
 
 
@@ -145,7 +147,6 @@ class _Exchange:
         self.scope = scope
         self.receive = receive
         self.principal: Principal | None = None
-        self.endpoint: Endpoint | None = None
         self.request_id = f"req_{secrets.token_hex(12)}"
         self.status = 0
         self._send = send
@@ -154,6 +155,12 @@ class _Exchange:
         self._head: tuple[Pair, ...] = ()
         self._kept = bytearray()
         self.has_sent = False  # the head
+
+    def asked(self) -> tuple[str, str, dict[str, str]]:
+        """Verb, path behind the provider's prefix, and query."""
+        path = self.scope["path"][len(self.provider.name) + 1 :]
+        query = dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        return self.scope["method"], path, query
 
     async def watch(self, work: Any) -> Exhausted | None:
         """The result of the gateway's work, which is cancelled when the client leaves."""
@@ -230,8 +237,8 @@ class _Exchange:
         """A whole reply of our own; where the provider's has begun, its end, which is then missing."""
         if self.has_sent:
             return self.cut()
-        if self.endpoint is not None:
-            refusal = self.endpoint.framed(refusal)
+        if (endpoint := self._endpoint()) is not None:
+            refusal = endpoint.framed(refusal)
         self.status = refusal.status
         await self._reply(refusal.status, (*refusal.headers, (REQUEST_ID, self.request_id.encode())), refusal.body)
 
@@ -253,6 +260,11 @@ class _Exchange:
 
     def failed(self, error: KvotError, status: int) -> Refusal:
         return self.provider.dialect.failed(error, status, self.request_id)
+
+    def _endpoint(self) -> Endpoint | None:
+        """What the path means, also where something was refused before anybody had asked."""
+        found = self.provider.dialect.find(*self.asked())
+        return found.endpoint if found else None
 
     async def _send_head(self) -> None:
         self.has_sent = True

@@ -9,7 +9,7 @@ from functools import partial
 
 from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair
 from kvot.gateway.metered import DocumentMeter, StreamMeter
-from kvot.gateway.providers.credentials import bearer, key_at
+from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.openai import asks, meters, refusals
 from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible
 from kvot.gateway.providers.openai.stored import stored_in_response
@@ -114,7 +114,7 @@ class OpenAi:
         return None
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
-        return bearer(headers) or key_at(headers, b"api-key") or key_at(headers, b"x-api-key")
+        return key_anywhere(headers)
 
     def authorization(self, api_key: str) -> tuple[Pair, ...]:
         if not api_key:
