@@ -11,6 +11,7 @@ import pytest
 from kvot.core.errors import StoreUnavailable
 from tests.gateway.calls import CALLS, ask, headers_of, post
 from tests.gateway.conftest import Scene
+from tests.provider import Fault, Script
 
 ONE_OF_EACH = ["chat", "responses-stream", "messages", "gemini", "gemini-array-stream", "ollama-stream"]
 SECRET = "what nobody may read"
@@ -179,6 +180,23 @@ async def test_other_verbs_are_not_passed(scene, verb):
 async def test_a_prefix_of_no_provider_is_an_ordinary_path(scene):
     reply = await request(scene, "POST", "/mistral/v1/chat/completions", json={})
     assert (reply.status_code, "x-kvot-request-id" in reply.headers) == (404, False)
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+async def test_a_redirect_is_called_one_and_neither_followed_nor_passed_on(open_scene, capfd, call):
+    scene = await open_scene(Script(fault=Fault.REDIRECT))
+    seen = await ask(scene, call)
+    assert (seen.status, len(scene.provider.requests), await scene.settled()) == (502, 1, 0)
+    assert "redirects the call (status 307). Kvot follows no redirect." in words(call, seen.body)
+    assert "location" not in seen.headers
+    assert b"elsewhere" not in seen.body
+    assert "check its base URL" in capfd.readouterr().out
+
+
+async def test_a_free_path_that_is_redirected_says_so_too(open_scene):
+    scene = await open_scene(Script(fault=Fault.REDIRECT))
+    reply = await request(scene, "GET", "/openai/v1/models", headers_of("/openai", scene.key))
+    assert (reply.status_code, "follows no redirect" in reply.text) == (502, True)
 
 
 @pytest.mark.parametrize("call", ONE_OF_EACH)

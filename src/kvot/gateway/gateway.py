@@ -22,7 +22,7 @@ from kvot.gateway.provider import Provider
 from kvot.gateway.retries import REPLY_BYTES_MAX, Attempt, Charged, Reply, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import check_stored
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRequest
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
 
 REPEATED_HEADER = b"x-kvot-repeated"
 """On a reply that is given a second time, to a client that asked again for what had not reached it."""
@@ -251,5 +251,8 @@ def _url(asked: Asked) -> str:
 
 def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     """Where the provider is and why it failed is for whoever runs the gateway: it is the cause, and stays there."""
+    if isinstance(error, UpstreamRedirected):
+        message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
+        return ProviderFailed(message, provider=provider.name, status=error.status)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)
