@@ -160,6 +160,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     """The ASGI application over a house, and what lets go of both. To be called in a running loop."""
     from kvot.http.app import App, HttpSettings
     from kvot.http.auth import make_authenticator
+    from kvot.http.cors import Cors
     from kvot.http.gateway import GatewayEdge
     from kvot.http.health import Health
     from kvot.http.metrics import MetricsPage
@@ -178,6 +179,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     gateway = open_gateway(settings, services, tallies)
     metrics = Metrics(tallies, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
+    origins = frozenset((settings.cors_origins or "").split(",")) - {""}
     app = App(
         services,
         authenticator,
@@ -185,11 +187,13 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
         settings=HttpSettings(
             style=style,
             allows_jsonp=settings.jsonp == "on",
-            cors_origins=frozenset((settings.cors_origins or "").split(",")) - {""},
+            cors_origins=origins,
         ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
         surfaces=[Pages(style, datetime.now), MetricsPage(metrics.text, CONTENT_TYPE)],
-        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status) if gateway else None,
+        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status, cors=Cors(origins))
+        if gateway
+        else None,
         clock=services.ledger.now_ms,
     )
 

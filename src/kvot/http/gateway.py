@@ -24,6 +24,7 @@ from kvot.gateway.gateway import Asked, Gateway, Whose, find
 from kvot.gateway.holding import Exhausted
 from kvot.gateway.provider import Provider
 from kvot.http.authenticator import Authenticator
+from kvot.http.cors import Cors
 from kvot.http.errors import STATUSES
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
@@ -65,12 +66,14 @@ class GatewayEdge:
         *,
         log: RequestLog | None = None,
         exhausted_status: int = 429,
+        cors: Cors | None = None,
     ) -> None:
         self._gateway = gateway
         self._authenticator = authenticator
         self._health = health
         self._log = log or RequestLog()
         self._exhausted_status = exhausted_status
+        self._cors = cors or Cors(frozenset())
 
     def provider(self, path: str) -> Provider | None:
         return self._gateway.provider(path)
@@ -88,6 +91,11 @@ class GatewayEdge:
             self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - started_s)
 
     async def _answer(self, exchange: "_Exchange") -> None:
+        if self._cors.is_open:
+            headers = dict(exchange.scope["headers"])
+            exchange.extra_headers = self._cors.gateway_headers(headers)
+            if exchange.scope["method"] == "OPTIONS":
+                return await exchange.give(Refusal(*self._cors.gateway_preflight(headers)))
         try:
             await self._pass_on(exchange)
         except KvotError as error:
@@ -149,6 +157,7 @@ class _Exchange:
         self.principal: Principal | None = None
         self.request_id = f"req_{secrets.token_hex(12)}"
         self.status = 0
+        self.extra_headers: tuple[Pair, ...] = ()
         self._send = send
         self._extensions = scope.get("extensions", {})
         self._write_chunk = self._extensions.get(WRITE_CHUNK)
@@ -212,7 +221,7 @@ class _Exchange:
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         self.status = status
-        self._head = (*headers, (REQUEST_ID, self.request_id.encode()))
+        self._head = (*headers, *self._ours())
         if is_stream:
             await self._send_head()
 
@@ -239,8 +248,11 @@ class _Exchange:
             return self.cut()
         if (endpoint := self._endpoint()) is not None:
             refusal = endpoint.framed(refusal)
+        await self.give(refusal)
+
+    async def give(self, refusal: Refusal) -> None:
         self.status = refusal.status
-        await self._reply(refusal.status, (*refusal.headers, (REQUEST_ID, self.request_id.encode())), refusal.body)
+        await self._reply(refusal.status, (*refusal.headers, *self._ours()), refusal.body)
 
     def cut(self) -> None:
         """Let the client see that there is no more to come. Why is in the log, where somebody must know."""
@@ -260,6 +272,9 @@ class _Exchange:
 
     def failed(self, error: KvotError, status: int) -> Refusal:
         return self.provider.dialect.failed(error, status, self.request_id)
+
+    def _ours(self) -> tuple[Pair, ...]:
+        return (REQUEST_ID, self.request_id.encode()), *self.extra_headers
 
     def _endpoint(self) -> Endpoint | None:
         """What the path means, also where something was refused before anybody had asked."""
