@@ -167,6 +167,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     from kvot.http.pages import Pages
     from kvot.http.sessions import PURPOSE, Sessions
     from kvot.http.signin import SignIn
+    from kvot.http.unconfigured import Unconfigured
     from kvot.telemetry.metrics import CONTENT_TYPE, Metrics
     from kvot.telemetry.tally import Tallies
     from kvot.wire.style import JsonCase, Style
@@ -190,7 +191,11 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
             cors_origins=origins,
         ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
-        surfaces=[Pages(style, datetime.now), MetricsPage(metrics.text, CONTENT_TYPE)],
+        surfaces=[
+            Pages(style, datetime.now),
+            MetricsPage(metrics.text, CONTENT_TYPE),
+            Unconfigured([one.name for one in providers_of(settings)]),
+        ],
         gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status, cors=Cors(origins))
         if gateway
         else None,

@@ -177,11 +177,6 @@ async def test_other_verbs_are_not_passed(scene, verb):
     assert (reply.status_code, len(scene.provider.requests)) == (404, 0)
 
 
-async def test_a_prefix_of_no_provider_is_an_ordinary_path(scene):
-    reply = await request(scene, "POST", "/mistral/v1/chat/completions", json={})
-    assert (reply.status_code, "x-kvot-request-id" in reply.headers) == (404, False)
-
-
 @pytest.mark.parametrize("call", ONE_OF_EACH)
 async def test_a_redirect_is_called_one_and_neither_followed_nor_passed_on(open_scene, capfd, call):
     scene = await open_scene(Script(fault=Fault.REDIRECT))

@@ -155,7 +155,7 @@ class _Exchange:
         self.scope = scope
         self.receive = receive
         self.principal: Principal | None = None
-        self.request_id = f"req_{secrets.token_hex(12)}"
+        self.request_id = new_request_id()
         self.status = 0
         self.extra_headers: tuple[Pair, ...] = ()
         self._send = send
@@ -293,6 +293,10 @@ class _Exchange:
             return
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
         await self._send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(12)}"
 
 
 def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:
