@@ -291,6 +291,10 @@ class Settings:
     """How long the hold of a call lasts without renewal. It is renewed at a third of that for as long as the call runs.
     After a crash a call that had been sent is charged at what it held, so many seconds later."""
 
+    stored_responses: str = _setting(_one_of("own", "shared"), "own")
+    """Who may name what a provider keeps of earlier calls (`/responses/{id}`, `previous_response_id`). `own`: companies
+    with a key of their own to it. `shared`: all, and whoever has an id reaches what another company stored under it."""
+
     exhausted_status: str = _setting(_one_of("429", "402"), "429")
     """The status of a call that does not fit. Official clients take 429 for a rate limit, and 402 for another error."""
 

@@ -21,7 +21,7 @@ from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Settler
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
 
 REFUSAL_BYTES_MAX = 1_048_576
@@ -213,7 +213,7 @@ async def ask_upstream(upstream: Upstream, request: UpstreamRequest) -> Upstream
     reply = await upstream.send(request)
     if _FIRST_REDIRECT <= reply.status < FIRST_REFUSAL:
         await reply.close()
-        raise UpstreamFailed(f"the provider redirected the call (status {reply.status})", was_sent=True)
+        raise UpstreamRedirected(reply.status)
     return reply
 
 
