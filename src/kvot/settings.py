@@ -292,7 +292,8 @@ class Settings:
     After a crash a call that had been sent is charged at what it held, so many seconds later."""
 
     exhausted_status: str = _setting(_one_of("429", "402"), "429")
-    """The status of a call that does not fit. Official clients take 429 for a rate limit, and 402 for another error."""
+    """The status of a call for which the budget is used up. Official clients take 429 for a rate limit, and 402 for
+    another error. One that only calls under way are in the way of is always a 429."""
 
     host: str = _setting(_TEXT, "127.0.0.1")
     """The address to listen on. The default answers this machine alone."""

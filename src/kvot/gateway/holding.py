@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kvot.core.errors import StoreUnavailable
+from kvot.core.errors import Refusal, StoreUnavailable, refusal_of
 from kvot.core.ledger import Ledger
 from kvot.core.model import TOKENS_MAX, Decision, NewHold, Status, Usage
 from kvot.gateway.dialect import Ask, Limits
@@ -65,8 +65,8 @@ async def hold(
     return Exhausted(amount, usage, await _limits_until(ledger, company_id, amount, usage))
 
 
-def limits_of(usage: Usage, now_ms: int, retry_after_ms: int | None = None) -> Limits:
-    return Limits(now_ms, usage.token_limit, usage.tokens_used, usage.tokens_held, usage.window_ms, retry_after_ms)
+def limits_of(usage: Usage, now_ms: int) -> Limits:
+    return Limits(now_ms, usage.token_limit, usage.tokens_used, usage.tokens_held, usage.window_ms)
 
 
 def _amount(input_tokens: int, output_each: int, answers: int) -> int:
@@ -82,4 +82,6 @@ async def _limits_until(ledger: Ledger, company_id: str, tokens: int, usage: Usa
     """How the company stands, and how long until so many tokens fit."""
     now_ms = ledger.now_ms()
     fits_at_ms = await ledger.fits_at(company_id, tokens)
-    return limits_of(usage, now_ms, None if fits_at_ms is None else max(0, fits_at_ms - now_ms))
+    fits_after_ms = None if fits_at_ms is None else max(0, fits_at_ms - now_ms)
+    is_short_term = refusal_of(usage, tokens) is Refusal.OPEN_HOLDS
+    return limits_of(usage, now_ms)._replace(fits_after_ms=fits_after_ms, is_short_term=is_short_term)
