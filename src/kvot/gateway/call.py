@@ -9,9 +9,10 @@ in its usage.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
@@ -66,20 +67,27 @@ class Books:
     tallies: Tallies = field(default_factory=Tallies)
 
 
+class Granted(NamedTuple):
+    """The hold of a call, as it was granted."""
+
+    company_id: str
+    hold: NewHold
+    held_at_s: float  # the loop's time before it was asked for
+    output_tokens: int  # of the amount, those for the output
+
+
 class HeldCall:
     """One call whose tokens are held. Run once."""
 
-    def __init__(
-        self, books: Books, company_id: str, hold: NewHold, held_at_s: float, endpoint: Endpoint, ask: Ask
-    ) -> None:
-        """hold: as it was granted. held_at_s: the loop's time before it was asked for."""
+    def __init__(self, books: Books, granted: Granted, endpoint: Endpoint, ask: Ask) -> None:
         self._books = books
-        self._company_id = company_id
-        self._hold = hold
-        self._held_at_s = held_at_s
+        self._granted = granted
+        self._company_id = granted.company_id
+        self._hold = granted.hold
         self._endpoint = endpoint
         self._ask = ask
         self._meter: Meter | None = None
+        self._sent_at_s: float | None = None
         self._has_come = False  # a byte of the reply's body
         self._was_delivered = False  # a byte of it, to the client
         self._charged: Settlement | None = None
@@ -132,12 +140,12 @@ class HeldCall:
             task.cancel()
 
         hold = self._hold
-        return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, self._held_at_s, lose)
+        held_at_s = self._granted.held_at_s
+        return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, lose)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
-        sent_at_s = perf_counter()
-        reply = await ask_upstream(upstream, request)
-        self.upstream_s = perf_counter() - sent_at_s
+        reply = await ask_upstream(upstream, request, self._note_sent)
+        self.upstream_s = self._taken_s
         try:
             if reply.status >= FIRST_REFUSAL:
                 await self._pass_refusal(reply, client)
@@ -145,6 +153,14 @@ class HeldCall:
                 await self._pass_answer(reply, client)
         finally:
             await reply.close()
+
+    def _note_sent(self) -> None:
+        self._sent_at_s = perf_counter()
+
+    @property
+    def _taken_s(self) -> float:
+        """Since the request went out."""
+        return 0.0 if self._sent_at_s is None else perf_counter() - self._sent_at_s
 
     async def _pass_refusal(self, reply: UpstreamReply, client: Client) -> None:
         """The provider said no before it generated anything: its words pass, the hold is dropped."""
@@ -193,24 +209,34 @@ class HeldCall:
         meter, estimator = self._meter, self._books.estimator
         origin = Origin(self._company_id, self._hold.provider or "", self._hold.model or "")
         if meter is None:
-            passed = Passed(end)
+            passed = Passed(end, was_sent=self._sent_at_s is not None)
         else:
             passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
+            estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
         guess = Guess(
             estimator.input_tokens(origin, self._ask.size),
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
+            self._unseen_tokens(passed, origin),
         )
         self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         return self._charged
 
+    def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
+        """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""
+        if passed.end is not End.CUT or (self._ask.is_stream and passed.output_bytes):
+            return 0
+        return min(self._books.estimator.output_tokens_in(origin, self._taken_s), self._granted.output_tokens)
 
-async def ask_upstream(upstream: Upstream, request: UpstreamRequest) -> UpstreamReply:
+
+async def ask_upstream(
+    upstream: Upstream, request: UpstreamRequest, on_sent: Callable[[], None] | None = None
+) -> UpstreamReply:
     """The provider's reply, if it is one. A redirect is none: its client would follow it past us. Raises
     UpstreamFailed."""
-    reply = await upstream.send(request)
+    reply = await upstream.send(request, on_sent)
     if _FIRST_REDIRECT <= reply.status < FIRST_REFUSAL:
         await reply.close()
         raise UpstreamFailed(f"the provider redirected the call (status {reply.status})", was_sent=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall, ask_upstream
+from kvot.gateway.call import FIRST_REFUSAL, Books, Client, Granted, HeldCall, ask_upstream
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headers import query_of, reply_headers, request_headers
@@ -110,7 +110,8 @@ class Gateway:
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
         asked_hold = asked_hold._replace(amount=held.amount)
-        call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
+        granted = Granted(whose.company_id, asked_hold, held_at_s, held.amount - held.input_tokens)
+        call = HeldCall(self._books, granted, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
         tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
         try:
