@@ -291,6 +291,10 @@ class Settings:
     """How long the hold of a call lasts without renewal. It is renewed at a third of that for as long as the call runs.
     After a crash a call that had been sent is charged at what it held, so many seconds later."""
 
+    call_max_s: int = _setting(_whole_number(1, 86_400), 3_600)
+    """The longest that a call may take; then it is cut, and charged for what has come. A stream that trickles for ever
+    would keep its tokens held for ever. An hour is some six times what official clients wait for an answer."""
+
     exhausted_status: str = _setting(_one_of("429", "402"), "429")
     """The status of a call for which the budget is used up. Official clients take 429 for a rate limit, and 402 for
     another error. One that only calls under way are in the way of is always a 429."""

@@ -289,6 +289,25 @@ async def test_a_call_whose_hold_cannot_be_renewed_is_cut_before_it_runs_out(tmp
         assert sources == {Source.ESTIMATED, Source.PARTIAL}
 
 
+@pytest.mark.parametrize("fault", [Fault.STALL, Fault.HANG])
+async def test_a_call_that_takes_longer_than_any_may_is_cut_although_its_hold_could_be_kept(tmp_path, fault):
+    async with opened(tmp_path, Script(fault=fault), hold_ttl_s=TTL_S, call_max_s=TTL_S - 1) as scene:
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        plain, stream = await asyncio.gather(ask(scene, "chat"), ask(scene, "messages-stream"))
+        assert TTL_S - 1 <= loop.time() - started_s < TTL_S
+        assert (plain.status, b"took longer than 2 seconds" in plain.body) == (502, True)
+        assert (stream.is_whole, stream.status) == ((False, 200) if fault is Fault.STALL else (True, 502))
+        assert [received.closed.is_set() for received in scene.provider.requests] == [True, True]
+        assert 2 * 20 < await scene.settled() <= 2 * HELD_MOST
+
+
+async def test_a_call_may_be_cut_before_its_hold_is_renewed_at_all(tmp_path):
+    async with opened(tmp_path, Script(fault=Fault.STALL), hold_ttl_s=3_600, call_max_s=1) as scene:
+        assert not (await ask(scene, "chat-stream")).is_whole
+        assert await scene.settled() > 0
+
+
 async def test_a_hold_is_renewed_at_a_third_of_its_time_for_as_long_as_its_call_runs(tmp_path, monkeypatch):
     async with opened(tmp_path, Script(fault=Fault.HANG), hold_ttl_s=TTL_S) as scene:
         ledger_type, renewed_at_s, loop = type(scene.house.services.ledger), [], asyncio.get_running_loop()

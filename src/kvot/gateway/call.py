@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
-from kvot.core.errors import StoreUnavailable
+from kvot.core.errors import KvotError, ProviderFailed, StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import CallDetail, NewHold, Settlement
 from kvot.gateway.charge import End, Guess, Passed, charge
@@ -74,6 +74,7 @@ class Granted(NamedTuple):
     hold: NewHold
     held_at_s: float  # the loop's time before it was asked for
     output_tokens: int  # of the amount, those for the output
+    longest_s: int  # how long the call may take
 
 
 class HeldCall:
@@ -92,7 +93,7 @@ class HeldCall:
         self._was_delivered = False  # a byte of it, to the client
         self._charged: Settlement | None = None
         self._is_open = True
-        self._is_lost = False
+        self._cut_for: KvotError | None = None  # why we ended it
         self.upstream_s: float | None = None
         """From the request's going out until the head of the reply was here."""
 
@@ -113,8 +114,8 @@ class HeldCall:
         return self._charged
 
     async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
-        """Raises UpstreamFailed and StoreUnavailable: what has been passed on by then stays. To cancel it is to say
-        that the client left."""
+        """Raises UpstreamFailed, and where it was cut StoreUnavailable or ProviderFailed: what has been passed on by
+        then stays. To cancel it is to say that the client left."""
         task = asyncio.current_task()
         assert task is not None
         keeper = self._keeper(task)
@@ -124,10 +125,10 @@ class HeldCall:
             await self._end(End.BROKEN)
             raise
         except asyncio.CancelledError:
-            if not self._is_lost:
+            if self._cut_for is None:
                 raise
             task.uncancel()
-            raise StoreUnavailable("The hold of a call could not be kept, so the call was cut.") from None
+            raise self._cut_for from None
         finally:
             keeper.stop()
             self._was_delivered = client.has_sent
@@ -135,13 +136,18 @@ class HeldCall:
                 self._end_later(End.CUT)
 
     def _keeper(self, task: "asyncio.Task[Any]") -> HoldKeeper:
-        def lose() -> None:
-            self._is_lost = True
+        hold, longest_s = self._hold, self._granted.longest_s
+
+        def cut(is_over: bool) -> None:
+            if is_over:
+                message = f"The call took longer than {longest_s} seconds, and was cut."
+                self._cut_for = ProviderFailed(message, provider=hold.provider or "")
+            else:
+                self._cut_for = StoreUnavailable("The hold of a call could not be kept, so the call was cut.")
             task.cancel()
 
-        hold = self._hold
         held_at_s = self._granted.held_at_s
-        return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, lose)
+        return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
         reply = await ask_upstream(upstream, request, self._note_sent)

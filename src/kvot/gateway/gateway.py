@@ -54,6 +54,7 @@ class Terms:
 
     ceilings: Ceilings
     hold_ttl_ms: int
+    call_max_s: int
 
 
 class Gateway:
@@ -110,7 +111,8 @@ class Gateway:
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
         asked_hold = asked_hold._replace(amount=held.amount)
-        granted = Granted(whose.company_id, asked_hold, held_at_s, held.amount - held.input_tokens)
+        output_tokens = held.amount - held.input_tokens
+        granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, self._terms.call_max_s)
         call = HeldCall(self._books, granted, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
         tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
