@@ -230,7 +230,12 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     }
     estimator = Estimator(holds_bound=settings.input_hold == "bound")
     books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
-    ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
+    ceilings = Ceilings(
+        settings.output_tokens_max,
+        settings.output_tokens_min,
+        clamps=settings.clamp != "off",
+        names_always=settings.clamp == "always",
+    )
     terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s)
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)

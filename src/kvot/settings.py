@@ -280,9 +280,11 @@ class Settings:
     `learned`: what the company's earlier calls to the model needed, for more calls at once near a limit; text of
     another kind can then pass the budget by some of its tokens."""
 
-    clamp: str = _setting(_one_of("on", "off"), "on")
+    clamp: str = _setting(_one_of("on", "off", "always"), "on")
     """Whether the ceiling of a call is lowered to what is left of the budget (the reply then says so in
-    `x-kvot-output-tokens-max`); `off` refuses it instead."""
+    `x-kvot-output-tokens-max`); `off` refuses it instead. `always` also names the ceiling that was held in a request
+    that has none, so that no answer can be longer than what was held: every model must take
+    `KVOT_OUTPUT_TOKENS_MAX` then."""
 
     cached_token_percent: int = _setting(_whole_number(0, 100), 100)
     """What a token that the provider read from its cache counts in the budget."""

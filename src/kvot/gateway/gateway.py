@@ -115,7 +115,7 @@ class Gateway:
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, self._terms.call_max_s)
         call = HeldCall(self._books, granted, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
-        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
+        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
         try:
             await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:

@@ -20,17 +20,19 @@ class Ceilings:
     output_max: int  # of a request that names none
     output_min: int  # shorter answers are refused rather than asked for
     clamps: bool  # whether the ceiling of a request may be lowered at all
+    names_always: bool = False  # whether a request that names no ceiling is sent on with the one that was held
 
 
 class Held(NamedTuple):
     """A call may go ahead. `output_max`: the ceiling to ask for in place of the request's own; None: leave it.
-    `input_tokens`: of the amount, those for the input."""
+    `input_tokens`: of the amount, those for the input. `is_clamped`: it is lower than what was asked for."""
 
     amount: int
     output_max: int | None
     usage: Usage
     limits: Limits
     input_tokens: int
+    is_clamped: bool = False
 
 
 class Exhausted(NamedTuple):
@@ -56,7 +58,9 @@ async def hold(
         decision = await ledger.reserve(company_id, asked._replace(amount=amount))
         usage, tries = decision.usage, tries + 1
         if decision.status is Status.DONE:
-            return Held(amount, None if each == named else each, usage, limits_of(usage, ledger.now_ms()), input_tokens)
+            output_max = each if each < named or (ask.output_max is None and ceilings.names_always) else None
+            limits = limits_of(usage, ledger.now_ms())
+            return Held(amount, output_max, usage, limits, input_tokens, is_clamped=each < named)
         _check(decision)
         each = min(each - 1, (available(usage) - input_tokens) // ask.answers)
         if each < least or tries == CLAMP_TRIES_MAX:
