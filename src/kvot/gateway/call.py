@@ -22,6 +22,7 @@ from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Settler
+from kvot.gateway.untold import Untold, is_refused, without_usage
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
 
@@ -65,6 +66,7 @@ class Books:
     estimator: Estimator
     cached_weight_percent: int = 100
     tallies: Tallies = field(default_factory=Tallies)
+    untold: Untold = field(default_factory=Untold)
 
 
 class Granted(NamedTuple):
@@ -74,6 +76,7 @@ class Granted(NamedTuple):
     hold: NewHold
     held_at_s: float  # the loop's time before it was asked for
     output_tokens: int  # of the amount, those for the output
+    output_max: int | None  # the ceiling that the request names in place of its client's
     longest_s: int  # how long the call may take
 
 
@@ -150,13 +153,30 @@ class HeldCall:
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
+        reply, refusal = await self._asked(upstream, request)
+        plain = without_usage(self._endpoint, self._ask)
+        if refusal is not None and plain is not None and is_refused(self._endpoint, reply.status, refusal):
+            self._ask = plain
+            reply, refusal = await self._asked(upstream, request._replace(body=plain.body(self._granted.output_max)))
+            if refusal is None:
+                now_s = asyncio.get_running_loop().time()
+                self._books.untold.remember(self._hold.provider or "", plain.model, now_s)
+        if refusal is not None:
+            await self._pass_refusal(reply, refusal, client)
+            return
+        try:
+            await self._pass_answer(reply, client)
+        finally:
+            await reply.close()
+
+    async def _asked(self, upstream: Upstream, request: UpstreamRequest) -> tuple[UpstreamReply, bytes | None]:
+        """The reply; and all of it, where it is a refusal."""
         reply = await ask_upstream(upstream, request, self._note_sent)
         self.upstream_s = self._taken_s
+        if reply.status < FIRST_REFUSAL:
+            return reply, None
         try:
-            if reply.status >= FIRST_REFUSAL:
-                await self._pass_refusal(reply, client)
-            else:
-                await self._pass_answer(reply, client)
+            return reply, await _first_bytes(reply, REFUSAL_BYTES_MAX)
         finally:
             await reply.close()
 
@@ -168,9 +188,8 @@ class HeldCall:
         """Since the request went out."""
         return 0.0 if self._sent_at_s is None else perf_counter() - self._sent_at_s
 
-    async def _pass_refusal(self, reply: UpstreamReply, client: Client) -> None:
+    async def _pass_refusal(self, reply: UpstreamReply, body: bytes, client: Client) -> None:
         """The provider said no before it generated anything: its words pass, the hold is dropped."""
-        body = await _first_bytes(reply, REFUSAL_BYTES_MAX)
         self._is_open = False
         await self._books.settler.end(self._company_id, self._hold.hold_id, None)
         await client.begin(reply.status, reply.headers)

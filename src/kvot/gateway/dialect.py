@@ -86,6 +86,17 @@ class Meter(Protocol):
         ...
 
 
+class UsageOption(NamedTuple):
+    """What a dialect adds to a request on our own account, to be told its usage.
+
+    name: the member, as a provider that does not know it names it in its refusal.
+    without: the same call without it; None where it was not added.
+    """
+
+    name: bytes
+    without: Callable[[Ask], Ask | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One path of a provider's API. `read` None: it uses no tokens, and passes without a hold.
@@ -99,6 +110,7 @@ class Endpoint:
     read: Callable[[bytes, Mapping[str, str]], Ask] | None = None
     meter: Callable[[Ask, str], Meter] | None = None
     has_array: bool = False
+    usage_option: UsageOption | None = None
 
     def framed(self, refusal: "Refusal") -> "Refusal":
         """A reply of our own in the form that clients of this path read."""

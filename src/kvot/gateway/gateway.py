@@ -92,6 +92,7 @@ class Gateway:
             await self._pass_unmetered(asked, client)
             return None
         ask = endpoint.read(asked.body, variables)
+        ask = self._books.untold.ask_of(asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
         if attempt is not None and (kept := self._retries.reply(attempt, _now_s())) is not None:
@@ -112,7 +113,8 @@ class Gateway:
             raise
         asked_hold = asked_hold._replace(amount=held.amount)
         output_tokens = held.amount - held.input_tokens
-        granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, self._terms.call_max_s)
+        longest_s = self._terms.call_max_s
+        granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, longest_s)
         call = HeldCall(self._books, granted, endpoint, ask)
         headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
         tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
