@@ -51,11 +51,6 @@ class Client(Protocol):
         """The reply is whole. One that never ends has broken off, and its client sees that."""
         ...
 
-    @property
-    def has_sent(self) -> bool:
-        """Some of the reply has gone out: it is too late for another."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -93,18 +88,11 @@ class HeldCall:
         self._meter: Meter | None = None
         self._sent_at_s: float | None = None
         self._has_come = False  # a byte of the reply's body
-        self._was_delivered = False  # a byte of it, to the client
         self._charged: Settlement | None = None
         self._is_open = True
         self._cut_for: KvotError | None = None  # why we ended it
         self.upstream_s: float | None = None
         """From the request's going out until the head of the reply was here."""
-
-    @property
-    def charged_for_nothing(self) -> int:
-        """Tokens that the call was charged although no byte of its reply went out: the client had left, or the
-        provider broke off what was not yet passed on."""
-        return 0 if self._was_delivered or self._charged is None else self._charged.tokens
 
     @property
     def has_failed(self) -> bool:
@@ -134,7 +122,6 @@ class HeldCall:
             raise self._cut_for from None
         finally:
             keeper.stop()
-            self._was_delivered = client.has_sent
             if self._is_open:
                 self._end_later(End.CUT)
 
