@@ -18,6 +18,7 @@ from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give
 from kvot.gateway.headers import query_of, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.joining import Joining
 from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
@@ -72,6 +73,7 @@ class Gateway:
         self._new_id = new_id
         self._own_keys = own_keys
         self._retries = Retries()
+        self._joining = Joining()
 
     def provider(self, path: str) -> Provider | None:
         """The provider that a path leads to, by its first segment."""
@@ -92,10 +94,25 @@ class Gateway:
         ask = self._books.untold.ask_of(asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
-        if attempt is not None and (kept := self._retries.reply(attempt, _now_s())) is not None:
-            await give(kept, client)
+        if attempt is None:
+            return await self._carry_out(asked, whose, client, ask, None)
+        if await self._is_given(attempt, client):
             return None
-        return await self._carry_out(asked, whose, client, ask, attempt)
+        running = self._joining.begin(attempt)
+        try:
+            return await self._carry_out(asked, whose, client, ask, attempt)
+        finally:
+            self._joining.end(running)
+
+    async def _is_given(self, attempt: Attempt, client: Client) -> bool:
+        """Whether the client could be given the answer to an earlier attempt, or to one that was under way."""
+        while True:
+            kept = self._retries.reply(attempt, _now_s())
+            if kept is not None:
+                await give(kept, client)
+                return True
+            if not await self._joining.wait(attempt):
+                return False
 
     async def _carry_out(
         self, asked: Asked, whose: Whose, client: Client, ask: Ask, attempt: Attempt | None
