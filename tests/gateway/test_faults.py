@@ -208,6 +208,24 @@ async def test_the_speed_of_calls_that_were_answered_counts_for_those_that_are_l
         assert tokens - 60 in range(9, 31)  # what was learned of bytes counts too
 
 
+@pytest.mark.parametrize("call", ["chat", "messages-stream"])
+async def test_a_client_that_leaves_while_a_refusal_comes_is_charged_nothing(tmp_path, monkeypatch, call):
+    has_head = asyncio.Event()
+
+    async def never_whole(*_: Any) -> bytes:
+        has_head.set()
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr("kvot.gateway.call._first_bytes", never_whole)
+    async with opened(tmp_path, Script(status=500)) as scene:
+        client = asyncio.create_task(ask(scene, call))
+        await has_head.wait()
+        assert await scene.held() > 0
+        client.cancel()
+        assert await scene.settled() == 0
+
+
 async def test_a_client_that_leaves_before_its_request_went_out_is_charged_nothing(tmp_path):
     has_come = asyncio.Event()
 

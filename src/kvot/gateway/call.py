@@ -87,6 +87,7 @@ class HeldCall:
         self._ask = ask
         self._meter: Meter | None = None
         self._sent_at_s: float | None = None
+        self._is_refused = False  # by the provider
         self._has_come = False  # a byte of the reply's body
         self._charged: Settlement | None = None
         self._is_open = True
@@ -158,9 +159,11 @@ class HeldCall:
 
     async def _asked(self, upstream: Upstream, request: UpstreamRequest) -> tuple[UpstreamReply, bytes | None]:
         """The reply; and all of it, where it is a refusal."""
+        self._is_refused = False
         reply = await ask_upstream(upstream, request, self._note_sent)
         self.upstream_s = self._taken_s
-        if reply.status < FIRST_REFUSAL:
+        self._is_refused = reply.status >= FIRST_REFUSAL
+        if not self._is_refused:
             return reply, None
         try:
             return reply, await _first_bytes(reply, REFUSAL_BYTES_MAX)
@@ -221,7 +224,7 @@ class HeldCall:
         meter, estimator = self._meter, self._books.estimator
         origin = Origin(self._company_id, self._hold.provider or "", self._hold.model or "")
         if meter is None:
-            passed = Passed(end, was_sent=self._sent_at_s is not None)
+            passed = Passed(end, was_sent=self._sent_at_s is not None, is_refused=self._is_refused)
         else:
             passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
         if passed.reported is not None and passed.reported.is_final:

@@ -28,7 +28,8 @@ class End(Enum):
 
 
 class Passed(NamedTuple):
-    """What is known of a reply when it has ended. `was_begun`: a byte of it came. `was_sent`: the request went out."""
+    """What is known of a reply when it has ended. `was_begun`: a byte of it came. `was_sent`: the request went out.
+    `is_refused`: its head says that there is no answer."""
 
     end: End
     was_begun: bool = False
@@ -36,6 +37,7 @@ class Passed(NamedTuple):
     reported: Reported | None = None
     output_bytes: int = 0
     was_sent: bool = True
+    is_refused: bool = False
 
 
 class Guess(NamedTuple):
@@ -71,7 +73,7 @@ def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_perce
 
 
 def _used_nothing(passed: Passed) -> bool:
-    if not passed.was_sent or (passed.has_failed and not passed.output_bytes):
+    if not passed.was_sent or passed.is_refused or (passed.has_failed and not passed.output_bytes):
         return True
     return passed.end is End.BROKEN and not passed.was_begun
 
