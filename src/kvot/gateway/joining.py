@@ -17,14 +17,13 @@ WAITERS_MAX = 16
 
 
 class Running:
-    """An attempt that was sent."""
+    """An attempt that was sent. Nobody waits for most of them, so that one costs next to nothing."""
 
-    __slots__ = ("attempt", "over", "waiters")
+    __slots__ = ("attempt", "waiters")
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        self.over = asyncio.Event()
-        self.waiters = 0
+        self.waiters: list[asyncio.Future[None]] = []
 
 
 class Joining:
@@ -40,13 +39,14 @@ class Joining:
         if running is None:
             return False
         check_words(attempt, running.attempt.words)
-        if running.waiters >= WAITERS_MAX:
+        if len(running.waiters) >= WAITERS_MAX:
             raise Conflict(f"The call is under way, and {WAITERS_MAX} repetitions of it wait for its answer already.")
-        running.waiters += 1
+        waiter = asyncio.get_running_loop().create_future()
+        running.waiters.append(waiter)
         try:
-            await running.over.wait()
+            await waiter
         finally:
-            running.waiters -= 1
+            running.waiters.remove(waiter)
         return True
 
     def begin(self, attempt: Attempt) -> Running:
@@ -60,4 +60,6 @@ class Joining:
         """What became of it is known: whoever waits looks for it."""
         if self._running.get(running.attempt.call) is running:
             del self._running[running.attempt.call]
-        running.over.set()
+        for waiter in running.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
