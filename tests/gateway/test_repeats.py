@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 
 from kvot.contract.keys import CreateApiKey
@@ -11,10 +13,12 @@ from kvot.core.model import Status
 from kvot.gateway.retries import ATTEMPTS_MAX, REPLY_BYTES_MAX
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
-from tests.gateway.calls import CALLS, Seen, ask, post
+from tests.gateway.calls import CALLS, TEXT, Seen, ask, post
 from tests.gateway.conftest import COMPANY, OPERATOR
 from tests.provider import Fault, Script
 
+PATIENCE_S = 1.0  # of an official client; then it asks again by itself
+SAID: Any = [{"role": "user", "content": TEXT}]
 FIRST, AGAIN = {"x-stainless-retry-count": "0"}, {"x-stainless-retry-count": "1"}
 KEYED = {"idempotency-key": "turn-7"}
 TOKENS = 21
@@ -166,6 +170,29 @@ async def test_an_operator_gets_no_companys_answer_for_another(scene):
         named = {"authorization": f"Bearer {made.key}", "x-kvot-company-id": company}
         assert (await ask(scene, "chat", KEYED | named)).status == 200
         assert (await scene.house.services.ledger.usage(company)).tokens_used == TOKENS
+
+
+async def ask_openai(scene: Any, **more: Any) -> Any:
+    async with openai.AsyncOpenAI(base_url=f"{scene.url}/openai/v1", api_key=scene.key, timeout=PATIENCE_S) as client:
+        reply: Any = await client.chat.completions.create(model="m", messages=SAID, max_completion_tokens=100, **more)
+        return reply.choices[0].message.content
+
+
+async def ask_anthropic(scene: Any, **more: Any) -> Any:
+    client_of = anthropic.AsyncAnthropic
+    async with client_of(base_url=f"{scene.url}/anthropic", api_key=scene.key, timeout=PATIENCE_S) as client:
+        reply: Any = await client.messages.create(model="m", messages=SAID, max_tokens=100, **more)
+        return reply.content[0].text
+
+
+@pytest.mark.parametrize("ask_once", [ask_openai, ask_anthropic])
+@pytest.mark.parametrize("more", [{}, {"extra_headers": KEYED}])
+async def test_an_official_client_that_loses_its_patience_is_charged_once(open_scene, ask_once, more):
+    scene = await open_scene(Script(fault=Fault.HANG), Script())
+    assert await ask_once(scene, **more) == Script().text * Script().chunks
+    counts = [each.header("x-stainless-retry-count") for each in scene.provider.requests]
+    assert counts[:2] == ["0", "1"]
+    assert await scene.comes_to(TOKENS)
 
 
 async def test_what_is_to_be_taken_back_is_so_although_its_settlement_comes_late(open_scene, monkeypatch):
