@@ -142,13 +142,8 @@ class HeldCall:
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
         reply, refusal = await self._asked(upstream, request)
-        plain = without_usage(self._endpoint, self._ask)
-        if refusal is not None and plain is not None and is_refused(self._endpoint, reply.status, refusal):
-            self._ask = plain
-            reply, refusal = await self._asked(upstream, request._replace(body=plain.body(self._granted.output_max)))
-            if refusal is None:
-                now_s = asyncio.get_running_loop().time()
-                self._books.untold.remember(self._hold.provider or "", plain.model, now_s)
+        if refusal is not None and is_refused(self._endpoint, reply.status, refusal):
+            reply, refusal = await self._asked_plainly(upstream, request) or (reply, refusal)
         if refusal is not None:
             await self._pass_refusal(reply, refusal, client)
             return
@@ -169,6 +164,19 @@ class HeldCall:
             return reply, await _first_bytes(reply, REFUSAL_BYTES_MAX)
         finally:
             await reply.close()
+
+    async def _asked_plainly(
+        self, upstream: Upstream, request: UpstreamRequest
+    ) -> tuple[UpstreamReply, bytes | None] | None:
+        """The same once more without what we had added to it; None where that is nothing."""
+        plain = without_usage(self._endpoint, self._ask)
+        if plain is None:
+            return None
+        self._ask = plain
+        reply, refusal = await self._asked(upstream, request._replace(body=plain.body(self._granted.output_max)))
+        if refusal is None:
+            self._books.untold.remember(self._hold.provider or "", plain.model, asyncio.get_running_loop().time())
+        return reply, refusal
 
     def _note_sent(self) -> None:
         self._sent_at_s = perf_counter()
