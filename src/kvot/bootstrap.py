@@ -241,8 +241,13 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     }
     estimator = Estimator(holds_bound=settings.input_hold == "bound")
     books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
-    ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
+    ceilings = Ceilings(
+        settings.output_tokens_max,
+        settings.output_tokens_min,
+        clamps=settings.clamp != "off",
+        names_always=settings.clamp == "always",
+    )
     shares_stored = settings.stored_responses == "shared"
-    terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND, shares_stored=shares_stored)
+    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, shares_stored=shares_stored)
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)

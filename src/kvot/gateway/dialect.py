@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from kvot.core.errors import KvotError
+from kvot.core.errors import KvotError, wait_ms, whole_seconds
 from kvot.gateway.tokens import Reported
 
 Pair = tuple[bytes, bytes]
@@ -88,6 +88,17 @@ class Meter(Protocol):
         ...
 
 
+class UsageOption(NamedTuple):
+    """What a dialect adds to a request on our own account, to be told its usage.
+
+    name: the member, as a provider that does not know it names it in its refusal.
+    without: the same call without it; None where it was not added.
+    """
+
+    name: bytes
+    without: Callable[[Ask], Ask | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One path of a provider's API. `read` None: it uses no tokens, and passes without a hold.
@@ -103,6 +114,7 @@ class Endpoint:
     meter: Callable[[Ask, str], Meter] | None = None
     has_array: bool = False
     stored: Callable[[bytes], str | None] | None = None
+    usage_option: UsageOption | None = None
 
     def framed(self, refusal: "Refusal") -> "Refusal":
         """A reply of our own in the form that clients of this path read."""
@@ -117,7 +129,8 @@ class Found(NamedTuple):
 class Limits(NamedTuple):
     """How a company stands at an instant, for the headers and bodies that tell a client so.
 
-    retry_after_ms: until the tokens asked for fit; None where waiting cannot help, or nothing was refused.
+    fits_after_ms: until the tokens asked for certainly fit; None where waiting cannot help, or nothing was refused.
+    is_short_term: only calls under way are in their way. That limits the rate; the budget is not exhausted.
     """
 
     now_ms: int
@@ -125,12 +138,19 @@ class Limits(NamedTuple):
     tokens_used: int
     tokens_held: int
     window_ms: int
-    retry_after_ms: int | None = None
+    fits_after_ms: int | None = None
+    is_short_term: bool = False
 
     @property
     def tokens_remaining(self) -> int:
         """What can still be reserved."""
         return max(0, self.token_limit - self.tokens_used - self.tokens_held)
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """When to ask again, in whole seconds; None where waiting cannot help, or nothing was refused."""
+        wait = wait_ms(self.fits_after_ms, is_short_term=self.is_short_term)
+        return None if wait is None else whole_seconds(wait)
 
 
 class Refusal(NamedTuple):
@@ -179,7 +199,8 @@ class Dialect(Protocol):
         ...
 
     def exhausted(self, limits: Limits, message: str, request_id: str, status: int) -> Refusal:
-        """The budget does not hold the call. `status` is 429 or, by a setting, 402. With `x-should-retry: false`."""
+        """The budget does not hold the call. `status` is 429 or, by a setting, 402. With `x-should-retry: false`, but
+        where open holds alone are in the way: that is a limit of the rate in the API's own words."""
         ...
 
     def failed(self, error: KvotError, status: int, request_id: str) -> Refusal:

@@ -3,7 +3,7 @@
 It follows no redirect, keeps no cookie, decompresses nothing that it did not ask for, and retries nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol
 
 Pair = tuple[bytes, bytes]
@@ -52,8 +52,11 @@ class UpstreamReply(Protocol):
 
 
 class Upstream(Protocol):
-    async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        """Send, and return when the reply's head is here. Raises UpstreamFailed. Cancelling closes the connection."""
+    async def send(self, request: UpstreamRequest, on_sent: Callable[[], None] | None = None) -> UpstreamReply:
+        """Send, and return when the reply's head is here. Raises UpstreamFailed. Cancelling closes the connection.
+
+        on_sent: called once the request begins to go out. As long as it was not, the provider knows nothing of it.
+        """
         ...
 
     async def close(self) -> None: ...

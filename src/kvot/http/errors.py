@@ -21,7 +21,6 @@ from kvot.core.errors import (
     StoreUnavailable,
     TokenRejected,
     TooManyRequests,
-    whole_seconds,
 )
 from kvot.telemetry.tally import Outcome
 from kvot.wire import ratelimit
@@ -83,13 +82,6 @@ def _said_by(struct: type[Response] | None, status: ResponseStatus) -> Response:
     if struct is None or "response_status" not in struct.__struct_fields__:
         return ErrorResponse(response_status=status)
     return failed(struct, status)
-
-
-def retry_after_s(error: KvotError) -> int | None:
-    """Whole seconds until a retry may succeed, rounded up; at least one. None where waiting does not help."""
-    if isinstance(error, StoreUnavailable | TooManyRequests):
-        return whole_seconds(error.retry_after_ms)
-    return error.retry_after_s if isinstance(error, BudgetExceeded) else None
 
 
 def _status(code: str, message: str, fields: Sequence[FieldError], meta: Meta) -> ResponseStatus:

@@ -15,7 +15,6 @@ from kvot.core.errors import (
     NotAuthenticated,
     ProviderFailed,
     StoreUnavailable,
-    whole_seconds,
 )
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
@@ -261,14 +260,15 @@ class _Exchange:
 
     def exhausted(self, exhausted: Exhausted, status: int) -> Refusal:
         limits = exhausted.limits
+        if limits.is_short_term:
+            status = 429  # nothing is to be paid, whatever an exhausted budget is answered with
         message = (
             f"The token budget does not hold this call: it needs {exhausted.amount} tokens and "
             f"{limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
             f"{limits.tokens_held} held)."
         )
         refusal = self.provider.dialect.exhausted(limits, message, self.request_id, status)
-        wait_s = None if limits.retry_after_ms is None else whole_seconds(limits.retry_after_ms)
-        return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, wait_s)))
+        return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, limits.retry_after_s)))
 
     def failed(self, error: KvotError, status: int) -> Refusal:
         return self.provider.dialect.failed(error, status, self.request_id)

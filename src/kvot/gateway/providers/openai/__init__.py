@@ -5,9 +5,10 @@ A path that is not named here does not pass: what may generate, and is not meter
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
-from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair
+from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair, UsageOption
 from kvot.gateway.metered import DocumentMeter, StreamMeter
 from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.openai import asks, meters, refusals
@@ -73,6 +74,14 @@ def _chat_meter(ask: Ask, content_type: str, provider: Compatible) -> Meter:
     return StreamMeter(events, takes_out=own.adds_usage)
 
 
+def _untold(ask: Ask) -> Ask | None:
+    own = _own(ask)
+    return replace(own, adds_usage=False) if own.adds_usage else None
+
+
+_USAGE_OPTION = UsageOption(b"stream_options", _untold)
+
+
 def _response_meter(ask: Ask, content_type: str) -> Meter:
     if not _is_events(ask, content_type):
         return DocumentMeter(meters.read_response, "usage")
@@ -86,10 +95,14 @@ def _embeddings_meter(_ask: Ask, _content_type: str) -> Meter:
 def _metered(provider: Compatible) -> dict[str, Endpoint]:
     chat_meter = partial(_chat_meter, provider=provider)
     return {
-        "/chat/completions": Endpoint("chat", partial(asks.read_chat, provider=provider), chat_meter),
+        "/chat/completions": Endpoint(
+            "chat", partial(asks.read_chat, provider=provider), chat_meter, usage_option=_USAGE_OPTION
+        ),
         "/responses": Endpoint("responses", asks.read_response, _response_meter),
         "/embeddings": Endpoint("embeddings", asks.read_embeddings, _embeddings_meter),
-        "/completions": Endpoint("completions", partial(asks.read_completion, provider=provider), chat_meter),
+        "/completions": Endpoint(
+            "completions", partial(asks.read_completion, provider=provider), chat_meter, usage_option=_USAGE_OPTION
+        ),
     }
 
 
