@@ -98,6 +98,7 @@ def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
 def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -> int:
     import uvloop
 
+    from kvot.http.server import cannot_listen
     from kvot.http.workers import Place, Workers
 
     def work(place: Place) -> int:
@@ -106,7 +107,7 @@ def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -
     try:
         workers = Workers(settings.workers, settings.host, settings.port, work, on_started)
     except OSError as error:
-        raise StoreUnavailable(f"Cannot listen at {settings.host} port {settings.port}: {error.strerror}.") from error
+        raise cannot_listen(settings.host, settings.port, error) from error
     return workers.run()
 
 
