@@ -174,7 +174,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     style = Style(JsonCase(settings.json_case))
     services = house.services
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
-    health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
+    health = Health(services.ledger, lambda: house.clock.refused_leap_ms, lambda: authenticator.problem)
     tallies = Tallies()
     gateway = open_gateway(settings, services, tallies)
     metrics = Metrics(tallies, worker=str(os.getpid()) if settings.workers > 1 else None)

@@ -5,17 +5,14 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from kvot.core.errors import KvotError, StoreUnavailable
+from kvot.cli import server_checks
+from kvot.cli.findings import Finding, Grade
+from kvot.core.errors import StoreUnavailable
 from kvot.settings import Settings, SettingsError, providers_of
-
-if TYPE_CHECKING:
-    from kvot.client.sync import Client
 
 FREE_BYTES_WARN = 1 << 30
 FREE_BYTES_FAIL = 64 << 20
@@ -28,26 +25,6 @@ _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "afs"}
 )
 _TOKEN_SETTINGS = ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url")
-_OK_STATUS = 200
-
-
-class Grade(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The answer to one question. `advice`: what to do next, where something is to be done."""
-
-    name: str
-    grade: Grade
-    detail: str
-    advice: str = ""
-
-    def as_document(self) -> dict[str, Any]:
-        return {"name": self.name, "grade": self.grade.value, "detail": self.detail, "advice": self.advice or None}
 
 
 def sqlite_version() -> Finding:
@@ -64,7 +41,7 @@ def sqlite_version() -> Finding:
 
 
 def database(settings: Settings) -> Iterator[Finding]:
-    """Is it there, may we use it, is its schema current? Opening a file takes its lock, so a running server is seen."""
+    """Is it there, may we use it, is its schema current? A server that has it goes on, and is asked."""
     path = settings.database_path
     if path is None:
         yield _opened(settings, "server, schema", "answers, current")
@@ -74,7 +51,11 @@ def database(settings: Settings) -> Iterator[Finding]:
         return
     state = path.stat()
     yield Finding("database", Grade.OK, f"{path}, {state.st_size:,} bytes, owned by {_owner(state.st_uid)}")
-    yield _opened(settings, "lock, schema", "free, current")
+    holder = server_checks.holder(path)
+    if holder is None:
+        yield _opened(settings, "lock, schema", "free, current")
+    else:
+        yield from server_checks.beside(settings, holder)
 
 
 def _opened(settings: Settings, name: str, is_well: str) -> Finding:
@@ -222,25 +203,3 @@ def _try_tokens(settings: Settings) -> None:
 
     nobody: Any = None  # no key is looked up: only the settings are tried
     make_authenticator(settings, nobody, b"", lambda: 0)
-
-
-def server(client: "Client") -> Iterator[Finding]:
-    from kvot.contract.usage import GetAiChatUsage
-
-    try:
-        status, body = client.get("/readyz")
-    except StoreUnavailable as error:
-        yield Finding("server", Grade.FAIL, error.message, "Is it running, and is the address right?")
-        return
-    if status == _OK_STATUS:
-        yield Finding("server", Grade.OK, "ready")
-    else:
-        yield Finding("server", Grade.FAIL, body.decode(errors="replace"))
-    try:
-        client.call(GetAiChatUsage())
-    except KvotError as error:
-        is_known = error.code == "Forbidden"  # a key without a company is a key all the same
-        advice = "" if is_known else "Give an API key: --api-key or KVOT_API_KEY."
-        yield Finding("key", Grade.OK if is_known else Grade.FAIL, error.message, advice)
-    else:
-        yield Finding("key", Grade.OK, "accepted")
