@@ -57,6 +57,7 @@ MISUSE = [
     (("import", "x.csv", "--map", "at"), 2, "field=column"),
     (("import", "x.csv", "--map", "colour=red"), 2, "colour"),
     (("import", "missing.csv"), 1, "missing.csv"),
+    (("import", "missing.csv", "--at", "soon"), 2, "--at soon"),
     (("usage", "--database", "a.db", "--url", "http://x"), 2, "--url"),
     (("usage", "--database", "mysql://x"), 2, "sqlite"),
     (("usage", "--company", ACME), 1, "does not exist"),
