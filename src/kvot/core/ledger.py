@@ -27,6 +27,7 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
@@ -167,6 +168,10 @@ class Ledger:
 
     async def verify(self, company_id: str) -> Verification:
         return await self._store.verify(company_id, now_ms=self._clock())
+
+    async def verify_shared(self, company_id: str | None = None) -> SharedVerification:
+        """What no ledger by itself can prove: of one company its clock; of all also stray rows and the audit log."""
+        return await self._store.verify_shared(company_id, now_ms=self._clock())
 
     async def ready(self) -> None:
         await self._store.ready()

@@ -27,6 +27,7 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
@@ -160,6 +161,14 @@ class Store(Protocol):
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """Recompute every kept number from the events. A difference puts the company in doubt; none takes it out."""
+        ...
+
+    async def verify_shared(self, company_id: str | None = None, *, now_ms: int) -> SharedVerification:
+        """What `verify` of each company cannot see: clocks that are more than `LEAP_MAX_MS` later than now; and, where
+        no company is named, rows of companies that have no row of their own, and the audit log. Changes nothing.
+
+        A clock that is ahead puts nobody in doubt: a machine's clock that was set right does that, too.
+        """
         ...
 
     async def ready(self) -> None:
