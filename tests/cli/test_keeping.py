@@ -1,4 +1,7 @@
+from contextlib import closing
+
 import apsw
+import pytest
 
 from tests.cli.support import ACME, NOW_MS, OTHER
 
@@ -9,8 +12,39 @@ def test_a_sound_ledger_verifies(kvot):
     kvot("record", "--company", ACME, "--tokens", 5)
     kvot("record", "--company", OTHER, "--tokens", 6)
     ran = kvot("verify", "--json")
-    assert (ran.code, ran.document) == (0, {"companies": 2, "events": 2, "tokens": 11, "differences": []})
-    assert "differences  none" in kvot("verify").out
+    counts = {"companies": 2, "events": 2, "tokens": 11, "auditLines": 0}
+    assert (ran.code, ran.document) == (0, counts | {"differences": []})
+    assert "audit log    0 lines\ndifferences  none" in kvot("verify").out
+
+
+def tamper(kvot, *statements):
+    with closing(apsw.Connection(str(kvot.database))) as connection:
+        for each in statements:
+            connection.execute(each)
+
+
+UNGUARDED = ("DROP TRIGGER audit_is_never_changed", "DROP TRIGGER audit_is_never_cut")
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit SET actor = 'me' WHERE seq = 2", "DELETE FROM audit WHERE seq = 2"])
+def test_a_changed_and_a_removed_line_of_the_audit_log_are_found(kvot, change):
+    for limit in (1, 2, 3):
+        kvot("budget", "set", "--company", ACME, "--token-limit", limit)
+    assert "audit log    3 lines" in kvot("verify").out
+    tamper(kvot, *UNGUARDED, change)
+    ran = kvot("verify")
+    assert (ran.code, "audit log, line 2 does not follow" in ran.out) == (1, True)
+    assert kvot("verify", "--company", ACME).code == 0, "one company's proof is of its ledger alone"
+
+
+def test_rows_without_a_company_and_a_clock_that_is_ahead_are_found(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    kvot("record", "--company", OTHER, "--tokens", 6)
+    tamper(kvot, "DELETE FROM company WHERE company_no = 1", "UPDATE company SET clock = clock + 3600000")
+    ran = kvot("verify")
+    assert ran.code == 1
+    assert "event, of company_no 1, which has no row of its own" in ran.out
+    assert "company clock" in next(line for line in ran.out.splitlines() if line.startswith(OTHER))
 
 
 def test_a_number_that_was_tampered_with_is_found_and_exits_with_1(kvot):

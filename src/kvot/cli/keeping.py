@@ -12,6 +12,7 @@ from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
 from kvot.cli.target import Local, Target
 from kvot.contract.describe import Instant
 from kvot.contract.keeping import (
+    AiChatLedgerDifference,
     PruneAiChatLedger,
     PruneAiChatLedgerResponse,
     VerifyAiChatLedger,
@@ -25,7 +26,10 @@ OneCompany = Annotated[str | None, Parameter(help="One company's GUID. Default: 
 def verify(*, company: OneCompany = None, options: Options = NO_OPTIONS) -> int:
     """Prove the ledger: recompute every number that is kept from the events, and compare.
 
-    Exits with 1 if any differs; that company then admits nothing until it verifies without a difference.
+    A company of which a number differs admits nothing until it verifies without a difference. Also looked for are
+    clocks of companies that are ahead of now and, unless one company is named, rows whose company is gone, and lines of
+    the audit log that were changed or removed. (Lines cut off its end leave no trace in it: its length is told.) Exits
+    with 1 if anything was found.
 
     For example:
 
@@ -44,18 +48,27 @@ def verify(*, company: OneCompany = None, options: Options = NO_OPTIONS) -> int:
 
 
 def _print_proof(reply: VerifyAiChatLedgerResponse) -> None:
+    lines = "not asked for" if reply.audit_lines is None else f"{show.number(reply.audit_lines)} lines"
     show.lines(
         [
             ("companies", show.number(reply.companies)),
             ("events", show.number(reply.events)),
             ("tokens", show.number(reply.tokens)),
+            ("audit log", lines),
             ("differences", show.bad(str(len(reply.differences))) if reply.differences else show.good("none")),
         ]
     )
     if reply.differences:
-        rows = [(each.company_id, each.where, _shown(each.kept), _shown(each.recomputed)) for each in reply.differences]
         print()
+        rows = [(each.company_id or "-", each.where, *_values(each)) for each in reply.differences]
         show.table(("company", "where", "kept", "recomputed"), rows, right=(2, 3))
+
+
+def _values(difference: AiChatLedgerDifference) -> tuple[str, str]:
+    """What is kept and what was recomputed; neither, where no number is wrong."""
+    if difference.kept is None and difference.recomputed is None:
+        return "", ""
+    return _shown(difference.kept), _shown(difference.recomputed)
 
 
 def _shown(value: int | None) -> str:

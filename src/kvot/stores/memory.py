@@ -7,12 +7,14 @@ quick: a read costs a walk over all events. The rules themselves stand in `kvot.
 from collections.abc import Sequence
 
 from kvot.core.budget import Budget, BudgetChange, PartialBudget, Rules, completed
+from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
 from kvot.core.model import (
     CompanyBudget,
     Correction,
     Decision,
+    Difference,
     EventColumns,
     HoldChange,
     NewEvent,
@@ -22,6 +24,7 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
@@ -167,6 +170,14 @@ class MemoryStore:
         """There are no kept numbers here, so none can differ and no company is ever in doubt."""
         events = self._read(company_id, now_ms).events.values()
         return Verification(company_id, len(events), sum(event.tokens for event in events), ())
+
+    async def verify_shared(self, company_id: str | None = None, *, now_ms: int) -> SharedVerification:
+        """No row here can lose its company, and no audit log is kept."""
+        self._need_open()
+        clocks = sorted((id_, company.clock_ms) for id_, company in self._companies.items())
+        ahead = [each for each in clocks if each[1] > now_ms + LEAP_MAX_MS and company_id in (None, each[0])]
+        differences = tuple((id_, Difference("company clock", clock_ms, now_ms)) for id_, clock_ms in ahead)
+        return SharedVerification(0 if company_id is None else None, differences)
 
     async def ready(self) -> None:
         self._need_open()

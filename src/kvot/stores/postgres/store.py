@@ -28,6 +28,7 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
@@ -63,11 +64,10 @@ _BREAKDOWN = "SELECT label, events, tokens, input_tokens, output_tokens FROM kvo
 _WHEN_FITS = "SELECT kvot.when_fits($1, $2, $3, $4, $5)"
 _BUDGET = "SELECT kvot.budget_read($1, $2, $3, $4, $5)"
 _VERIFY = "SELECT place, kept, recomputed, was_in_doubt FROM kvot.verify($1, $2, $3, $4)"
+_VERIFY_SHARED = "SELECT company::text, place, kept, recomputed FROM kvot.verify_shared($1, $2, $3)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
 _WITH_DUE = "SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id"
 _TOUCH = "SELECT pg_logical_emit_message(true, 'kvot', 'ready')"
-_AUDIT_BREAK = "SELECT kvot.first_audit_break($1)"
-_KEY_AUDIT_BREAK = "SELECT kvot.first_key_audit_break()"
 
 _BY = {"source": 0, "provider": 1, "model": 2, "user": 3, "feature": 4}
 
@@ -242,15 +242,13 @@ class PostgresStore:
             await self._write(company_id, to_operation("doubt", now_ms, in_doubt=bool(differences), brief=True))
         return Verification(company_id, first["kept"], first["recomputed"], differences)
 
-    async def verify_audit(self, company_id: str | None = None) -> int | None:
-        """The number of the first line of a company's audit log (None: that of keys) that does not follow from those
-        before it; None: all do."""
-        if company_id is None:
-            rows = await self._pool.run(_KEY_AUDIT_BREAK, timeout_ms=LONG_TIMEOUT_MS)
-        else:
-            rows = await self._pool.run(_AUDIT_BREAK, to_uuid(company_id), timeout_ms=LONG_TIMEOUT_MS)
-        line: int | None = rows[0][0]
-        return line
+    async def verify_shared(self, company_id: str | None = None, *, now_ms: int) -> SharedVerification:
+        company = None if company_id is None else to_uuid(company_id)
+        first, *rows = await self._pool.run(
+            _VERIFY_SHARED, company, now_ms, self._drift_max_ms, timeout_ms=LONG_TIMEOUT_MS
+        )
+        found = tuple((whose, Difference(place, kept, recomputed)) for whose, place, kept, recomputed in rows)
+        return SharedVerification(first["kept"], found)
 
     async def ready(self) -> None:
         """A commit that changes nothing, since only a commit shows that commits are possible."""

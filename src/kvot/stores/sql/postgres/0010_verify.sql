@@ -107,6 +107,46 @@ BEGIN
   ) c(place, kept, recomputed, counts) WHERE c.counts AND c.kept IS DISTINCT FROM c.recomputed;
 END $$;
 
+-- What no ledger by itself can prove: clocks that are ahead (by more than kvot.core.clock.LEAP_MAX_MS) and, where no
+-- company is named, rows of companies that have no row of their own, and the audit logs. The first row counts: its place
+-- is empty, kept is the number of lines in those logs.
+CREATE FUNCTION kvot.verify_shared(p_company uuid, given_ms bigint, drift_max_ms bigint,
+  OUT company uuid, OUT place text, OUT kept bigint, OUT recomputed bigint) RETURNS SETOF record
+LANGUAGE plpgsql STABLE SET jit = off AS $$
+DECLARE
+  now_ms bigint := kvot.time_of(given_ms, drift_max_ms);
+BEGIN
+  IF p_company IS NULL THEN
+    SELECT (SELECT count(*) FROM kvot.audit) + (SELECT count(*) FROM kvot.key_audit) INTO kept;
+  END IF;
+  RETURN NEXT;
+  RETURN QUERY SELECT c.company_id, 'company clock', c.clock, now_ms FROM kvot.company c
+    WHERE c.clock > now_ms + 300000 AND (p_company IS NULL OR c.company_id = p_company) ORDER BY c.company_id LIMIT 100;
+  IF p_company IS NULL THEN
+    RETURN QUERY SELECT * FROM kvot.stray_rows();
+    RETURN QUERY SELECT log.company_id, format('audit log, line %s does not follow from those before it', log.line),
+        NULL::bigint, NULL::bigint
+      FROM (SELECT a.company_id, kvot.first_audit_break(a.company_id) AS line
+        FROM (SELECT DISTINCT company_id FROM kvot.audit) a) log WHERE log.line IS NOT NULL ORDER BY 1 LIMIT 100;
+    RETURN QUERY SELECT NULL::uuid, format('audit log of keys, line %s does not follow from those before it', log.line),
+        NULL::bigint, NULL::bigint
+      FROM (SELECT kvot.first_key_audit_break() AS line) log WHERE log.line IS NOT NULL;
+  END IF;
+END $$;
+
+-- Up to 100 of each table.
+CREATE FUNCTION kvot.stray_rows(OUT company uuid, OUT place text, OUT kept bigint, OUT recomputed bigint)
+RETURNS SETOF record LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  kept_in text;
+BEGIN
+  FOREACH kept_in IN ARRAY ARRAY['budget', 'point', 'late', 'label_set', 'event', 'hold', 'rollup'] LOOP
+    RETURN QUERY EXECUTE format('SELECT r.company_id, %L, count(*), 0::bigint FROM kvot.%I r
+      WHERE NOT EXISTS (SELECT FROM kvot.company c WHERE c.company_id = r.company_id)
+      GROUP BY r.company_id ORDER BY r.company_id LIMIT 100', kept_in || ', of a company that has no row of its own', kept_in);
+  END LOOP;
+END $$;
+
 -- The number of the first line of a company's audit log that does not follow from those before it; NULL if all do.
 CREATE FUNCTION kvot.first_audit_break(p_company uuid) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE

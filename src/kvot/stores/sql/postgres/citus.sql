@@ -56,5 +56,6 @@ SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'series', 'breakdown',
   'when_fits', 'budget_read', 'verify', 'first_audit_break', 'label_set_no', 'refuse_change', 'add_key', 'revoke_key',
-  'keys_changed', 'set_provider_key', 'remove_provider_key', 'first_key_audit_break', 'companies_with_due_holds')
+  'keys_changed', 'set_provider_key', 'remove_provider_key', 'first_key_audit_break', 'verify_shared',
+  'stray_rows', 'companies_with_due_holds')
 ORDER BY p.oid;
