@@ -1,9 +1,11 @@
+import os
+import pty
 from contextlib import closing
 
 import apsw
 import pytest
 
-from tests.cli.support import ACME, NOW_MS, OTHER
+from tests.cli.support import ACME, NOW_MS, OTHER, start
 
 DAY_MS = 86_400_000
 
@@ -74,3 +76,20 @@ def test_pruning_forgets_what_is_beyond_a_shorter_retention(kvot, monkeypatch):
     assert kvot("prune", "--yes").out.split() == ["companies", "1", "events", "forgotten", "0"]
     assert kvot("usage", "--company", ACME, "--json").document["tokensUsed"] == 6
     assert kvot("verify").code == 0
+
+
+def test_a_person_watching_a_prune_sees_how_far_it_is(kvot, monkeypatch):
+    old_ms = NOW_MS - 100 * DAY_MS
+    file = kvot.file("old.csv", "tokens,at\n" + "".join(f"1,{old_ms + n}\n" for n in range(12_000)))
+    kvot("import", file, "--company", ACME)
+    ours, theirs = pty.openpty()
+    environment = {"TERM": "xterm", "COLUMNS": "120", "KVOT_RETENTION_DAYS": "50"}
+    process = start("prune", "--yes", "--database", kvot.database, environment=environment, stderr=theirs)
+    out, _ = process.communicate(timeout=60)
+    seen = os.read(ours, 65_536).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, out.split()[-1]) == (0, "12,000")
+    assert "12,000 events" in seen
+    monkeypatch.setenv("KVOT_RETENTION_DAYS", "50")
+    assert (kvot("verify").code, kvot("prune", "--yes").err) == (0, "")

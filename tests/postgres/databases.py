@@ -19,6 +19,7 @@ _TABLES = (
     "event",
     "hold",
     "rollup",
+    "sweep",
     "audit",
     "key_audit",
     "api_key",

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from kvot.cli import show
 from kvot.cli.moments import parse_moment
 from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.progress import Counter
 from kvot.cli.target import Local, Target
 from kvot.contract.describe import Instant
 from kvot.contract.keeping import (
@@ -87,6 +88,9 @@ def prune(
     """Forget events that are older than the retention. Usage within it keeps its answers; older instants cannot be
     asked for any more, and ids of forgotten events are forgotten with them.
 
+    Rows go in pieces, between which others write. A prune that was ended on the way leaves a true ledger; the next one
+    deletes what it left.
+
     For example:
 
     ```
@@ -98,7 +102,9 @@ def prune(
     with options.target() as target:
         if not yes and not _agreed(target, company_id, instant):
             return 1
-        reply: PruneAiChatLedgerResponse = target.call(PruneAiChatLedger(company_id=company_id, before=instant))
+        with Counter("prune") as counter:
+            request = PruneAiChatLedger(company_id=company_id, before=instant)
+            reply: PruneAiChatLedgerResponse = target.call(request, on_events=counter.advance)
     if options.json:
         show.document(reply)
     else:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from kvot.cli.importers import Importer
@@ -9,6 +10,7 @@ from kvot.contract import OPERATIONS
 from kvot.contract.describe import Request
 from kvot.core.errors import Forbidden, StoreUnavailable
 from kvot.core.principal import SUPERADMIN, Principal
+from kvot.core.store import OnEvents, ignore
 from kvot.operations.imports import Tally
 from kvot.settings import Settings
 
@@ -22,8 +24,9 @@ class Target(Protocol):
     name: str
     """What messages call it."""
 
-    def call(self, request: Request, *, idempotency_key: str | None = None) -> Any:
-        """The response. Raises KvotError."""
+    def call(self, request: Request, *, idempotency_key: str | None = None, on_events: OnEvents = ignore) -> Any:
+        """The response. Raises KvotError. `on_events` is told how far a long operation is, by a database in this
+        process; a server tells when it is done."""
         ...
 
     def importer(self, company_id: str | None, on_tally: OnTally) -> Importer:
@@ -44,13 +47,14 @@ class Local:
         self.house = open_services(settings)
         self.runner = asyncio.Runner()
 
-    def call(self, request: Request, *, idempotency_key: str | None = None) -> Any:
+    def call(self, request: Request, *, idempotency_key: str | None = None, on_events: OnEvents = ignore) -> Any:
         from kvot.operations import Caller, perform
 
         operation = OPERATIONS[type(request).__name__.lower()]
         caller = Caller(OPERATOR, idempotency_key)
         try:
-            return self.runner.run(perform(self.house.services, caller, operation, request))
+            services = replace(self.house.services, on_events=on_events)
+            return self.runner.run(perform(services, caller, operation, request))
         except Forbidden as error:
             if getattr(request, "company_id", None) is None:
                 raise Forbidden("Name a company with --company.") from error
@@ -75,7 +79,7 @@ class Remote:
         self.name = url
         self.client = Client(url, api_key)
 
-    def call(self, request: Request, *, idempotency_key: str | None = None) -> Any:
+    def call(self, request: Request, *, idempotency_key: str | None = None, on_events: OnEvents = ignore) -> Any:
         return self.client.call(request, idempotency_key=idempotency_key)
 
     def importer(self, company_id: str | None, on_tally: OnTally) -> Importer:

@@ -32,7 +32,8 @@ async def verify_ledger(services: Services, caller: Caller, request: VerifyAiCha
 async def prune_ledger(services: Services, caller: Caller, request: PruneAiChatLedger) -> PruneAiChatLedgerResponse:
     company_ids = await _companies(services, caller.principal, request.company_id)
     before_ms = None if request.before is None else request.before.ms
-    pruned = [await services.ledger.prune(company_id, before_ms) for company_id in company_ids]
+    ledger, on_events = services.ledger, services.on_events
+    pruned = [await ledger.prune(company_id, before_ms, on_events=on_events) for company_id in company_ids]
     return PruneAiChatLedgerResponse(companies=len(pruned), events=sum(each.events for each in pruned))
 
 

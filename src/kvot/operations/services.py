@@ -8,6 +8,7 @@ from kvot.core.keys import KeyStore
 from kvot.core.ledger import Ledger
 from kvot.core.principal import Principal
 from kvot.core.provider_keys import ProviderKeyStore
+from kvot.core.store import OnEvents, ignore
 from kvot.operations.sealing import Sealer
 
 
@@ -22,13 +23,17 @@ class ProviderKeys:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`pepper` is the key under which the secrets of API keys are hashed; `new_id` makes ids that nobody can guess."""
+    """`pepper` is the key under which the secrets of API keys are hashed; `new_id` makes ids that nobody can guess.
+
+    `on_events` is told how far a long operation is, where somebody watches.
+    """
 
     ledger: Ledger
     keys: KeyStore
     pepper: bytes
     new_id: Callable[[], str]
     provider_keys: ProviderKeys
+    on_events: OnEvents = ignore
 
 
 class Caller(NamedTuple):

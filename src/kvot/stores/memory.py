@@ -30,6 +30,7 @@ from kvot.core.model import (
     Verification,
 )
 from kvot.core.provider_keys import SealedKey
+from kvot.core.store import OnEvents, ignore
 from kvot.core.window import MS_PER_HOUR
 from kvot.stores.memory_company import Company
 
@@ -163,8 +164,10 @@ class MemoryStore:
         self._need_open()
         return sorted(self._companies)
 
-    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
-        return self._write(company_id, now_ms).prune(before_ms)
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: OnEvents = ignore) -> Pruned:
+        pruned = self._write(company_id, now_ms).prune(before_ms)
+        on_events(pruned.events)
+        return pruned
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """There are no kept numbers here, so none can differ and no company is ever in doubt."""

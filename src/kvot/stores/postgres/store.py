@@ -34,6 +34,7 @@ from kvot.core.model import (
     Verification,
 )
 from kvot.core.provider_keys import SealedKey
+from kvot.core.store import OnEvents, ignore
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.batches import Batch, record_operation
 from kvot.stores.postgres.encoding import (
@@ -54,6 +55,7 @@ from kvot.stores.postgres.keys import Keys
 from kvot.stores.postgres.lanes import Lanes
 from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
 from kvot.stores.postgres.provider_keys import ProviderKeys
+from kvot.stores.postgres.sweep import sweep
 from kvot.stores.postgres.watch import KeysWatch
 from kvot.stores.postgres.writes import Writes
 
@@ -228,11 +230,12 @@ class PostgresStore:
     async def companies(self) -> list[str]:
         return [company_id for (company_id,) in await self._pool.run(_COMPANIES, timeout_ms=LONG_TIMEOUT_MS)]
 
-    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
-        operation = to_operation("prune", now_ms, before_ms=before_ms, brief=True)
-        row = await self._writes.alone(company_id, operation, timeout_ms=LONG_TIMEOUT_MS)
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: OnEvents = ignore) -> Pruned:
+        row = await self._write(company_id, to_operation("prune", now_ms, before_ms=before_ms, brief=True))
         done = msgspec.json.decode(row["note"])
-        return Pruned(done["floor_at"], done["events"])
+        if done["sweep"] is None:
+            return Pruned(done["floor_at"], 0)
+        return Pruned(done["floor_at"], await sweep(self._pool, company_id, done["sweep"], on_events))
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """Takes seconds for a million events, in one snapshot; nobody waits for it."""

@@ -34,6 +34,7 @@ from kvot.core.model import (
     Verification,
 )
 from kvot.core.provider_keys import SealedKey
+from kvot.core.store import OnEvents, ignore
 from kvot.core.window import MS_PER_DAY
 from kvot.stores.sqlite import (
     batch,
@@ -44,6 +45,7 @@ from kvot.stores.sqlite import (
     keys,
     provider_keys,
     reports,
+    sweep,
     verify,
     verify_shared,
 )
@@ -198,8 +200,14 @@ class SqliteStore:
     async def companies(self) -> list[str]:
         return self._read(keeping.companies)
 
-    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
-        return await self._write(keeping.prune, company_id, before_ms, now_ms)
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: OnEvents = ignore) -> Pruned:
+        floor_ms, place = await self._write(keeping.raise_floor, company_id, before_ms, now_ms)
+        events = 0
+        while place is not None:
+            swept = await self._write(sweep.sweep, company_id, place)
+            events, place = events + swept.events, swept.next
+            on_events(swept.events)
+        return Pruned(floor_ms, events)
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """Takes seconds for a million events; nobody waits for it."""
