@@ -7,11 +7,11 @@ from kvot.core.store import OnEvents
 from kvot.stores.postgres.encoding import to_uuid
 from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
 
-SWEEP_ROWS = 5_000
+SWEEP_ROWS = 2_000
 """Looked at in one piece: some tens of milliseconds, for which another write of the company may have to wait."""
 
 _PARTS = 8
-_SWEEP_PIECE = "SELECT next_id, is_done, events FROM kvot.sweep_piece($1, $2, $3, $4, $5)"
+_SWEEP_PIECE = "SELECT next, is_done, events FROM kvot.sweep_piece($1, $2, $3, $4, $5)"
 
 
 async def sweep(pool: Pool, company_id: str, floor_ms: int, on_events: OnEvents) -> int:
@@ -21,7 +21,7 @@ async def sweep(pool: Pool, company_id: str, floor_ms: int, on_events: OnEvents)
         after, is_done = "", False
         while not is_done:
             values = (company, floor_ms, part, after, SWEEP_ROWS)
-            ((next_id, is_done, events),) = await pool.run(_SWEEP_PIECE, *values, timeout_ms=LONG_TIMEOUT_MS)
-            after, total = next_id or "", total + events
+            ((following, is_done, events),) = await pool.run(_SWEEP_PIECE, *values, timeout_ms=LONG_TIMEOUT_MS)
+            after, total = following or "", total + events
             on_events(events)
     return total

@@ -60,12 +60,13 @@ END $$;
 
 -- Delete one piece of what lies at or below a floor, under the company's lock: as long as a piece takes, and no longer,
 -- its other writes wait. Looks at up to `size` rows. part: 0 holds with their events, 1 events, 2 points, 3 to 6 the levels
--- of the sidecar, 7 rollup hours. after: the id to go on after, in holds and events. A part without a next id is done.
--- After the last part nothing is left, and the row that says so goes.
+-- of the sidecar, 7 rollup hours. after: the id or number to go on after ('': from the start), so that no piece walks over
+-- what others deleted. After the last part nothing is left, and the row that says that something may be goes.
 CREATE FUNCTION kvot.sweep_piece(p_company uuid, floor_ms bigint, part integer, after text, size integer,
-  OUT next_id text, OUT is_done boolean, OUT events bigint)
+  OUT next text, OUT is_done boolean, OUT events bigint)
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
+  from_key bigint := CASE WHEN part > 1 THEN coalesce(nullif(after, '')::bigint, -1) END;
   last_key bigint;
   hold_ids text[];
 BEGIN
@@ -74,7 +75,7 @@ BEGIN
   CASE part
     WHEN 0 THEN
       SELECT max(k.hold_id), count(*) < size, array_agg(k.hold_id) FILTER (WHERE k.is_forgotten)
-        INTO next_id, is_done, hold_ids FROM (
+        INTO next, is_done, hold_ids FROM (
         SELECT h.hold_id, kvot.is_forgotten(h, floor_ms) AS is_forgotten FROM kvot.hold h
           WHERE h.company_id = p_company AND h.hold_id > after ORDER BY h.hold_id LIMIT size) k;
       DELETE FROM kvot.hold h WHERE h.company_id = p_company AND h.hold_id = ANY (hold_ids);
@@ -82,30 +83,33 @@ BEGIN
         AND e.event_id IN (SELECT unnest(ARRAY['hold→' || u.id, 'late→' || u.id]) FROM unnest(hold_ids) u(id));
       GET DIAGNOSTICS events = ROW_COUNT;
     WHEN 1 THEN
-      SELECT max(k.event_id), count(*) < size INTO next_id, is_done FROM (
+      SELECT max(k.event_id), count(*) < size INTO next, is_done FROM (
         SELECT e.event_id FROM kvot.event e WHERE e.company_id = p_company AND e.event_id > after
           ORDER BY e.event_id LIMIT size) k;
-      DELETE FROM kvot.event e WHERE e.company_id = p_company AND e.event_id > after AND e.event_id <= next_id
+      DELETE FROM kvot.event e WHERE e.company_id = p_company AND e.event_id > after AND e.event_id <= next
         AND e.at <= floor_ms;
       GET DIAGNOSTICS events = ROW_COUNT;
     WHEN 2 THEN  -- the oldest first: the last point that is left below the floor has the total at the floor
       SELECT max(k.at), count(*) < size INTO last_key, is_done FROM (
-        SELECT p.at FROM kvot.point p WHERE p.company_id = p_company AND p.at <= floor_ms ORDER BY p.at LIMIT size) k;
-      DELETE FROM kvot.point p WHERE p.company_id = p_company AND p.at <= last_key;
+        SELECT p.at FROM kvot.point p WHERE p.company_id = p_company AND p.at > from_key AND p.at <= floor_ms
+          ORDER BY p.at LIMIT size) k;
+      DELETE FROM kvot.point p WHERE p.company_id = p_company AND p.at > from_key AND p.at <= last_key;
     WHEN 3, 4, 5, 6 THEN
       SELECT max(k.slot), count(*) < size INTO last_key, is_done FROM (
         SELECT l.slot FROM kvot.late l WHERE l.company_id = p_company AND l.level = (part - 3)::smallint
-          AND l.slot <= floor_ms >> (8 * (part - 3)) ORDER BY l.slot LIMIT size) k;
-      DELETE FROM kvot.late l WHERE l.company_id = p_company AND l.level = (part - 3)::smallint AND l.slot <= last_key;
+          AND l.slot > from_key AND l.slot <= floor_ms >> (8 * (part - 3)) ORDER BY l.slot LIMIT size) k;
+      DELETE FROM kvot.late l WHERE l.company_id = p_company AND l.level = (part - 3)::smallint
+        AND l.slot > from_key AND l.slot <= last_key;
     WHEN 7 THEN
       SELECT max(k.hour), count(*) < size INTO last_key, is_done FROM (
-        SELECT r.hour FROM kvot.rollup r WHERE r.company_id = p_company AND r.hour <= floor_ms / 3600000
-          ORDER BY r.hour LIMIT size) k;
-      DELETE FROM kvot.rollup r WHERE r.company_id = p_company AND r.hour <= last_key;
+        SELECT r.hour FROM kvot.rollup r WHERE r.company_id = p_company AND r.hour > from_key
+          AND r.hour <= floor_ms / 3600000 ORDER BY r.hour LIMIT size) k;
+      DELETE FROM kvot.rollup r WHERE r.company_id = p_company AND r.hour > from_key AND r.hour <= last_key;
       IF is_done THEN
         DELETE FROM kvot.sweep s WHERE s.company_id = p_company AND s.floor_at = floor_ms;
       END IF;
   END CASE;
+  next := coalesce(next, last_key::text);
 END $$;
 
 -- A hold is remembered as long as its event is, or its id could be taken a second time.
