@@ -12,6 +12,7 @@ COMMANDS = [
     ("keys", "list"),
     ("keys", "revoke"),
     ("keys", "import"),
+    ("keys", "accept-secret"),
     ("budget", "show"),
     ("budget", "set"),
     ("budget", "history"),

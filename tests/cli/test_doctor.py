@@ -26,6 +26,7 @@ def test_a_sound_house_gets_a_clean_bill(kvot):
         "database",
         "lock, schema",
         "secret",
+        "secret's keys",
         "disk",
         "file system",
         "clock",
@@ -54,6 +55,13 @@ def test_an_open_secret_is_found(kvot):
     (kvot.folder / "kvot.db.secret").chmod(0o644)
     ran = kvot("doctor", "--json")
     assert (ran.code, grades(ran)["secret"]) == (1, "fail")
+
+
+def test_another_secret_than_that_of_the_keys_is_found(kvot):
+    kvot("keys", "create", "--company", ACME)
+    (kvot.folder / "kvot.db.secret").write_text("w" * 43)
+    ran = kvot("doctor", "--json")
+    assert (ran.code, grades(ran)["secret"], grades(ran)["secret's keys"]) == (1, "ok", "fail")
 
 
 def test_a_lost_secret_is_found(kvot):

@@ -85,14 +85,14 @@ def test_a_store_that_gave_up_before_the_start_ends_it_too():
 
 
 async def test_a_port_in_use_is_an_error_that_says_what_to_do_and_the_store_is_let_go(server):
-    closed = []
+    closed: list[str] = []
 
     async def close():
-        closed.append(True)
+        closed.append("closed")
 
     with pytest.raises(KvotError, match=f"port {server.port}: Address already in use.*--port") as caught:
         await serve(make_app(), "127.0.0.1", server.port, on_started=closed.append, close=close)
-    assert (caught.value.code, closed) == ("CannotListen", [True])
+    assert (caught.value.code, closed) == ("CannotListen", ["closed"])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ _TABLES = (
     "hold",
     "rollup",
     "sweep",
+    "secret_check",
     "audit",
     "key_audit",
     "api_key",

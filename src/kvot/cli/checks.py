@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from kvot.cli import server_checks
 from kvot.cli.findings import Finding, Grade
 from kvot.core.errors import StoreUnavailable
-from kvot.settings import Settings, SettingsError, providers_of
+from kvot.settings import Settings, SettingsError, providers_of, read_secret
 
 FREE_BYTES_WARN = 1 << 30
 FREE_BYTES_FAIL = 64 << 20
@@ -97,13 +97,47 @@ def secret(settings: Settings) -> Finding:
     if not path.exists():
         database = settings.database_path
         if database is not None and database.exists():
-            advice = "Put the file back. If it is lost, set KVOT_SECRET; API keys made so far then stop working."
+            advice = "Put the file back. If it is lost, set KVOT_SECRET to a new one and run kvot keys accept-secret."
             return Finding("secret", Grade.FAIL, f"{path} does not exist, but its database does", advice)
         return Finding("secret", Grade.WARN, f"{path} does not exist", "The first start makes it. Keep a copy apart.")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         return Finding("secret", Grade.FAIL, f"{path} has mode {mode:04o}", f"chmod 600 {path}; others can read it.")
     return Finding("secret", Grade.OK, f"{path}, mode {mode:04o}")
+
+
+def secret_fits(settings: Settings) -> Iterator[Finding]:
+    """Is it the one that the keys were made under? Asks nothing where there is nothing to compare, or no way to."""
+    import asyncio
+
+    from kvot.bootstrap import rules_of
+    from kvot.core.archive import SecretCheck
+    from kvot.core.keys import SECRET_CHECK, derive_key
+    from kvot.stores.archives import open_source
+
+    async def kept() -> bytes | None:
+        source = await open_source(settings.database, rules_of(settings))
+        try:
+            async for part in source.shared():
+                return part.check if isinstance(part, SecretCheck) else None  # it comes first
+            return None
+        finally:
+            await source.close()
+
+    if settings.secret is None and not (settings.secret_path and settings.secret_path.exists()):
+        return
+    try:
+        check = asyncio.run(kept())
+        if check is None:
+            return
+        fits = derive_key(read_secret(settings), SECRET_CHECK) == check
+    except (StoreUnavailable, SettingsError):  # which is found by the questions before
+        return
+    if fits:
+        yield Finding("secret's keys", Grade.OK, "made under it")
+    else:
+        advice = "Put the right one back. If it is lost: kvot keys accept-secret, then make new keys."
+        yield Finding("secret's keys", Grade.FAIL, "made under another one: none of them would be taken", advice)
 
 
 def folder(settings: Settings) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ def doctor(*, options: Options = NO_OPTIONS) -> int:
     kvot doctor --url http://127.0.0.1:8080
     ```
     """
-    settings = options.settings()
+    settings = options.settings(needs_secret=False)
     is_remote = settings.url is not None and options.database is None
     findings = list(_remote(settings) if is_remote else _local(settings))
     if options.json:
@@ -44,6 +44,7 @@ def _local(settings: Settings) -> Iterator[Finding]:
     yield checks.sqlite_version()
     yield from checks.database(settings)
     yield checks.secret(settings)
+    yield from checks.secret_fits(settings)
     yield from checks.folder(settings)
     yield checks.clock()
     yield checks.tokens(settings)

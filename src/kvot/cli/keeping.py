@@ -1,14 +1,14 @@
 """`kvot verify` and `kvot prune`."""
 
-import sys
 import time
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from kvot.cli import show
+from kvot.cli.asking import agreed
 from kvot.cli.moments import parse_moment
-from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.options import NO_OPTIONS, Options, company_guid
 from kvot.cli.progress import Counter
 from kvot.cli.target import Local, Target
 from kvot.contract.describe import Instant
@@ -114,11 +114,8 @@ def prune(
 
 def _agreed(target: Target, company_id: str | None, before: Instant | None) -> bool:
     whose = "of all companies" if company_id is None else f"of company {company_id}"
-    show.note(f"This forgets the events {whose} in {target.name} that are older than {_limit(target, before)}.")
-    if not sys.stdin.isatty():
-        raise UsageError("Nobody is there to be asked: say --yes.")
-    print("Forget them? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    what = f"This forgets the events {whose} in {target.name} that are older than {_limit(target, before)}."
+    return agreed(what, "Forget them?")
 
 
 def _limit(target: Target, before: Instant | None) -> str:

@@ -39,13 +39,18 @@ class Target(Protocol):
 class Local:
     """A database, opened for one command. Raises SettingsError and StoreUnavailable."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, with_secret: bool) -> None:
         from kvot.bootstrap import open_services
 
         self.name = str(settings.database_path or "the database")
         self.settings = settings
-        self.house = open_services(settings)
+        self.house = open_services(settings, with_secret=with_secret)
         self.runner = asyncio.Runner()
+        try:
+            self.runner.run(self.house.check_secret())
+        except StoreUnavailable:
+            self.close()
+            raise
 
     def call(self, request: Request, *, idempotency_key: str | None = None, on_events: OnEvents = ignore) -> Any:
         from kvot.operations import Caller, perform
@@ -91,12 +96,32 @@ class Remote:
         self.client.close()
 
 
-def open_target(settings: Settings, *, local: bool, make: bool) -> Target:
-    """`local`: a database was named on the command line, which counts for more than a server in the environment."""
+def open_target(settings: Settings, *, local: bool, make: bool, makes_keys: bool) -> Target:
+    """`local`: a database was named on the command line, which counts for more than a server in the environment.
+
+    The secret is read where keys are made, and where a database file is: that makes the secret's file beside it.
+    """
     if settings.url is not None and not local:
         return Remote(settings.url, settings.api_key)
     path = settings.database_path
     if not make and path is not None and not path.exists():
         message = f"{path} does not exist. Name the database with --database, or a running server with --url."
         raise StoreUnavailable(message)
-    return Local(settings)
+    return Local(settings, with_secret=makes_keys or (path is not None and not path.exists()))
+
+
+def accept_secret(settings: Settings) -> str:
+    """Have a database take the present secret, whichever it was before; what people call it."""
+    from kvot.bootstrap import open_services
+
+    async def accept() -> str:
+        house = open_services(settings)
+        try:
+            assert house.secret is not None, "it was opened with it"
+            now_ms = house.services.ledger.now_ms()
+            await house.store.bind_secret(house.secret.check, replaced_by=OPERATOR.credential_id, now_ms=now_ms)
+            return house.secret.name
+        finally:
+            await house.close()
+
+    return asyncio.run(accept())

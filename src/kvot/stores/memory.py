@@ -49,6 +49,7 @@ class MemoryStore:
         self._keys: dict[str, ApiKey] = {}
         self._provider_keys: dict[tuple[str, str], SealedKey] = {}
         self._keys_version = 0
+        self._secret_check: bytes | None = None
         self._is_open = True
 
     @property
@@ -204,6 +205,12 @@ class MemoryStore:
         if key.revoked_at_ms is None:
             self._put_key(key._replace(revoked_at_ms=now_ms))
         return True
+
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        self._need_open()
+        if self._secret_check is None or replaced_by is not None:
+            self._secret_check = check
+        return self._secret_check == check
 
     async def find_key(self, key_id: str) -> ApiKey | None:
         self._need_open()

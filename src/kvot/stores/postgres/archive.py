@@ -11,7 +11,18 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
+from kvot.core.archive import (
+    PART_ROWS_MAX,
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerStart,
+    SealedKeys,
+    SecretCheck,
+)
 from kvot.core.budget import Budget, BudgetChange, Rules
 from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind, Settlement, Source, Verification
 from kvot.stores.postgres import provider_keys
@@ -41,6 +52,7 @@ _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expi
 """What is at or below the floor is forgotten, also where a prune has not come to its end and deleted it."""
 _KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
 _PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM kvot.provider_key ORDER BY company_id, provider"
+_SECRET_CHECK = "SELECT digest FROM kvot.secret_check"
 _AUDIT = """SELECT at, actor, action, company_id::text, subject, detail::text FROM (
     SELECT at, actor, action, company_id, subject, detail, 0 AS log, seq FROM kvot.audit
     UNION ALL SELECT at, actor, action, company_id, subject, detail, 1, seq FROM kvot.key_audit
@@ -82,7 +94,9 @@ class PostgresSource:
         async for holds in self._parts(_HOLDS, _to_hold, company, floor_at):
             yield Holds(holds)
 
-    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
+    async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
+        async for checks in self._parts(_SECRET_CHECK, lambda row: SecretCheck(row[0])):
+            yield checks[0]
         async for keys in self._parts(_KEYS, from_row):
             yield Keys(keys)
         async for sealed in self._parts(_PROVIDER_KEYS, provider_keys.from_row):

@@ -270,6 +270,9 @@ class PostgresStore:
     async def revoke_key(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
         return await self._keys.revoke(key_id, company_id=company_id, actor=actor, now_ms=now_ms)
 
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        return await self._keys.bind_secret(check, replaced_by=replaced_by, now_ms=now_ms)
+
     async def find_key(self, key_id: str) -> ApiKey | None:
         return await self._keys.find(key_id)
 

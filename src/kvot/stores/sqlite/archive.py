@@ -13,7 +13,18 @@ from typing import Self, TypeVar
 
 import apsw
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
+from kvot.core.archive import (
+    PART_ROWS_MAX,
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerStart,
+    SealedKeys,
+    SecretCheck,
+)
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
@@ -82,8 +93,10 @@ class SqliteSource:
             for holds in self._parts(_HOLDS, _to_hold, company.no):
                 yield Holds([kept for kept in holds if not self._is_forgotten(company, kept.hold)])
 
-    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
+    async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         with told(self._path):
+            if check := keys.secret_check(self._tx):
+                yield SecretCheck(check)
             for each in self._parts(_KEYS, keys.from_row):
                 yield Keys(each)
             for sealed in self._parts(_PROVIDER_KEYS, provider_keys.from_row):

@@ -241,6 +241,11 @@ class SqliteStore:
     async def revoke_key(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
         return await self._write_keys(keys.revoke_key, key_id, company_id, actor, now_ms)
 
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        if replaced_by is None:
+            return await self._write(keys.bind_secret, check)
+        return await self._write_keys(keys.replace_secret, check, replaced_by, now_ms)
+
     async def find_key(self, key_id: str) -> ApiKey | None:
         return self._read(keys.find_key, key_id)
 

@@ -29,6 +29,7 @@ SELECT create_distributed_table('kvot.provider_key', 'company_id', colocate_with
 SELECT create_reference_table('kvot.api_key');
 SELECT create_reference_table('kvot.keys_version');
 SELECT create_reference_table('kvot.key_audit');
+SELECT create_reference_table('kvot.secret_check');
 SELECT create_reference_table('kvot.schema_version');
 
 -- The operations run where their company is.
@@ -59,6 +60,6 @@ SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'series', 'breakdown',
   'when_fits', 'budget_read', 'verify', 'sweep_piece', 'first_audit_break', 'label_set_no', 'refuse_change', 'add_key', 'revoke_key',
-  'keys_changed', 'set_provider_key', 'remove_provider_key', 'first_key_audit_break', 'verify_shared',
+  'keys_changed', 'set_provider_key', 'remove_provider_key', 'bind_secret', 'replace_secret', 'first_key_audit_break', 'verify_shared',
   'stray_rows', 'companies_with_due_holds')
 ORDER BY p.oid;
