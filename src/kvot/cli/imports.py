@@ -34,7 +34,7 @@ def import_(
         list[str] | None, Parameter(negative="", help="field=column. Several times, for columns of other names.")
     ] = None,
     at: Annotated[
-        str | None, Parameter(help="When rows count that say no time: now, or an instant, UTC. Default: never.")
+        str | None, Parameter(help="When rows count that say no time: now, or an instant. Default: they are refused.")
     ] = None,
     refused: Annotated[Path | None, Parameter(help="Write every refused line to this CSV file.")] = None,
     options: Options = NO_OPTIONS,

@@ -107,7 +107,8 @@ def open_target(settings: Settings, *, local: bool, make: bool, makes_keys: bool
     if not make and path is not None and not path.exists():
         message = f"{path} does not exist. Name the database with --database, or a running server with --url."
         raise StoreUnavailable(message)
-    return Local(settings, with_secret=makes_keys or (path is not None and not path.exists()))
+    is_new = path is not None and not (path.exists() and path.stat().st_size)
+    return Local(settings, with_secret=makes_keys or is_new)
 
 
 def accept_secret(settings: Settings) -> str:
