@@ -12,7 +12,7 @@ from uuid import uuid4
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import SteadyClock
 from kvot.core.errors import StoreUnavailable
-from kvot.core.keys import API_KEY_PEPPER, derive_key
+from kvot.core.keys import API_KEY_PEPPER, SECRET_CHECK, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
 from kvot.operations.sealing import PURPOSE as SEALING
@@ -34,26 +34,53 @@ _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedSecret:
+    """What is known of the secret once it was read: what people call it, and what tells it from another."""
+
+    name: str
+    check: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """The services of one process and what they stand on."""
 
     services: Services
     store: Engine
     clock: SteadyClock
+    secret: "OpenedSecret | None"
+
+    async def check_secret(self) -> None:
+        """Raise StoreUnavailable if the keys in the database were made under another secret than there is now."""
+        if self.secret is None or await self.store.bind_secret(self.secret.check):
+            return
+        raise StoreUnavailable(
+            f"The secret ({self.secret.name}) is not the one that the keys in this database were made under: none of "
+            "them would be taken. Put the right one back. If it is lost: kvot keys accept-secret, then make new keys."
+        )
 
     async def close(self) -> None:
         await self.store.close()
 
 
-def open_services(settings: Settings) -> House:
-    """Open the database and all that works on it. Raises SettingsError and StoreUnavailable."""
-    secret = read_secret(settings)
+def open_services(settings: Settings, *, with_secret: bool = True) -> House:
+    """Open the database and all that works on it. Raises SettingsError and StoreUnavailable.
+
+    with_secret: False where no key is made or proven. The secret is then not read, and need not be there.
+    """
+    secret = read_secret(settings) if with_secret else None
     store = open_store(settings.database, rules_of(settings))
     clock = SteadyClock(_wall_ms, _steady_ms)
     offered = tuple(one.name for one in providers_of(settings))
-    provider_keys = ProviderKeys(store, Sealer(derive_key(secret, SEALING)), offered)
-    services = Services(Ledger(store, clock), store, derive_key(secret, API_KEY_PEPPER), new_id, provider_keys)
-    return House(services, store, clock)
+    sealer = Sealer(derive_key(secret, SEALING)) if secret else None
+    pepper = derive_key(secret, API_KEY_PEPPER) if secret else None
+    services = Services(Ledger(store, clock), store, pepper, new_id, ProviderKeys(store, sealer, offered))
+    opened = OpenedSecret(name_of_secret(settings), derive_key(secret, SECRET_CHECK)) if secret else None
+    return House(services, store, clock, opened)
+
+
+def name_of_secret(settings: Settings) -> str:
+    return "KVOT_SECRET" if settings.secret_path is None or settings.secret is not None else str(settings.secret_path)
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -98,6 +125,7 @@ def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
 def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -> int:
     import uvloop
 
+    from kvot.http.server import cannot_listen
     from kvot.http.workers import Place, Workers
 
     def work(place: Place) -> int:
@@ -106,7 +134,7 @@ def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -
     try:
         workers = Workers(settings.workers, settings.host, settings.port, work, on_started)
     except OSError as error:
-        raise StoreUnavailable(f"Cannot listen at {settings.host} port {settings.port}: {error.strerror}.") from error
+        raise cannot_listen(settings.host, settings.port, error) from error
     return workers.run()
 
 
@@ -145,6 +173,7 @@ async def _need_ready(house: House) -> None:
     """A person who starts a server is told what is wrong there and then, and not only whoever asks /readyz."""
     try:
         await house.store.ready()
+        await house.check_secret()
     except StoreUnavailable:
         await house.close()
         raise
@@ -174,8 +203,9 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
 
     style = Style(JsonCase(settings.json_case))
     services = house.services
+    assert services.pepper is not None, "a server proves keys"
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
-    health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
+    health = Health(services.ledger, lambda: house.clock.refused_leap_ms, lambda: authenticator.problem)
     tallies = Tallies()
     gateway = open_gateway(settings, services, tallies)
     requests = Requests()
@@ -249,5 +279,6 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     )
     shares_stored = settings.stored_responses == "shared"
     terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, shares_stored=shares_stored)
+    assert services.provider_keys.sealer is not None, "a server opens keys"
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)

@@ -506,7 +506,7 @@ def _refuse_orphan(settings: Settings, path: Path) -> None:
     if database.exists() and database.stat().st_size:
         raise SettingsError(
             f"The database {database} exists but its secret file {path} does not: put the file back. If it is lost, "
-            "set KVOT_SECRET to a new secret; API keys made so far then stop working."
+            "set KVOT_SECRET to a new secret and run kvot keys accept-secret; API keys made so far then stop working."
         )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kvot.core.archive import Audit, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import Audit, Keys, LedgerEnd, LedgerStart, Part, SealedKeys, SecretCheck
 from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey
@@ -121,6 +121,7 @@ async def fill(store: FullStore) -> None:
     await scene.reserve("released", 1)
     await scene.release("released")
     await scene.set_budget(0, 1, company=OTHER)
+    await store.bind_secret(b"\x00\xff" * 16)
     await store.add_key(KEY, actor="ann", now_ms=T0)
     await store.revoke_key("k1", company_id=None, actor="ann", now_ms=T0 + 1)
     for company_id, provider in ((OTHER, "openai"), (COMPANY, "openai"), (COMPANY, "gemini")):
@@ -149,7 +150,7 @@ async def test_what_happened_is_read_alike_from_every_engine(durable: Engine, tm
     assert [part for part in parts if isinstance(part, LedgerEnd)] == [
         part for part in expected if isinstance(part, LedgerEnd)
     ]
-    for kind in (Keys, SealedKeys):
+    for kind in (SecretCheck, Keys, SealedKeys):
         found = [part for part in parts if isinstance(part, kind)]
         assert found
         assert found == [part for part in expected if isinstance(part, kind)]
@@ -185,6 +186,15 @@ async def test_the_audit_log_goes_along_and_is_bound_anew(durable: Engine, tmp_p
         ("remove_provider_key", "gemini"),
     ]
     assert told[0] == told[1] == told[2]
+    await scene.close()
+
+
+async def test_what_tells_the_secret_goes_along(durable: Engine, tmp_path: Path):
+    scene = await Scene.open(Mover(durable, ENGINES["sqlite"]).engine, tmp_path)
+    await scene.store.bind_secret(b"first")
+    for _ in range(2):
+        await scene.reopen()
+        assert not await scene.store.bind_secret(b"second")
     await scene.close()
 
 

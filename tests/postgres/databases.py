@@ -19,6 +19,8 @@ _TABLES = (
     "event",
     "hold",
     "rollup",
+    "sweep",
+    "secret_check",
     "audit",
     "key_audit",
     "api_key",

@@ -6,8 +6,8 @@ came from keeps its numbers. The only sum that goes along is that of forgotten e
 more.
 
 A database comes as parts, in this order: for each company, in order of their ids, `LedgerStart`, any number of
-`Events` and `Holds`, `LedgerEnd`; then `Keys`, `SealedKeys` and `Audit`. Within a company events and holds come in no
-order.
+`Events` and `Holds`, `LedgerEnd`; then `SecretCheck`, `Keys`, `SealedKeys` and `Audit`. Within a company events and
+holds come in no order.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -82,6 +82,12 @@ class Keys(NamedTuple):
     keys: list[ApiKey]
 
 
+class SecretCheck(NamedTuple):
+    """What tells the secret that keys were made under from another, so that a wrong one is noticed elsewhere, too."""
+
+    check: bytes
+
+
 class SealedKeys(NamedTuple):
     """Companies' own keys to providers. They open where the secret is the one that they were sealed under."""
 
@@ -92,7 +98,7 @@ class Audit(NamedTuple):
     lines: list[AuditLine]
 
 
-Part = LedgerStart | Events | Holds | LedgerEnd | Keys | SealedKeys | Audit
+Part = LedgerStart | Events | Holds | LedgerEnd | SecretCheck | Keys | SealedKeys | Audit
 
 
 class Source(Protocol):
@@ -109,9 +115,9 @@ class Source(Protocol):
         """The parts of one company, but for `LedgerEnd`, which whoever reads works out."""
         ...
 
-    def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
-        """API keys, oldest first; keys to providers by company and provider; the audit log, as a line follows the
-        other."""
+    def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
+        """What tells the secret, where it is known; API keys, oldest first; keys to providers by company and provider;
+        the audit log, as a line follows the other."""
         ...
 
     async def audit_holds(self) -> bool:

@@ -22,7 +22,17 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from kvot.core.archive import Audit, Events, Holds, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import (
+    Audit,
+    Events,
+    Holds,
+    Keys,
+    LedgerEnd,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    SecretCheck,
+)
 from kvot.core.errors import Conflict, InvalidRequest
 
 T = TypeVar("T")
@@ -40,6 +50,7 @@ _PARTS: dict[str, type[Part]] = {
     "events": Events,
     "holds": Holds,
     "end": LedgerEnd,
+    "secret_check": SecretCheck,
     "keys": Keys,
     "provider_keys": SealedKeys,
     "audit": Audit,

@@ -3,7 +3,7 @@
 import pytest
 
 from kvot.core.errors import InvalidRequest
-from kvot.core.model import Status
+from kvot.core.model import EventColumns, NewEvent, Status
 from kvot.core.window import floor_before
 from tests.conformance.scene import COMPANY, DAY, HOUR, MINUTE, OTHER, T0, WINDOW, Scene
 
@@ -176,3 +176,35 @@ async def test_a_company_of_which_nothing_is_kept_starts_again_from_nothing(scen
     assert (await prune(scene)).events == 1
     assert await scene.used() == 0
     assert (await scene.record("new", 7)).usage.tokens_used == 7
+
+
+class Ended(Exception):
+    pass
+
+
+async def test_a_prune_that_ends_on_the_way_leaves_a_true_ledger_and_the_next_one_finishes_it(scene: Scene):
+    """Its floor is raised before it says anything, and it says so of each piece that is gone."""
+    rows, told = 12_000, []
+    old = [(COMPANY, NewEvent(f"old{number}", 1, OLD + number)) for number in range(rows)]
+    assert set(await scene.store.record_many(EventColumns.of(old), now_ms=T0)) == {Status.DONE}
+    await scene.record("late", 3, OLD - 5)
+    await scene.record("kept", 10)
+    before = [await scene.usage(at_ms) for at_ms in (FLOOR + WINDOW, T0)]
+
+    def end_on_the_way(events: int) -> None:
+        told.append(events)
+        if sum(told) >= rows // 4:
+            raise Ended
+
+    with pytest.raises(Ended):
+        await scene.store.prune(COMPANY, BEFORE, now_ms=T0, on_events=end_on_the_way)
+    await scene.reopen()
+    found = await scene.store.verify(COMPANY, now_ms=T0)
+    assert (found.events, found.differences) == (1, ())
+    assert [await scene.usage(at_ms) for at_ms in (FLOOR + WINDOW, T0)] == before
+    await raises_beyond_retention(scene.usage(FLOOR))
+    await scene.record("on", 5)
+    assert sum(told) + (await prune(scene)).events == rows + 1
+    assert (await prune(scene)).events == 0
+    found = await scene.store.verify(COMPANY, now_ms=T0)
+    assert (found.events, found.differences) == (2, ())

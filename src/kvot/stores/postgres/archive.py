@@ -11,7 +11,18 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
+from kvot.core.archive import (
+    PART_ROWS_MAX,
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerStart,
+    SealedKeys,
+    SecretCheck,
+)
 from kvot.core.budget import Budget, BudgetChange, Rules
 from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind, Settlement, Source, Verification
 from kvot.stores.postgres import provider_keys
@@ -33,12 +44,15 @@ _BUDGETS = """SELECT effective_at, token_limit, window_days, actor, reason FROM 
     WHERE company_id = $1 ORDER BY seq"""
 _EVENTS = """SELECT event_id, at, at_given, tokens, kind::text, source::text, labels,
     input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason
-    FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
+    FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1 AND at > $2"""
 _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expires_at, state::text, closed_at, actual,
     dispatched_asked, settlement
-    FROM kvot.hold LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
+    FROM kvot.hold AS kept LEFT JOIN kvot.label_set USING (company_id, label_set_no)
+    WHERE company_id = $1 AND NOT kvot.is_forgotten(kept, $2)"""
+"""What is at or below the floor is forgotten, also where a prune has not come to its end and deleted it."""
 _KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
 _PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM kvot.provider_key ORDER BY company_id, provider"
+_SECRET_CHECK = "SELECT digest FROM kvot.secret_check"
 _AUDIT = """SELECT at, actor, action, company_id::text, subject, detail::text FROM (
     SELECT at, actor, action, company_id, subject, detail, 0 AS log, seq FROM kvot.audit
     UNION ALL SELECT at, actor, action, company_id, subject, detail, 1, seq FROM kvot.key_audit
@@ -75,12 +89,14 @@ class PostgresSource:
         assert row is not None, "only companies that are there are asked for"
         clock, floor_at, forgotten, in_doubt = row
         yield LedgerStart(company_id, clock, floor_at, forgotten, in_doubt, tuple(changes))
-        async for events in self._parts(_EVENTS, _to_event, company):
+        async for events in self._parts(_EVENTS, _to_event, company, floor_at):
             yield Events(events)
-        async for holds in self._parts(_HOLDS, _to_hold, company):
+        async for holds in self._parts(_HOLDS, _to_hold, company, floor_at):
             yield Holds(holds)
 
-    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
+    async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
+        async for checks in self._parts(_SECRET_CHECK, lambda row: SecretCheck(row[0])):
+            yield checks[0]
         async for keys in self._parts(_KEYS, from_row):
             yield Keys(keys)
         async for sealed in self._parts(_PROVIDER_KEYS, provider_keys.from_row):

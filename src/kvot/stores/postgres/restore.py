@@ -9,7 +9,19 @@ from typing import Any, Self
 
 import asyncpg
 
-from kvot.core.archive import Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import (
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerEnd,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    SecretCheck,
+)
 from kvot.core.budget import Rules
 from kvot.core.model import Event
 from kvot.core.window import MS_PER_HOUR, SHIFTS
@@ -34,6 +46,8 @@ _LABEL_SET_NO = "SELECT kvot.label_set_no($1, $2)"
 _ADD_KEY = """INSERT INTO kvot.api_key(key_id, secret_hash, company_id, roles, name, created_at, created_by, expires_at,
     revoked_at, networks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 _ADD_PROVIDER_KEY = "INSERT INTO kvot.provider_key VALUES ($1, $2, $3, $4, $5)"
+_SET_SECRET = """INSERT INTO kvot.secret_check VALUES (true, $1)
+    ON CONFLICT (one) DO UPDATE SET digest = excluded.digest"""
 _KEYS_CHANGED = "UPDATE kvot.keys_version SET version = version + 1"
 _LINE = """coalesce(last.seq, 0) + 1, $1::bigint, $2, $3, {company}$5, $6::jsonb,
     kvot.line_hash(last.hash, coalesce(last.seq, 0) + 1, $1, $2, $3, $4::uuid, $5, $6::jsonb)
@@ -104,6 +118,8 @@ class PostgresSink:
                 await self._copy("hold", _HOLD, [await self._of_hold(kept) for kept in holds])
             case LedgerEnd():
                 await self._sum_up()
+            case SecretCheck(digest):
+                await self._connection.execute(_SET_SECRET, digest)
             case Keys(keys):
                 await self._connection.executemany(_ADD_KEY, [to_row(key) for key in keys])
                 await self._connection.execute(_KEYS_CHANGED)

@@ -66,11 +66,6 @@ class Writes:
             return error
         return rows[0]
 
-    async def alone(self, company_id: str, operation: str, *, timeout_ms: int) -> asyncpg.Record:
-        """One operation that takes longer than others would like to wait."""
-        rows = await self._pool.run(_WRITE, *self._values(company_id, [operation]), timeout_ms=timeout_ms)
-        return rows[0]
-
     async def together(self, batches: dict[str, Batch]) -> dict[str, list[Status]]:
         """The events of several companies in one transaction. The companies come in the order of their ids, in which
         every transaction locks them, so that none waits for one that waits for it."""

@@ -9,7 +9,18 @@ from typing import Self
 
 import apsw
 
-from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import (
+    Audit,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerEnd,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    SecretCheck,
+)
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import Event
@@ -93,6 +104,8 @@ class SqliteSink:
                 self._tx.executemany(_ADD_HOLD, [self._of_hold(kept) for kept in holds])
             case LedgerEnd():
                 self._sum_up()
+            case SecretCheck(check):
+                keys.set_secret(self._tx, check)
             case Keys(added):
                 self._tx.executemany(keys.ADD, [keys.to_row(key) for key in added])
             case SealedKeys(sealed):
