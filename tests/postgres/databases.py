@@ -23,6 +23,7 @@ _TABLES = (
     "key_audit",
     "api_key",
     "provider_key",
+    "stored_reply",
 )
 _EMPTY = "".join(
     [

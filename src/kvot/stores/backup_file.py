@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from kvot.core.archive import Audit, Events, Holds, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import Audit, Events, Holds, Keys, LedgerEnd, LedgerStart, Part, SealedKeys, StoredReplies
 from kvot.core.errors import Conflict, InvalidRequest
 
 T = TypeVar("T")
@@ -39,6 +39,7 @@ _PARTS: dict[str, type[Part]] = {
     "start": LedgerStart,
     "events": Events,
     "holds": Holds,
+    "replies": StoredReplies,
     "end": LedgerEnd,
     "keys": Keys,
     "provider_keys": SealedKeys,

@@ -3,8 +3,22 @@ of which it knows the inside."""
 
 from collections.abc import AsyncIterator
 
-from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys, in_parts
+from kvot.core.archive import (
+    Audit,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerEnd,
+    LedgerPart,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    StoredReplies,
+    in_parts,
+)
 from kvot.core.model import Correction, Event, Kind, NewEvent, NewHold, Verification
+from kvot.core.stored_replies import StoredReply
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_company import Company
 
@@ -20,7 +34,7 @@ class MemorySource:
     async def companies(self) -> list[str]:
         return sorted(self._companies)
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         company = self._companies[company_id]
         floor_at_ms = company.floor_ms or 0
         yield LedgerStart(
@@ -32,6 +46,9 @@ class MemorySource:
         holds = [_kept(company, hold_id) for hold_id in company.holds]
         for part in in_parts(holds):
             yield Holds(holds[part])
+        replies = [StoredReply(*which, at_ms) for which, at_ms in company.replies.items()]
+        for part in in_parts(replies):
+            yield StoredReplies(replies[part])
 
     async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
         for part in in_parts(self._keys):
@@ -67,6 +84,8 @@ class MemorySink:
             case Holds(holds):
                 for kept in holds:
                     _take_hold(self._company, kept)
+            case StoredReplies(replies):
+                self._company.replies |= {(each.provider, each.reply_id): each.at_ms for each in replies}
             case Keys(keys):
                 for key in keys:
                     self._store._put_key(key)

@@ -13,11 +13,23 @@ from typing import Self, TypeVar
 
 import apsw
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
+from kvot.core.archive import (
+    PART_ROWS_MAX,
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerPart,
+    LedgerStart,
+    SealedKeys,
+    StoredReplies,
+)
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
-from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, verify
+from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, stored_replies, verify
 from kvot.stores.sqlite.company import load
 from kvot.stores.sqlite.connection import CACHE_KIB, WRITER_PATIENCE_MS, Row, Tx, check_version, unavailable
 from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key
@@ -68,7 +80,7 @@ class SqliteSource:
         with told(self._path):
             return keeping.companies(self._tx)
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         with told(self._path):
             company = load(self._tx, company_id, 0)
             forgotten = company.floor_cum + company.floor_late
@@ -80,6 +92,8 @@ class SqliteSource:
                 yield Events(events)
             for holds in self._parts(_HOLDS, _to_hold, company.no):
                 yield Holds(holds)
+            for replies in self._parts(stored_replies.LIST, stored_replies.from_row, company.no):
+                yield StoredReplies(replies)
 
     async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
         with told(self._path):

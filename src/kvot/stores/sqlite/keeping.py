@@ -3,7 +3,7 @@
 from kvot.core.model import Pruned
 from kvot.core.store import settlement_event_id
 from kvot.core.window import SHIFTS, floor_before, hour_of
-from kvot.stores.sqlite import chain
+from kvot.stores.sqlite import chain, stored_replies
 from kvot.stores.sqlite.begin import begin, close_due
 from kvot.stores.sqlite.company import Company, load, save
 from kvot.stores.sqlite.connection import Tx
@@ -41,6 +41,7 @@ def prune(tx: Tx, company_id: str, before_ms: int, now_ms: int) -> Pruned:
     window_start_ms = company.clock - company.budget(tx.rules).window_ms
     floor_ms = floor_before(min(before_ms, window_start_ms))
     events = _forget(tx, company, floor_ms) if floor_ms > company.floor_at else 0
+    stored_replies.forget_old(tx, company)
     save(tx, company)
     return Pruned(company.floor_at, events)
 

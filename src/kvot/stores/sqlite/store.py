@@ -34,7 +34,19 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import SealedKey
 from kvot.core.window import MS_PER_DAY
-from kvot.stores.sqlite import audit, batch, budgets, events, holds, keeping, keys, provider_keys, reports, verify
+from kvot.stores.sqlite import (
+    audit,
+    batch,
+    budgets,
+    events,
+    holds,
+    keeping,
+    keys,
+    provider_keys,
+    reports,
+    stored_replies,
+    verify,
+)
 from kvot.stores.sqlite.connection import (
     READER_PATIENCE_MS,
     WRITER_PATIENCE_MS,
@@ -221,6 +233,14 @@ class SqliteStore:
         self._reader.connection.close()
         self._write_connection.close()
         self._lock.release()
+
+    # -- stored replies ------------------------------------------------------------------------------------------
+
+    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+        await self._write(stored_replies.remember, company_id, provider, reply_id, now_ms)
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        return self._read(stored_replies.has_reply, company_id, provider, reply_id, now_ms)
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

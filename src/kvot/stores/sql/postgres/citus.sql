@@ -22,6 +22,7 @@ SELECT create_distributed_table('kvot.event', 'company_id', colocate_with => 'kv
 SELECT create_distributed_table('kvot.hold', 'company_id', colocate_with => 'kvot.company');
 SELECT create_distributed_table('kvot.rollup', 'company_id', colocate_with => 'kvot.company');
 SELECT create_distributed_table('kvot.audit', 'company_id', colocate_with => 'kvot.company');
+SELECT create_distributed_table('kvot.stored_reply', 'company_id', colocate_with => 'kvot.company');
 SELECT create_distributed_table('kvot.provider_key', 'company_id', colocate_with => 'kvot.company');
 
 -- What belongs to no company is on every worker. Keys change seldom and are looked up by every process.
@@ -48,6 +49,8 @@ SELECT create_distributed_function('kvot.budget_read(uuid, bigint[], bigint, big
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.verify(uuid, bigint[], bigint, bigint)', '$1',
   colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.has_reply(uuid, bigint, bigint, text, text, bigint)', '$1',
+  colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.first_audit_break(uuid)', '$1', colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.label_set_no(uuid, text[])', '$1', colocate_with => 'kvot.company');
 
@@ -55,6 +58,6 @@ SELECT create_distributed_function('kvot.label_set_no(uuid, text[])', '$1', colo
 SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'series', 'breakdown',
-  'when_fits', 'budget_read', 'verify', 'first_audit_break', 'label_set_no', 'refuse_change', 'add_key', 'revoke_key',
+  'when_fits', 'budget_read', 'verify', 'first_audit_break', 'label_set_no', 'has_reply', 'refuse_change', 'add_key', 'revoke_key',
   'keys_changed', 'set_provider_key', 'remove_provider_key', 'first_key_audit_break', 'companies_with_due_holds')
 ORDER BY p.oid;
