@@ -177,7 +177,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
     health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
     tallies = Tallies()
-    gateway = open_gateway(settings, services, tallies)
+    gateway = open_gateway(settings, house, tallies)
     metrics = Metrics(tallies, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
     origins = frozenset((settings.cors_origins or "").split(",")) - {""}
@@ -211,7 +211,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     return app, close
 
 
-def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> "Gateway | None":
+def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gateway | None":
     """The gateway to the providers that the settings name; None where they name none. Raises SettingsError.
 
     What its calls come to is counted in `tallies`.
@@ -225,7 +225,9 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     from kvot.gateway.provider import Provider
     from kvot.gateway.providers import DIALECTS
     from kvot.gateway.settling import Settler
+    from kvot.gateway.stored import StoredReplies
 
+    services = house.services
     named = providers_of(settings)
     if unknown := [one for one in named if one.dialect not in DIALECTS]:
         known = ", ".join(DIALECTS)
@@ -240,7 +242,7 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     estimator = Estimator(holds_bound=settings.input_hold == "bound")
     books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
     ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
-    shares_stored = settings.stored_responses == "shared"
-    terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND, shares_stored=shares_stored)
+    terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND)
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
-    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)
+    stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
+    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys, stored)
