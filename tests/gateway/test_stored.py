@@ -1,5 +1,6 @@
 """What a provider keeps of one company's calls is out of every other company's reach."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -242,6 +243,24 @@ async def test_what_could_not_be_remembered_at_once_is_remembered_in_the_end(sce
     while not await is_known(scene):
         await send(scene, "GET", "/openai/v1/models")
     assert len(tries) == 2
+
+
+async def test_what_is_remembered_is_given_to_the_store_in_the_turn_of_the_settlement(scene, monkeypatch):
+    """So that both share a commit: neither waits for the other's."""
+    both_are_here = asyncio.Barrier(2)
+
+    def wait_and(write: Any) -> Any:
+        async def written(*values: Any, **when: Any) -> Any:
+            async with asyncio.timeout(10):
+                await both_are_here.wait()
+            return await write(*values, **when)
+
+        return written
+
+    for name in ("settle", "remember_reply"):
+        monkeypatch.setattr(scene.house.store, name, wait_and(getattr(scene.house.store, name)))
+    await make(scene)
+    assert await is_known(scene)
 
 
 async def test_a_company_with_a_key_of_its_own_reaches_what_is_its_own(scene):

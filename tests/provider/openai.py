@@ -7,7 +7,7 @@ from tests.provider.answer import Answer, encode, event, plain, stream
 from tests.provider.script import Figures, Script, figures
 
 _STORED = re.compile(r"/responses/(resp_\w+)(?:/cancel)?$")
-"""Whatever is named, this provider has stored it. DELETE is answered as GET is: its clients look at the status alone."""
+"""Whatever is named, this provider has stored it. DELETE is answered as GET is: clients look at its status alone."""
 
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 429: "tokens"}
 
