@@ -169,7 +169,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     from kvot.http.signin import SignIn
     from kvot.http.unconfigured import Unconfigured
     from kvot.telemetry.metrics import CONTENT_TYPE, Metrics
-    from kvot.telemetry.tally import Tallies
+    from kvot.telemetry.tally import Requests, Tallies
     from kvot.wire.style import JsonCase, Style
 
     style = Style(JsonCase(settings.json_case))
@@ -178,7 +178,8 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
     tallies = Tallies()
     gateway = open_gateway(settings, house, tallies)
-    metrics = Metrics(tallies, worker=str(os.getpid()) if settings.workers > 1 else None)
+    requests = Requests()
+    metrics = Metrics(tallies, requests, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
     origins = frozenset((settings.cors_origins or "").split(",")) - {""}
     app = App(
@@ -199,6 +200,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
         gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status, cors=Cors(origins))
         if gateway
         else None,
+        requests=requests,
         clock=services.ledger.now_ms,
     )
 

@@ -1,6 +1,9 @@
-"""What a stream that is cut leaves in the log: our own line where somebody must look, and nothing of uvicorn's."""
+"""Streams that are cut: what they leave in the log (our own line where somebody must look, nothing of uvicorn's), and
+who counts as gone."""
 
 import asyncio
+import json
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -54,3 +57,22 @@ async def test_a_stop_that_waits_no_longer_leaves_no_stack_trace(open_scene, cap
     await call
     assert (seen.status, seen.is_whole) == (200, False)
     assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.mark.parametrize("call", ["chat-stream", "messages"])
+async def test_a_client_that_closes_its_half_has_left(open_scene, call):
+    """docs/internals/decisions/half-closed.md"""
+    scene = await open_scene(Script(fault=Fault.HANG))
+    path, body = CALLS[call]
+    content, address = json.dumps(body).encode(), urlsplit(scene.url)
+    head = f"POST {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {scene.key}\r\n"
+    head += f"content-length: {len(content)}\r\n\r\n"
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(head.encode() + content)
+    while not scene.provider.requests:
+        await asyncio.sleep(0)
+    writer.write_eof()
+    await scene.provider.requests[0].closed.wait()
+    assert await reader.read() == b""
+    assert await scene.settled() > 0
+    writer.close()

@@ -1,4 +1,4 @@
-"""Whose a stored response is, as `kvot serve` knows it: when it was stopped, when it was killed, and in every worker."""
+"""Whose a stored response is, as `kvot serve` knows it: after a stop, after a kill, and in every worker."""
 
 import asyncio
 import json
