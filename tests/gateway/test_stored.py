@@ -79,7 +79,7 @@ def test_anthropics_containers_are_kept_too(container, member):
     assert read("anthropic", "/v1/messages", body).stored == (member and Named(member))
 
 
-# -- over a real port ----------------------------------------------------------------------------------------------------
+# -- over a real port -------------------------------------------------------------------------------------------------
 
 
 async def send(scene: Scene, verb: str, path: str, body: Any = None, key: str | None = None) -> httpx2.Response:
