@@ -207,7 +207,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
     health = Health(services.ledger, lambda: house.clock.refused_leap_ms, lambda: authenticator.problem)
     tallies = Tallies()
-    gateway = open_gateway(settings, services, tallies)
+    gateway = open_gateway(settings, house, tallies)
     requests = Requests()
     metrics = Metrics(tallies, requests, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
@@ -243,7 +243,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     return app, close
 
 
-def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> "Gateway | None":
+def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gateway | None":
     """The gateway to the providers that the settings name; None where they name none. Raises SettingsError.
 
     What its calls come to is counted in `tallies`.
@@ -257,7 +257,9 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     from kvot.gateway.provider import Provider
     from kvot.gateway.providers import DIALECTS
     from kvot.gateway.settling import Settler
+    from kvot.gateway.stored import StoredReplies
 
+    services = house.services
     named = providers_of(settings)
     if unknown := [one for one in named if one.dialect not in DIALECTS]:
         known = ", ".join(DIALECTS)
@@ -277,8 +279,8 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
         clamps=settings.clamp != "off",
         names_always=settings.clamp == "always",
     )
-    shares_stored = settings.stored_responses == "shared"
-    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, shares_stored=shares_stored)
+    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s)
     assert services.provider_keys.sealer is not None, "a server opens keys"
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
-    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)
+    stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
+    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys, stored)

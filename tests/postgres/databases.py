@@ -25,6 +25,7 @@ _TABLES = (
     "key_audit",
     "api_key",
     "provider_key",
+    "stored_reply",
 )
 _EMPTY = "".join(
     [

@@ -91,6 +91,8 @@ class Script:
     """The name of a tool that the answer calls instead of saying anything."""
     model: str | None = None
     """What the reply names as its model. None: the one that was asked for."""
+    reply_id: str = "resp_1"
+    """The id of an answer of Responses."""
     status: int = 200
     """Anything from 400: an error in the dialect's own shape."""
     refuses: str | None = None

@@ -160,6 +160,8 @@ class Store(Protocol):
     async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: "OnEvents" = ignore) -> Pruned:
         """Forget events, closed holds and rollup hours at or before `floor_before(before_ms)`.
 
+        Stored replies that are older than they are kept go with them.
+
         The floor is `floor_before(min(before_ms, clock - window_ms))`, so the window of the company's budget stays
         whole, and never sinks. Ids of forgotten events are forgotten with them. Every question above the floor keeps
         its answer.

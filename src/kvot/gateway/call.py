@@ -9,8 +9,9 @@ in its usage.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +22,7 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
-from kvot.gateway.settling import Settler
+from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.untold import Untold, is_refused, without_usage
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
@@ -36,6 +37,8 @@ REPLY_BYTES_LEAST = 64 * 1024 * 1024
 REPLY_BYTES_PER_TOKEN = 4_096
 """A reply longer than so much, and so much for each token that was held, has no end: it is cut. What takes most bytes
 for a token are encoded images and lists of probabilities, at some two kilobytes."""
+
+Remember = Callable[[str], Awaitable[None]]
 
 
 class Client(Protocol):
@@ -78,13 +81,17 @@ class Granted(NamedTuple):
 class HeldCall:
     """One call whose tokens are held. Run once."""
 
-    def __init__(self, books: Books, granted: Granted, endpoint: Endpoint, ask: Ask) -> None:
+    def __init__(
+        self, books: Books, granted: Granted, endpoint: Endpoint, ask: Ask, remember: Remember | None = None
+    ) -> None:
+        """remember: what is told the reply's id when the hold ends."""
         self._books = books
         self._granted = granted
         self._company_id = granted.company_id
         self._hold = granted.hold
         self._endpoint = endpoint
         self._ask = ask
+        self._remember = remember
         self._meter: Meter | None = None
         self._sent_at_s: float | None = None
         self._is_refused = False  # by the provider
@@ -222,11 +229,15 @@ class HeldCall:
 
     async def _end(self, end: End) -> None:
         self._is_open = False
-        await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end))
+        await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
 
     def _end_later(self, end: End) -> None:
         self._is_open = False
-        self._books.settler.end_later(self._company_id, self._hold.hold_id, self._settlement(end))
+        self._books.settler.end_later(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
+
+    def _beside(self) -> Beside | None:
+        reply_id = None if self._meter is None else self._meter.request_id
+        return None if self._remember is None or reply_id is None else partial(self._remember, reply_id)
 
     def _settlement(self, end: End) -> Settlement | None:
         meter, estimator = self._meter, self._books.estimator

@@ -24,6 +24,21 @@ class Size(NamedTuple):
     """For images, sound and files, by the constants that docs/internals/gateway.md gives."""
 
 
+PREVIOUS_REPLY_NOT_FOUND = "PreviousReplyNotFound"
+"""The code of the refusal of a stored reply that the company did not make; dialects say it in their own word."""
+
+
+class Named(NamedTuple):
+    """Something that a provider keeps of earlier calls, as a request names it.
+
+    member: by which member; None: by the path itself. reply_id: a stored reply, which the company that made it may name
+    (empty: none can have such an id); None: something else. Where a request names both, the latter.
+    """
+
+    member: str | None
+    reply_id: str | None = None
+
+
 class Ask(Protocol):
     """A call that a client asks for, read from its request."""
 
@@ -39,8 +54,8 @@ class Ask(Protocol):
     """
     answers: int
     """How many answers it asks for (`n`, `candidateCount`); the ceiling of the call is `output_max * answers`."""
-    stored: str | None
-    """The member by which it names what the provider keeps of earlier calls; None: it names nothing of the kind."""
+    stored: Named | None
+    """What it names of all that the provider keeps of earlier calls; None: nothing of the kind."""
 
     def body(self, output_max: int | None = None) -> bytes:
         """The bytes to send on: the client's own where nothing must change, otherwise changed in just that place.
@@ -106,14 +121,17 @@ class Endpoint:
     read: the request's body and the path's variables to what it asks for; raises InvalidRequest.
     meter: for a reply to that, by whether its content type is a stream's (SSE, NDJSON, …; `content_type` lower-case).
     has_array: its replies are JSON arrays, errors too.
-    stored: of a path that passes without a hold, what `Ask.stored` is of the others, by the request's body.
+    stored: of a path that passes without a hold, what `Ask.stored` is of the others, by the request's body and the
+    path's variables.
+    stores: whether the provider stores the reply to an ask, and hands it out by the id that the meter reads.
     """
 
     name: str  # in metrics and events: "chat", "responses", "embeddings"
     read: Callable[[bytes, Mapping[str, str]], Ask] | None = None
     meter: Callable[[Ask, str], Meter] | None = None
     has_array: bool = False
-    stored: Callable[[bytes], str | None] | None = None
+    stored: Callable[[bytes, Mapping[str, str]], Named | None] | None = None
+    stores: Callable[[Ask], bool] | None = None
     usage_option: UsageOption | None = None
 
     def framed(self, refusal: "Refusal") -> "Refusal":

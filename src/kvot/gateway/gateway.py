@@ -23,7 +23,7 @@ from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
-from kvot.gateway.stored import check_stored
+from kvot.gateway.stored import StoredReplies
 from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
 
 
@@ -55,7 +55,6 @@ class Terms:
     ceilings: Ceilings
     hold_ttl_ms: int
     call_max_s: int
-    shares_stored: bool = False  # among companies behind one key: see stored.py
 
 
 class Gateway:
@@ -67,6 +66,7 @@ class Gateway:
         terms: Terms,
         new_id: Callable[[], str],
         own_keys: OwnKeys,
+        stored: StoredReplies,
     ) -> None:
         self._providers = providers
         self._upstream = upstream
@@ -74,6 +74,7 @@ class Gateway:
         self._terms = terms
         self._new_id = new_id
         self._own_keys = own_keys
+        self._stored = stored
         self._retries = Retries()
         self._joining = Joining()
 
@@ -90,13 +91,13 @@ class Gateway:
         asked = asked._replace(provider=await self._own_keys.provider_for(whose.company_id, asked.provider))
         endpoint, variables = asked.found
         if endpoint.read is None:
-            if endpoint.stored is not None and not self._terms.shares_stored:
-                check_stored(asked.provider, endpoint.stored(asked.body))
+            if endpoint.stored is not None:
+                named = endpoint.stored(asked.body, variables)
+                await self._stored.check(whose.company_id, asked.provider, named)
             await self._pass_unmetered(asked, client)
             return None
         ask = endpoint.read(asked.body, variables)
-        if ask.stored is not None and not self._terms.shares_stored:
-            check_stored(asked.provider, ask.stored)
+        await self._stored.check(whose.company_id, asked.provider, ask.stored)
         ask = self._books.untold.ask_of(asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
@@ -142,7 +143,8 @@ class Gateway:
         output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, longest_s)
-        call = HeldCall(self._books, granted, endpoint, ask)
+        remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
+        call = HeldCall(self._books, granted, endpoint, ask, remember)
         headed = Headed(client, asked.provider, held, keeps=attempt is not None)
         tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
         try:

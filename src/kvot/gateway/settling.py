@@ -16,6 +16,8 @@ _FIRST_PAUSE_S = 0.25
 ACTOR = "gateway"
 """Who stands beside its corrections in the history."""
 
+Beside = Callable[[], Awaitable[None]]
+
 
 class Settler:
     """Every operation of a hold's end has the hold's id, so that repeating it is safe."""
@@ -24,22 +26,34 @@ class Settler:
         self._ledger = ledger
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def end(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
+    async def end(
+        self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None = None
+    ) -> None:
         """Return when the end is durable, or handed to the background. `settlement` None: release.
+
+        beside: another write, given to the store in the same turn, so that both share a commit. It may be repeated.
 
         Cancelled, it leaves the rest to the background too: whether the write was on its way does not matter.
         """
         try:
-            await self._write(company_id, hold_id, settlement)
+            await self._write(company_id, hold_id, settlement, beside)
         except StoreUnavailable:
-            self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
+            self.end_later(company_id, hold_id, settlement, beside, pause_s=_FIRST_PAUSE_S)
         except asyncio.CancelledError:
-            self.end_later(company_id, hold_id, settlement)
+            self.end_later(company_id, hold_id, settlement, beside)
             raise
 
-    def end_later(self, company_id: str, hold_id: str, settlement: Settlement | None, *, pause_s: float = 0.0) -> None:
+    def end_later(
+        self,
+        company_id: str,
+        hold_id: str,
+        settlement: Settlement | None,
+        beside: Beside | None = None,
+        *,
+        pause_s: float = 0.0,
+    ) -> None:
         """The same in the background, where nobody waits for it."""
-        self._in_background(lambda: self._write(company_id, hold_id, settlement), pause_s)
+        self._in_background(lambda: self._write(company_id, hold_id, settlement, beside), pause_s)
 
     def take_back(self, company_id: str, hold_id: str, tokens: int) -> None:
         """Correct, in the background, the charge of an attempt whose answer did not arrive, and that was repeated with
@@ -61,7 +75,13 @@ class Settler:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _write(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
+    async def _write(self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None) -> None:
+        if beside is None:
+            await self._write_end(company_id, hold_id, settlement)
+        else:
+            await asyncio.gather(self._write_end(company_id, hold_id, settlement), beside())
+
+    async def _write_end(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
         """No refusal of the ledger changes anything here: a hold that is closed already has its charge."""
         if settlement is None:
             await self._ledger.release(company_id, hold_id)

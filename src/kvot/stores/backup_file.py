@@ -32,6 +32,7 @@ from kvot.core.archive import (
     Part,
     SealedKeys,
     SecretCheck,
+    StoredReplies,
 )
 from kvot.core.errors import Conflict, InvalidRequest
 
@@ -49,6 +50,7 @@ _PARTS: dict[str, type[Part]] = {
     "start": LedgerStart,
     "events": Events,
     "holds": Holds,
+    "replies": StoredReplies,
     "end": LedgerEnd,
     "secret_check": SecretCheck,
     "keys": Keys,

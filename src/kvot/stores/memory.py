@@ -189,6 +189,14 @@ class MemoryStore:
     async def close(self) -> None:
         self._is_open = False
 
+    # -- stored replies --------------------------------------------------------------------------------------
+
+    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+        self._write(company_id, now_ms).remember(provider, reply_id)
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        return self._read(company_id, now_ms).has_reply(provider, reply_id)
+
     # -- keys ------------------------------------------------------------------------------------------------
 
     async def add_key(self, key: ApiKey, *, actor: str, now_ms: int) -> bool:

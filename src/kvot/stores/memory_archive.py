@@ -10,13 +10,16 @@ from kvot.core.archive import (
     KeptHold,
     Keys,
     LedgerEnd,
+    LedgerPart,
     LedgerStart,
     Part,
     SealedKeys,
     SecretCheck,
+    StoredReplies,
     in_parts,
 )
 from kvot.core.model import Correction, Event, Kind, NewEvent, NewHold, Verification
+from kvot.core.stored_replies import StoredReply
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_company import Company
 
@@ -33,7 +36,7 @@ class MemorySource:
     async def companies(self) -> list[str]:
         return sorted(self._companies)
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         company = self._companies[company_id]
         floor_at_ms = company.floor_ms or 0
         yield LedgerStart(
@@ -45,6 +48,9 @@ class MemorySource:
         holds = [_kept(company, hold_id) for hold_id in company.holds]
         for part in in_parts(holds):
             yield Holds(holds[part])
+        replies = [StoredReply(*which, at_ms) for which, at_ms in company.replies.items()]
+        for part in in_parts(replies):
+            yield StoredReplies(replies[part])
 
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         if self._secret_check is not None:
@@ -82,6 +88,8 @@ class MemorySink:
             case Holds(holds):
                 for kept in holds:
                     _take_hold(self._company, kept)
+            case StoredReplies(replies):
+                self._company.replies |= {(each.provider, each.reply_id): each.at_ms for each in replies}
             case SecretCheck(check):
                 self._store._secret_check = check
             case Keys(keys):

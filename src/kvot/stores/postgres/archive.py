@@ -19,12 +19,15 @@ from kvot.core.archive import (
     Holds,
     KeptHold,
     Keys,
+    LedgerPart,
     LedgerStart,
     SealedKeys,
     SecretCheck,
+    StoredReplies,
 )
 from kvot.core.budget import Budget, BudgetChange, Rules
 from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind, Settlement, Source, Verification
+from kvot.core.stored_replies import StoredReply
 from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_uuid
@@ -50,6 +53,7 @@ _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expi
     FROM kvot.hold AS kept LEFT JOIN kvot.label_set USING (company_id, label_set_no)
     WHERE company_id = $1 AND NOT kvot.is_forgotten(kept, $2)"""
 """What is at or below the floor is forgotten, also where a prune has not come to its end and deleted it."""
+_REPLIES = "SELECT provider, reply_id, at FROM kvot.stored_reply WHERE company_id = $1"
 _KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
 _PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM kvot.provider_key ORDER BY company_id, provider"
 _SECRET_CHECK = "SELECT digest FROM kvot.secret_check"
@@ -81,7 +85,7 @@ class PostgresSource:
         with telling(self._shown):
             return [company_id for (company_id,) in await self._connection.fetch(_COMPANIES)]
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         company = to_uuid(company_id)
         with telling(self._shown):
             row = await self._connection.fetchrow(_COMPANY, company)
@@ -93,6 +97,8 @@ class PostgresSource:
             yield Events(events)
         async for holds in self._parts(_HOLDS, _to_hold, company, floor_at):
             yield Holds(holds)
+        async for replies in self._parts(_REPLIES, _to_reply, company):
+            yield StoredReplies(replies)
 
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         async for checks in self._parts(_SECRET_CHECK, lambda row: SecretCheck(row[0])):
@@ -176,6 +182,11 @@ def _to_hold(row: asyncpg.Record) -> KeptHold:
     who = (hold_id, amount, ttl_ms, dispatched, *from_labels(labels))
     hold = Hold(*who, created_at, expires_at, HoldState(state), closed_at, actual)  # type: ignore[call-arg]
     return KeptHold(hold, asked, None if text is None else _to_settlement(text))
+
+
+def _to_reply(row: asyncpg.Record) -> StoredReply:
+    provider, reply_id, at_ms = row
+    return StoredReply(from_text(provider), from_text(reply_id), at_ms)
 
 
 def _to_settlement(text: str) -> Settlement:

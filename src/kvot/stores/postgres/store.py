@@ -35,6 +35,7 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import SealedKey
 from kvot.core.store import OnEvents, ignore
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.batches import Batch, record_operation
 from kvot.stores.postgres.encoding import (
@@ -70,6 +71,8 @@ _VERIFY_SHARED = "SELECT company::text, place, kept, recomputed FROM kvot.verify
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
 _WITH_DUE = "SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id"
 _TOUCH = "SELECT pg_logical_emit_message(true, 'kvot', 'ready')"
+
+_HAS_REPLY = "SELECT kvot.has_reply($1, $2, $3, $4, $5, $6)"
 
 _BY = {"source": 0, "provider": 1, "model": 2, "user": 3, "feature": 4}
 
@@ -231,7 +234,8 @@ class PostgresStore:
         return [company_id for (company_id,) in await self._pool.run(_COMPANIES, timeout_ms=LONG_TIMEOUT_MS)]
 
     async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: OnEvents = ignore) -> Pruned:
-        row = await self._write(company_id, to_operation("prune", now_ms, before_ms=before_ms, brief=True))
+        operation = to_operation("prune", now_ms, before_ms=before_ms, replies_kept_ms=REPLIES_KEPT_MS, brief=True)
+        row = await self._write(company_id, operation)
         done = msgspec.json.decode(row["note"])
         if done["sweep"] is None:
             return Pruned(done["floor_at"], 0)
@@ -261,6 +265,25 @@ class PostgresStore:
         await self._lanes.close()
         await self._watch.close()
         await self._pool.close()
+
+    # -- stored replies ------------------------------------------------------------------------------------------
+
+    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+        operation = to_operation(
+            "remember",
+            now_ms,
+            provider=to_text(provider),
+            id=to_text(reply_id),
+            replies_kept_ms=REPLIES_KEPT_MS,
+            forgotten_max=FORGOTTEN_AT_ONCE_MAX,
+            brief=True,
+        )
+        await self._write(company_id, operation)
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        which = (to_text(provider), to_text(reply_id), REPLIES_KEPT_MS)
+        rows = await self._pool.run(_HAS_REPLY, to_uuid(company_id), now_ms, self._drift_max_ms, *which)
+        return bool(rows[0][0])
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

@@ -21,14 +21,16 @@ from kvot.core.archive import (
     Holds,
     KeptHold,
     Keys,
+    LedgerPart,
     LedgerStart,
     SealedKeys,
     SecretCheck,
+    StoredReplies,
 )
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
-from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, verify
+from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, stored_replies, verify
 from kvot.stores.sqlite.company import Company, load
 from kvot.stores.sqlite.connection import CACHE_KIB, WRITER_PATIENCE_MS, Row, Tx, check_version, unavailable
 from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key, to_key
@@ -80,7 +82,7 @@ class SqliteSource:
         with told(self._path):
             return keeping.companies(self._tx)
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         with told(self._path):
             company = load(self._tx, company_id, 0)
             forgotten = company.floor_cum + company.floor_late
@@ -92,6 +94,8 @@ class SqliteSource:
                 yield Events(events)
             for holds in self._parts(_HOLDS, _to_hold, company.no):
                 yield Holds([kept for kept in holds if not self._is_forgotten(company, kept.hold)])
+            for replies in self._parts(stored_replies.LIST, stored_replies.from_row, company.no):
+                yield StoredReplies(replies)
 
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         with told(self._path):

@@ -1,7 +1,7 @@
 """Keeping the ledgers: which there are, making charges durable, and forgetting what is older than it must be."""
 
 from kvot.core.window import floor_before
-from kvot.stores.sqlite import chain
+from kvot.stores.sqlite import chain, stored_replies
 from kvot.stores.sqlite.begin import begin, close_due
 from kvot.stores.sqlite.company import load, save
 from kvot.stores.sqlite.connection import Tx
@@ -39,5 +39,6 @@ def raise_floor(tx: Tx, company_id: str, before_ms: int, now_ms: int) -> tuple[i
         company.floor_cum = chain.cum_at(tx, company, floor_ms)
         company.floor_at = floor_ms
         tx.execute(_MARK, (company.no, floor_ms))
+    stored_replies.forget_old(tx, company)
     save(tx, company)
     return company.floor_at, begin_sweep(tx, company)

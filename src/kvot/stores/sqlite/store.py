@@ -45,6 +45,7 @@ from kvot.stores.sqlite import (
     keys,
     provider_keys,
     reports,
+    stored_replies,
     sweep,
     verify,
     verify_shared,
@@ -232,6 +233,14 @@ class SqliteStore:
         self._reader.connection.close()
         self._write_connection.close()
         self._lock.release()
+
+    # -- stored replies ------------------------------------------------------------------------------------------
+
+    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+        await self._write(stored_replies.remember, company_id, provider, reply_id, now_ms)
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        return self._read(stored_replies.has_reply, company_id, provider, reply_id, now_ms)
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import InvalidRequest
-from kvot.gateway.dialect import Size
+from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.anthropic.media import blocks_size
 from kvot.gateway.providers.members import (
     Document,
@@ -34,7 +34,7 @@ class MessagesAsk:
     output_max: int | None
     output_min: int
     answers: int = 1
-    stored: str | None = None
+    stored: Named | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         if output_max is None or self.output_max is None or output_max >= self.output_max:
@@ -61,10 +61,10 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
     )
 
 
-def _stored(container: object) -> str | None:
+def _stored(container: object) -> Named | None:
     """What an earlier call has run in. An object without an id asks for a new one."""
     is_named = container is not None and (not isinstance(container, dict) or container.get("id") is not None)
-    return _CONTAINER if is_named else None
+    return Named(_CONTAINER) if is_named else None
 
 
 def _thinking_budget(members: Mapping[str, Any]) -> int:

@@ -6,7 +6,7 @@ The path names the model. A body that names another is refused: the hold would b
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kvot.gateway.dialect import Size
+from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.gemini.media import contents_size
 from kvot.gateway.providers.gemini.messages import Message, items, member, message_of
 from kvot.gateway.providers.members import invalid, read_object
@@ -30,7 +30,7 @@ class GeminiAsk:
     output_max: int | None
     output_min: int = 1
     answers: int = 1
-    stored: str | None = None  # nothing of what calls make is kept
+    stored: Named | None = None  # nothing of what calls make is kept
 
     def body(self, output_max: int | None = None) -> bytes:
         if output_max is None or (self.output_max is not None and output_max >= self.output_max):

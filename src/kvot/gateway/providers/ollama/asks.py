@@ -10,7 +10,7 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.core.model import TOKENS_MAX
-from kvot.gateway.dialect import Size
+from kvot.gateway.dialect import Named, Size
 from kvot.gateway.metered import text_bytes
 from kvot.gateway.providers.members import (
     Document,
@@ -44,7 +44,7 @@ class OllamaAsk:
     output_max: int | None
     output_min: int = 1
     answers: int = 1
-    stored: str | None = None  # nothing of what calls make is kept
+    stored: Named | None = None  # nothing of what calls make is kept
 
     def body(self, output_max: int | None = None) -> bytes:
         body = self.document.body

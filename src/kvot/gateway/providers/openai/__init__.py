@@ -13,10 +13,9 @@ from kvot.gateway.metered import DocumentMeter, StreamMeter
 from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.openai import asks, meters, refusals
 from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible
-from kvot.gateway.providers.openai.stored import stored_in_response
-from kvot.gateway.stored import in_path
+from kvot.gateway.providers.openai.stored import REPLY_ID, stored_in_path, stored_in_response
 
-_ID = r"[A-Za-z0-9_-]{1,256}"
+_RESPONSE = rf"/responses/(?P<{REPLY_ID}>[A-Za-z0-9_-]{{1,256}})"
 _MODEL = r"[A-Za-z0-9_-](?:[A-Za-z0-9_:@.-]|/(?!\.)|%2[Ff](?!\.)|%3[Aa]){0,255}"
 
 # What passes without a hold, as it makes nothing, or gives what was made and charged before.
@@ -24,9 +23,9 @@ _PLAIN = [
     ("GET", "/models", Endpoint("models")),
     ("GET", f"/models/{_MODEL}", Endpoint("model")),
     ("POST", "/responses/input_tokens", Endpoint("input_tokens", stored=stored_in_response)),
-    ("GET", f"/responses/{_ID}", Endpoint("response", stored=in_path)),
-    ("DELETE", f"/responses/{_ID}", Endpoint("response_delete", stored=in_path)),
-    ("POST", f"/responses/{_ID}/cancel", Endpoint("response_cancel", stored=in_path)),
+    ("GET", _RESPONSE, Endpoint("response", stored=stored_in_path)),
+    ("DELETE", _RESPONSE, Endpoint("response_delete", stored=stored_in_path)),
+    ("POST", f"{_RESPONSE}/cancel", Endpoint("response_cancel", stored=stored_in_path)),
 ]
 _PLAIN_PATHS = [(verb, re.compile(path), endpoint) for verb, path, endpoint in _PLAIN]
 
@@ -82,6 +81,11 @@ def _untold(ask: Ask) -> Ask | None:
 _USAGE_OPTION = UsageOption(b"stream_options", _untold)
 
 
+def _stores_response(ask: Ask) -> bool:
+    """Unless the request says otherwise."""
+    return _own(ask).document.members.get("store") is not False
+
+
 def _response_meter(ask: Ask, content_type: str) -> Meter:
     if not _is_events(ask, content_type):
         return DocumentMeter(meters.read_response, "usage")
@@ -98,7 +102,7 @@ def _metered(provider: Compatible) -> dict[str, Endpoint]:
         "/chat/completions": Endpoint(
             "chat", partial(asks.read_chat, provider=provider), chat_meter, usage_option=_USAGE_OPTION
         ),
-        "/responses": Endpoint("responses", asks.read_response, _response_meter),
+        "/responses": Endpoint("responses", asks.read_response, _response_meter, stores=_stores_response),
         "/embeddings": Endpoint("embeddings", asks.read_embeddings, _embeddings_meter),
         "/completions": Endpoint(
             "completions", partial(asks.read_completion, provider=provider), chat_meter, usage_option=_USAGE_OPTION
@@ -122,8 +126,8 @@ class OpenAi:
         if verb == "POST" and path in self._endpoints:
             return Found(self._endpoints[path], {})
         for plain_verb, pattern, endpoint in _PLAIN_PATHS:
-            if verb == plain_verb and pattern.fullmatch(path):
-                return Found(endpoint, {})
+            if verb == plain_verb and (match := pattern.fullmatch(path)):
+                return Found(endpoint, match.groupdict())
         return None
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:

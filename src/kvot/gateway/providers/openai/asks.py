@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import InvalidRequest
-from kvot.gateway.dialect import Size
+from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -54,7 +54,7 @@ class OpenAiAsk:
     ceilings: tuple[str, ...] = ()
     ceiling_to_add: str | None = None
     adds_usage: bool = False
-    stored: str | None = None
+    stored: Named | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         values = self._lowered(output_max)

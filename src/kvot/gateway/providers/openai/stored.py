@@ -7,29 +7,43 @@ the account, and meant for those who call.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kvot.gateway.dialect import Named
+from kvot.gateway.metered import name_or_none
 from kvot.gateway.providers.members import read_object
+
+REPLY_ID = "reply_id"
+"""The variable of a path that names a response."""
+
+_PREVIOUS = "previous_response_id"
 
 _Item = Mapping[str, Any]
 
 
-def stored_by_response(members: Mapping[str, Any]) -> str | None:
-    """The first such member of a request to Responses; None: it names nothing."""
-    for name in ("previous_response_id", "conversation"):
-        if members.get(name) is not None:
-            return name
+def stored_by_response(members: Mapping[str, Any]) -> Named | None:
+    """What a request to Responses names; an earlier response only if that is all."""
+    if members.get("conversation") is not None:
+        return Named("conversation")
     if _any(members.get("input"), _is_reference):
-        return "input"
-    return "tools" if _any(members.get("tools"), _is_in_container) else None
+        return Named("input")
+    if _any(members.get("tools"), _is_in_container):
+        return Named("tools")
+    previous = members.get(_PREVIOUS)
+    return None if previous is None else Named(_PREVIOUS, name_or_none(previous) or "")
 
 
-def stored_in_response(body: bytes) -> str | None:
+def stored_in_response(body: bytes, _variables: Mapping[str, str]) -> Named | None:
     """The same of a request that has not been read. Raises InvalidRequest."""
     return stored_by_response(read_object(body).members)
 
 
-def stored_by_chat(members: Mapping[str, Any]) -> str | None:
+def stored_in_path(_body: bytes, variables: Mapping[str, str]) -> Named:
+    return Named(None, variables[REPLY_ID])
+
+
+def stored_by_chat(members: Mapping[str, Any]) -> Named | None:
     """Sound of an earlier answer is named in its message."""
-    return "messages" if _any(members.get("messages"), lambda message: message.get("audio") is not None) else None
+    is_named = _any(members.get("messages"), lambda message: message.get("audio") is not None)
+    return Named("messages") if is_named else None
 
 
 def _is_reference(item: _Item) -> bool:

@@ -36,7 +36,7 @@ CREATE TABLE kvot.sweep(
   floor_at   bigint NOT NULL                -- as raised by the prune that made the row, or the last of several
 );
 
--- asked: before_ms. note: the floor, and how far down rows are still to be deleted (null: none are).
+-- asked: before_ms, replies_kept_ms. note: the floor, and how far down rows are still to be deleted (null: none are).
 --
 -- The floor is raised at once and first. From then on nothing that is counted, proved or moved reaches below it, so the
 -- rows there can go at leisure: kvot.sweep_piece.
@@ -52,6 +52,7 @@ BEGIN
     INSERT INTO kvot.sweep AS kept VALUES (t.company_id, floor_ms)
       ON CONFLICT (company_id) DO UPDATE SET floor_at = excluded.floor_at;
   END IF;
+  PERFORM kvot.forget_replies(t, asked, NULL);
   t.status := 'done';
   t.note := jsonb_build_object('floor_at', t.floor_at,
     'sweep', (SELECT s.floor_at FROM kvot.sweep s WHERE s.company_id = t.company_id));

@@ -62,6 +62,7 @@ BEGIN
       WHEN 'renew' THEN t := kvot.do_renew(t, operation);
       WHEN 'correct' THEN t := kvot.do_correct(t, operation);
       WHEN 'set_budget' THEN t := kvot.do_set_budget(t, operation);
+      WHEN 'remember' THEN t := kvot.do_remember(t, operation);
       WHEN 'prune' THEN t := kvot.do_prune(t, operation);
       WHEN 'doubt' THEN t := kvot.do_doubt(t, operation);
       WHEN 'expire' THEN t.status := 'done';
