@@ -293,6 +293,9 @@ class Settings:
     """How long the hold of a call lasts without renewal. It is renewed at a third of that for as long as the call runs.
     After a crash a call that had been sent is charged at what it held, so many seconds later."""
 
+    stored_responses: str = _setting(_one_of("own", "shared"), "own")
+    """Who may name what a provider keeps of earlier calls (`/responses/{id}`, `previous_response_id`). `own`: companies
+    with a key of their own to it. `shared`: all, and whoever has an id reaches what another company stored under it."""
     call_max_s: int = _setting(_whole_number(1, 86_400), 3_600)
     """The longest that a call may take; then it is cut, and charged for what has come. A stream that trickles for ever
     would keep its tokens held for ever. An hour is some six times what official clients wait for an answer."""

@@ -200,6 +200,8 @@ BAD = [
     (reserve(10**12 + 1), "Tokens", "InclusiveBetween"),
     (reserve(hold_id=""), "HoldId", "Length"),
     (reserve(hold_id="a b"), "HoldId", "RegularExpression"),
+    (reserve(hold_id="."), "HoldId", "RegularExpression"),
+    (reserve(hold_id=".."), "HoldId", "RegularExpression"),
     (reserve(ttl_seconds=0), "TtlSeconds", "InclusiveBetween"),
     (reserve(ttl_seconds=3_601), "TtlSeconds", "InclusiveBetween"),
     (reserve(user_id="x" * 256), "UserId", "Length"),

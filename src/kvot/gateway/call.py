@@ -23,7 +23,7 @@ from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Settler
 from kvot.gateway.untold import Untold, is_refused, without_usage
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
 
 REFUSAL_BYTES_MAX = 1_048_576
@@ -262,7 +262,7 @@ async def ask_upstream(
     reply = await upstream.send(request, on_sent)
     if _FIRST_REDIRECT <= reply.status < FIRST_REFUSAL:
         await reply.close()
-        raise UpstreamFailed(f"the provider redirected the call (status {reply.status})", was_sent=True)
+        raise UpstreamRedirected(reply.status)
     return reply
 
 

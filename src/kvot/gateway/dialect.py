@@ -39,6 +39,8 @@ class Ask(Protocol):
     """
     answers: int
     """How many answers it asks for (`n`, `candidateCount`); the ceiling of the call is `output_max * answers`."""
+    stored: str | None
+    """The member by which it names what the provider keeps of earlier calls; None: it names nothing of the kind."""
 
     def body(self, output_max: int | None = None) -> bytes:
         """The bytes to send on: the client's own where nothing must change, otherwise changed in just that place.
@@ -104,12 +106,14 @@ class Endpoint:
     read: the request's body and the path's variables to what it asks for; raises InvalidRequest.
     meter: for a reply to that, by whether its content type is a stream's (SSE, NDJSON, …; `content_type` lower-case).
     has_array: its replies are JSON arrays, errors too.
+    stored: of a path that passes without a hold, what `Ask.stored` is of the others, by the request's body.
     """
 
     name: str  # in metrics and events: "chat", "responses", "embeddings"
     read: Callable[[bytes, Mapping[str, str]], Ask] | None = None
     meter: Callable[[Ask, str], Meter] | None = None
     has_array: bool = False
+    stored: Callable[[bytes], str | None] | None = None
     usage_option: UsageOption | None = None
 
     def framed(self, refusal: "Refusal") -> "Refusal":

@@ -23,7 +23,8 @@ from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRequest
+from kvot.gateway.stored import check_stored
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
 
 
 class Asked(NamedTuple):
@@ -54,6 +55,7 @@ class Terms:
     ceilings: Ceilings
     hold_ttl_ms: int
     call_max_s: int
+    shares_stored: bool = False  # among companies behind one key: see stored.py
 
 
 class Gateway:
@@ -88,9 +90,13 @@ class Gateway:
         asked = asked._replace(provider=await self._own_keys.provider_for(whose.company_id, asked.provider))
         endpoint, variables = asked.found
         if endpoint.read is None:
+            if endpoint.stored is not None and not self._terms.shares_stored:
+                check_stored(asked.provider, endpoint.stored(asked.body))
             await self._pass_unmetered(asked, client)
             return None
         ask = endpoint.read(asked.body, variables)
+        if ask.stored is not None and not self._terms.shares_stored:
+            check_stored(asked.provider, ask.stored)
         ask = self._books.untold.ask_of(asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
@@ -225,5 +231,8 @@ def _url(asked: Asked) -> str:
 
 def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     """Where the provider is and why it failed is for whoever runs the gateway: it is the cause, and stays there."""
+    if isinstance(error, UpstreamRedirected):
+        message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
+        return ProviderFailed(message, provider=provider.name, status=error.status)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)

@@ -17,6 +17,14 @@ class UpstreamFailed(Exception):
         self.was_sent = was_sent
 
 
+class UpstreamRedirected(UpstreamFailed):
+    """The provider answered with a redirect, which is never followed: a client of ours must not be led past us."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the provider redirected the call (status {status}): check its base URL", was_sent=True)
+        self.status = status
+
+
 class UpstreamRequest(NamedTuple):
     """`url` is whole, query included; `headers` are all that go out beside host and content length."""
 

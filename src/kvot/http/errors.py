@@ -22,6 +22,7 @@ from kvot.core.errors import (
     TokenRejected,
     TooManyRequests,
 )
+from kvot.telemetry.tally import Outcome
 from kvot.wire import ratelimit
 from kvot.wire.failed import failed
 
@@ -45,6 +46,16 @@ STATUSES: dict[type[KvotError], int] = {
     ProviderFailed: 502,
 }
 """Every class has a row of its own, so that a new one is decided and not inherited."""
+
+
+_OURS_FROM = 500
+
+
+def outcome(error: KvotError) -> Outcome:
+    """What a request that ended in an error is counted as."""
+    if isinstance(error, BudgetExceeded):
+        return "refused"
+    return "rejected" if STATUSES[type(error)] < _OURS_FROM else "failed"
 
 
 def to_wire(error: KvotError, meta: Meta = None, struct: type[Response] | None = None) -> Response:

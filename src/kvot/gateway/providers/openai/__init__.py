@@ -10,23 +10,25 @@ from functools import partial
 
 from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair, UsageOption
 from kvot.gateway.metered import DocumentMeter, StreamMeter
-from kvot.gateway.providers.credentials import bearer, key_at
+from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.openai import asks, meters, refusals
 from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible
+from kvot.gateway.providers.openai.stored import stored_in_response
+from kvot.gateway.stored import in_path
 
 _ID = r"[A-Za-z0-9_-]{1,256}"
 _MODEL = r"[A-Za-z0-9_-](?:[A-Za-z0-9_:@.-]|/(?!\.)|%2[Ff](?!\.)|%3[Aa]){0,255}"
 
 # What passes without a hold, as it makes nothing, or gives what was made and charged before.
 _PLAIN = [
-    ("GET", "/models", "models"),
-    ("GET", f"/models/{_MODEL}", "model"),
-    ("GET", f"/responses/{_ID}", "response"),
-    ("DELETE", f"/responses/{_ID}", "response_delete"),
-    ("POST", f"/responses/{_ID}/cancel", "response_cancel"),
-    ("POST", "/responses/input_tokens", "input_tokens"),
+    ("GET", "/models", Endpoint("models")),
+    ("GET", f"/models/{_MODEL}", Endpoint("model")),
+    ("POST", "/responses/input_tokens", Endpoint("input_tokens", stored=stored_in_response)),
+    ("GET", f"/responses/{_ID}", Endpoint("response", stored=in_path)),
+    ("DELETE", f"/responses/{_ID}", Endpoint("response_delete", stored=in_path)),
+    ("POST", f"/responses/{_ID}/cancel", Endpoint("response_cancel", stored=in_path)),
 ]
-_PLAIN_PATHS = [(verb, re.compile(path), Endpoint(name)) for verb, path, name in _PLAIN]
+_PLAIN_PATHS = [(verb, re.compile(path), endpoint) for verb, path, endpoint in _PLAIN]
 
 _REQUEST_HEADERS = frozenset(
     {b"accept", b"content-type", b"user-agent", b"openai-beta", b"idempotency-key", b"x-client-request-id"}
@@ -125,7 +127,7 @@ class OpenAi:
         return None
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
-        return bearer(headers) or key_at(headers, b"api-key") or key_at(headers, b"x-api-key")
+        return key_anywhere(headers)
 
     def authorization(self, api_key: str) -> tuple[Pair, ...]:
         if not api_key:

@@ -22,6 +22,7 @@ from kvot.gateway.providers.members import (
 )
 from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, input_size
+from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import schema_bytes
 
 ANSWERS_MAX = 128
@@ -53,6 +54,7 @@ class OpenAiAsk:
     ceilings: tuple[str, ...] = ()
     ceiling_to_add: str | None = None
     adds_usage: bool = False
+    stored: str | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         values = self._lowered(output_max)
@@ -93,7 +95,9 @@ def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) 
     )
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
-    return _generating(document, provider, size, answers, ceilings, provider.chat_ceiling)
+    ask = _generating(document, provider, size, answers, ceilings, provider.chat_ceiling)
+    ask.stored = stored_by_chat(members)
+    return ask
 
 
 def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
@@ -155,12 +159,13 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
             "'background' is not possible here: the tokens of an answer that is made after its reply cannot be held "
             "to a budget. Ask for a stream instead.",
         )
-    is_stored = any(members.get(name) is not None for name in ("previous_response_id", "conversation", "prompt"))
+    stored = stored_by_response(members)
+    is_kept = stored is not None or members.get("prompt") is not None
     size = _sum(
         content_size(members.get("input")),
         content_size(members.get("instructions")),
         content_size(members.get("prompt")),
-        Size(schema_bytes(members.get("tools")) + schema_bytes(members.get("text")), STORED_TOKENS * is_stored),
+        Size(schema_bytes(members.get("tools")) + schema_bytes(members.get("text")), STORED_TOKENS * is_kept),
     )
     names = ("max_output_tokens",)
     return OpenAiAsk(
@@ -172,6 +177,7 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
         RESPONSE_OUTPUT_MIN,
         ceilings=names,
         ceiling_to_add=names[0],
+        stored=stored,
     )
 
 
