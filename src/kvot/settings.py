@@ -293,8 +293,8 @@ class Settings:
 
     stored_responses: str = _setting(_one_of("own", "shared"), "own")
     """Who may name what a provider keeps of earlier calls (`/responses/{id}`, `previous_response_id`). `own`: each
-    company the responses that it made, and under a key of its own whatever there is. `shared`: all companies, and whoever
-    has an id reaches what another company stored under it."""
+    company the responses that it made, and under a key of its own whatever there is. `shared`: all companies, and
+    whoever has an id reaches what another company stored under it."""
 
     exhausted_status: str = _setting(_one_of("429", "402"), "429")
     """The status of a call that does not fit. Official clients take 429 for a rate limit, and 402 for another error."""
