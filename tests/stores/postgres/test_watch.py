@@ -17,10 +17,12 @@ from tests.conformance.scene import COMPANY, T0
 KEY = ApiKey("k1", b"h" * 32, COMPANY, frozenset(), None, T0, "ann")
 
 
-@pytest.fixture(params=["", "&pooler=transaction"], ids=["direct", "behind a pooler"])
+@pytest.fixture(params=[False, True], ids=["direct", "behind a pooler"])
 async def other(url: str, request: pytest.FixtureRequest) -> AsyncIterator[PostgresStore]:
     """Another process."""
-    store = PostgresStore.open(url + request.param, Rules(), time=Time.GIVEN)
+    if request.param:
+        url = request.getfixturevalue("pooler").before(url)
+    store = PostgresStore.open(url, Rules(), time=Time.GIVEN)
     yield store
     await store.close()
 
