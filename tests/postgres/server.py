@@ -39,9 +39,9 @@ class PrivateServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def make(cls, *, durable: bool = True, settings: dict[str, str] | None = None) -> Self:
+    def make(cls, *, durable: bool = True, settings: dict[str, str] | None = None, folder: Path | None = None) -> Self:
         """Make the data directory and start. Raises ConnectionError, saying what is missing."""
-        folder = scratch_folder()
+        folder = folder or scratch_folder()
         try:
             server = cls(folder, durable=durable, settings=settings)
             server._init()
