@@ -41,7 +41,8 @@ class Clients:
         self.statuses: Counter[int] = Counter()
         self.wrong: list[Told] = []
         self.without_retry_after = 0
-        self.slowest_refusal_s = 0.0
+        self.refusals_s: list[float] = []
+        """How long each 503 took."""
         self.over = 0
         self.open: dict[str, str] = {}
         """The company of each hold that was acknowledged and not settled."""
@@ -120,7 +121,7 @@ class Clients:
         self.statuses[told.status] += 1
         if told.status == 503:
             self.without_retry_after += retry_after is None
-            self.slowest_refusal_s = max(self.slowest_refusal_s, time.monotonic() - asked_s)
+            self.refusals_s.append(time.monotonic() - asked_s)
         return told
 
     def _count(self) -> None:

@@ -4,17 +4,21 @@ import time
 from collections import Counter
 
 import aiohttp
+import pytest
 
 from tests.postgres.server import PrivateServer
 from tests.reliability.fleet import Fleet
 from tests.reliability.test_overspend import prove_race
-from tests.reliability.troubles import terminate
+from tests.reliability.troubles import Trouble, restart, terminate
 
 ACME = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
 
-async def test_not_a_token_over_while_backends_are_terminated(pooled_fleet: Fleet, server: PrivateServer):
-    await prove_race(pooled_fleet, server, 1_280, terminate, 5)
+@pytest.mark.parametrize(("trouble", "rounds"), [(terminate, 5), (restart, 1)])
+async def test_not_a_token_over_while_the_database_is_in_trouble(
+    pooled_fleet: Fleet, server: PrivateServer, trouble: Trouble, rounds: int
+):
+    await prove_race(pooled_fleet, server, 640, trouble, rounds)
 
 
 async def test_a_revoked_key_is_refused_by_every_worker_within_a_second(pooled_fleet: Fleet):

@@ -157,6 +157,9 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(server: Private
 
 
 # -- for Citus -----------------------------------------------------------------------------------------------------
+#
+# None of the registries that the tests install from has Citus: what follows is tried against STUB and on no cluster. It
+# shows that every table and function is named to Citus rightly, and nothing of what Citus then does.
 
 
 async def test_company_id_leads_the_key_of_every_table_that_is_not_global(url: str):
