@@ -127,6 +127,7 @@ async def test_a_backup_is_made_and_restored_through_it(pooled: str, pooler: Poo
 # -- a pooler that nobody told of ------------------------------------------------------------------------------------
 
 SESSION = "pool_mode = session\nignore_startup_parameters = statement_timeout"
+HIDDEN = r"is behind a pooler. Say so in its URL: \?pooler=transaction"
 LENIENT = "ignore_startup_parameters = statement_timeout"
 
 
@@ -139,9 +140,11 @@ def hidden(server: PrivateServer, url: str, pooler: Pooler, request: pytest.Fixt
 
 async def test_it_is_refused_since_it_would_run_one_clients_statements_for_another(hidden: str):
     store = PostgresStore.open(hidden, Rules())
-    with pytest.raises(StoreUnavailable, match=r"is behind a pooler. Say so in its URL: \?pooler=transaction"):
+    with pytest.raises(StoreUnavailable, match=HIDDEN):
         await store.ready()
     await store.close()
+    with pytest.raises(StoreUnavailable, match=HIDDEN):
+        await PostgresSource.open(hidden, Rules())
     told = PostgresStore.open(f"{hidden}&pooler=transaction", Rules())
     await told.ready()
     await told.close()

@@ -40,8 +40,7 @@ async def connect(address: Address) -> asyncpg.Connection:
             raise _hidden_pooler(address) from error
         raise told(address.shown, error) from error
     try:
-        if not address.behind_pooler:
-            await _need_direct(connection, address)
+        await need_direct(connection, address)
         await check_again(connection, address)
     except DRIVER_ERRORS as error:
         await close(connection)
@@ -61,9 +60,14 @@ async def check_again(connection: asyncpg.Connection, address: Address) -> None:
         await check(connection, address.shown)
 
 
-async def _need_direct(connection: asyncpg.Connection, address: Address) -> None:
-    """Whoever answers must be whom we connected to. A pooler that nobody told us of would run one client's prepared
-    statements for another: the same name, and another operation."""
+async def need_direct(connection: asyncpg.Connection, address: Address) -> None:
+    """Raise StoreUnavailable when not the one answers whom we connected to and the URL does not say so.
+
+    A pooler that nobody told us of would run one client's prepared statements for another: the same name, and another
+    operation.
+    """
+    if address.behind_pooler:
+        return
     try:
         await connection.execute(_NEED_DIRECT % connection.get_server_pid())
     except asyncpg.PostgresError as error:
