@@ -1,5 +1,7 @@
 """One connection: to a primary that has our schema, by way of a pooler where the URL says so and of none elsewhere."""
 
+import asyncio
+
 import asyncpg
 
 from kvot.core.errors import StoreUnavailable
@@ -47,6 +49,9 @@ async def connect(address: Address) -> asyncpg.Connection:
         raise told(address.shown, error) from error
     except StoreUnavailable:
         await close(connection)
+        raise
+    except asyncio.CancelledError:
+        connection.terminate()
         raise
     return connection
 
