@@ -205,7 +205,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     services = house.services
     assert services.pepper is not None, "a server proves keys"
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
-    health = Health(services.ledger, lambda: house.clock.refused_leap_ms, lambda: authenticator.problem)
+    health = Health(services.ledger, lambda: _refused_leap_ms(house.clock), lambda: authenticator.problem)
     tallies = Tallies()
     gateway = open_gateway(settings, house, tallies)
     requests = Requests()
@@ -241,6 +241,12 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
         await house.close()
 
     return app, close
+
+
+def _refused_leap_ms(clock: SteadyClock) -> int:
+    """As the clock is now: a server that nothing is sent to, for it is not ready, reads it for nobody else."""
+    clock()
+    return clock.refused_leap_ms
 
 
 def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gateway | None":

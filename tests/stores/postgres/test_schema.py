@@ -12,6 +12,7 @@ from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import NewEvent
 from kvot.stores.postgres import PostgresStore, Time, migrate
+from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.schema import citus_sql, known_steps
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.server import PrivateServer
@@ -114,6 +115,29 @@ async def test_a_database_of_a_newer_kvot_is_refused(url: str):
     await execute(url, "DELETE FROM kvot.schema_version WHERE version = 9999")
 
 
+async def test_a_database_that_a_later_kvot_migrates_is_refused_on_open_connections_too(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    await store.ready()
+    monkeypatch.setattr(pool_module, "BELIEVED_S", -1)
+    await execute(url, "INSERT INTO kvot.schema_version VALUES (9999, '9999_later', 'x')")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"made by a newer Kvot .schema 9999_later."):
+            await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)
+    await execute(url, "DELETE FROM kvot.schema_version WHERE version = 9999")
+    assert (await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)).usage.tokens_used == 1
+
+
+async def test_a_connection_that_was_checked_a_moment_ago_is_believed(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pool_module, "BELIEVED_S", 3_600)
+    await store.ready()
+    await execute(url, "INSERT INTO kvot.schema_version VALUES (9999, '9999_later', 'x')")
+    await store.ready()
+    await execute(url, "DELETE FROM kvot.schema_version WHERE version = 9999")
+
+
 async def test_a_database_whose_steps_are_others_is_refused(bare: str):
     await migrate(bare)
     await execute(bare, "UPDATE kvot.schema_version SET checksum = 'x' WHERE version = 3")
@@ -133,6 +157,9 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(server: Private
 
 
 # -- for Citus -----------------------------------------------------------------------------------------------------
+#
+# None of the registries that the tests install from has Citus: what follows is tried against STUB and on no cluster. It
+# shows that every table and function is named to Citus rightly, and nothing of what Citus then does.
 
 
 async def test_company_id_leads_the_key_of_every_table_that_is_not_global(url: str):

@@ -1,4 +1,4 @@
-"""What the engine does of its own: any text, the audit log, a transaction pooler, big batches."""
+"""What the engine does of its own: any text, the audit log, big batches."""
 
 import asyncpg
 import pytest
@@ -6,10 +6,10 @@ import pytest
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.keys import ApiKey
-from kvot.core.model import CallDetail, Correction, Difference, EventColumns, NewEvent, NewHold, Settlement, Status
+from kvot.core.model import CallDetail, Correction, Difference, EventColumns, NewEvent, NewHold, Status
 from kvot.core.provider_keys import SealedKey
 from kvot.stores import open_store
-from kvot.stores.postgres import PostgresStore, Time
+from kvot.stores.postgres import PostgresStore
 from kvot.stores.postgres.encoding import from_text, to_text
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.databases import run
@@ -46,16 +46,6 @@ async def test_four_labels_of_the_greatest_length_are_kept(store: PostgresStore)
     labels = [chr(0x1F600 + number) * 255 for number in range(4)]
     event = NewEvent("e", 1, None, detail=CallDetail._make([*labels, None, None, None, None]))
     assert (await store.record(COMPANY, event, now_ms=T0)).status is Status.DONE
-
-
-async def test_behind_a_pooler_every_operation_is_a_transaction_of_its_own(url: str):
-    store = PostgresStore.open(f"{url}&pooler=transaction", Rules(), time=Time.GIVEN)
-    await store.record(COMPANY, NewEvent("e", 7), now_ms=T0)
-    await store.reserve(COMPANY, NewHold("h", 5, 1000), now_ms=T0)
-    assert (await store.settle(COMPANY, "h", Settlement(3), now_ms=T0)).usage.tokens_used == 10
-    assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 10
-    await store.ready()
-    await store.close()
 
 
 async def test_a_url_opens_the_engine(url: str):

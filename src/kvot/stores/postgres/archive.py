@@ -30,6 +30,7 @@ from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind
 from kvot.core.stored_replies import StoredReply
 from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.connection import need_direct
 from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_uuid
 from kvot.stores.postgres.errors import DRIVER_ERRORS, told
 from kvot.stores.postgres.keys import COLUMNS, from_row
@@ -141,6 +142,7 @@ async def connect(url: str, begin: str, check: Check) -> tuple[asyncpg.Connectio
             server_settings={"application_name": "kvot keeping"},
         )
         try:
+            await need_direct(connection, address)
             await connection.execute(begin)
             await check(connection, address.shown)
         except BaseException:
