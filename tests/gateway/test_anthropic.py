@@ -8,7 +8,7 @@ from kvot.core.errors import Conflict, InvalidRequest, NotAuthenticated, StoreUn
 from kvot.gateway.dialect import Limits, Size
 from kvot.gateway.providers.anthropic.asks import MessagesAsk, read_messages
 from kvot.gateway.providers.anthropic.dialect import Anthropic
-from kvot.gateway.providers.anthropic.media import IMAGE_TOKENS, PAGE_BYTES, PAGE_TOKENS, REFERENCE_PAGES
+from kvot.gateway.providers.anthropic.media import IMAGE_TOKENS, PAGE_BYTES, PAGE_TOKENS, REFERENCE_PAGES, TOOLS_TOKENS
 from tests.gateway.cuts import passed
 from tests.gateway.recorded import final, meter_for
 
@@ -131,7 +131,7 @@ def test_how_much_a_block_is(block: object, size: Size):
 def test_system_tools_and_schemas_are_read_too():
     tools = [{"name": "ab", "input_schema": {"properties": {"city": {}}}}]
     size = ask(messages=[], system=[{"type": "text", "text": "abc"}], tools=tools).size
-    assert size.text_bytes == len("textabc" + "nameabinput_schemapropertiescity")
+    assert size == Size(len("textabc" + "nameabinput_schemapropertiescity"), TOOLS_TOKENS)
 
 
 WRONG: list[dict[str, object]] = [

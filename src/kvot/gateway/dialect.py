@@ -22,7 +22,8 @@ class Size:
     text_bytes: int
     """UTF-8 bytes of all that is text, tools and schemas included; encoded images, sound and files are not text."""
     media_tokens: int = 0
-    """For images, sound and files, by the constants that docs/internals/gateway.md gives."""
+    """For images, sound, files, and what the API adds for tools, by the constants that docs/internals/gateway.md
+    gives."""
     texts: Sequence[str] = field(default=(), compare=False, repr=False)
     """The texts of those bytes, for who counts their tokens: the request's own, never copied and never shown. A file of
     text that stands there encoded is among the bytes alone."""

@@ -53,7 +53,10 @@ class Gathered:
 
     @property
     def size(self) -> Size:
-        return Size(sum(map(text_bytes, self._texts)) + self._encoded_bytes, self.media_tokens, self._texts)
+        texts = self._texts
+        is_ascii = all(map(str.isascii, texts))  # as most are: then no text is looked at twice
+        total = sum(map(len if is_ascii else text_bytes, texts))
+        return Size(total + self._encoded_bytes, self.media_tokens, texts)
 
 
 def base64_bytes(data: str) -> int:

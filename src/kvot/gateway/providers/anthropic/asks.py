@@ -6,7 +6,7 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Size
-from kvot.gateway.providers.anthropic.media import gather_blocks
+from kvot.gateway.providers.anthropic.media import TOOLS_TOKENS, gather_blocks
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -74,4 +74,6 @@ def _size(members: Mapping[str, Any]) -> Size:
     gather_blocks(gathered, members.get("system"))
     for name in ("tools", "output_config", "output_format"):
         gathered.schema(members.get(name))
+    if members.get("tools"):
+        gathered.media_tokens += TOOLS_TOKENS
     return gathered.size

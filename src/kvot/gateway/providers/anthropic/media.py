@@ -14,6 +14,7 @@ IMAGE_TOKENS = 1_600
 PAGE_TOKENS = 4_600
 PAGE_BYTES = 75_000
 REFERENCE_PAGES = 10
+TOOLS_TOKENS = 530
 
 _NESTING = ("tool_result", "search_result")
 

@@ -21,7 +21,7 @@ from kvot.gateway.providers.members import (
     with_values,
 )
 from kvot.gateway.providers.openai.compatible import Compatible
-from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input
+from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
 from kvot.gateway.providers.sizes import Gathered
 
 ANSWERS_MAX = 128
@@ -89,8 +89,9 @@ def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) 
     gathered = Gathered()
     for name in ("messages", "prediction"):
         gather_content(gathered, members.get(name))
-    for name in ("tools", "functions", "response_format"):
-        gathered.schema(members.get(name))
+    for name in ("tools", "functions"):
+        gather_tools(gathered, members.get(name))
+    gathered.schema(members.get("response_format"))
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
     return _generating(document, provider, gathered.size, answers, ceilings, provider.chat_ceiling)
@@ -174,8 +175,8 @@ def _response_size(members: Mapping[str, Any]) -> Size:
     gathered = Gathered()
     for name in ("input", "instructions", "prompt"):
         gather_content(gathered, members.get(name))
-    for name in ("tools", "text"):
-        gathered.schema(members.get(name))
+    gather_tools(gathered, members.get("tools"))
+    gathered.schema(members.get("text"))
     if any(members.get(name) is not None for name in ("previous_response_id", "conversation", "prompt")):
         gathered.media_tokens += STORED_TOKENS
     return gathered.size

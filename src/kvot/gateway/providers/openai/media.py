@@ -18,6 +18,7 @@ FILE_BYTES_PER_TOKEN = 4
 FILE_TOKENS_MAX = 200_000
 FILE_REFERENCE_TOKENS = 25_000
 STORED_TOKENS = 32_000
+TOOLS_TOKENS = 256
 
 _Part = Mapping[str, Any]
 
@@ -97,6 +98,13 @@ def _without_media(part: dict[str, Any]) -> tuple[int, list[Any]]:
         tokens = _decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN
         return tokens, [value for member, value in part.items() if member != "encrypted_content"]
     return 0, list(part.values())
+
+
+def gather_tools(gathered: Gathered, tools: object) -> None:
+    """Where there are any, the API adds instructions of its own."""
+    if tools:
+        gathered.media_tokens += TOOLS_TOKENS
+        gathered.schema(tools)
 
 
 def gather_input(gathered: Gathered, value: object) -> None:
