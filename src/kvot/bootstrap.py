@@ -22,6 +22,7 @@ from kvot.settings import Settings, SettingsError, providers_of, read_secret
 from kvot.stores import Engine, open_store
 
 if TYPE_CHECKING:
+    from kvot.gateway.counting import Counting
     from kvot.gateway.gateway import Gateway
     from kvot.http.app import App
     from kvot.http.server import Stopper
@@ -228,9 +229,24 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     providers = {
         one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key, one.needs_key) for one in named
     }
-    estimator = Estimator(holds_bound=settings.input_hold == "bound")
+    estimator = Estimator(holds_bound=settings.input_hold != "learned")
     books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
     ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
-    terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND)
+    counting = open_counting() if settings.input_hold == "exact" else None
+    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, counting)
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)
+
+
+def open_counting() -> "Counting":
+    """Raises SettingsError where the tokenizer is not installed."""
+    from kvot.gateway.counting import Counting
+    from kvot.gateway.vocabularies import VocabulariesMissing, open_vocabularies
+
+    try:
+        return Counting(open_vocabularies())
+    except VocabulariesMissing as error:
+        raise SettingsError(
+            "KVOT_INPUT_HOLD is exact, but the tokenizer is not installed: pip install 'kvot[tokenizer]', or set "
+            "KVOT_INPUT_HOLD to bound."
+        ) from error
