@@ -97,7 +97,9 @@ def _check_model(named: object, model: str) -> None:
 
 def _size(message: Message, config: Message) -> Size:
     gathered = Gathered()
-    gather_contents(gathered, message.members.get("contents"))
+    contents = message.members.get("contents")
+    gather_contents(gathered, contents)
+    gathered.text([member(each, "role") for each in items(contents)])  # as much as stands around a turn
     gather_contents(gathered, items(message.members.get("systemInstruction")))
     for name in ("tools", "toolConfig"):
         gathered.schema(message.members.get(name))

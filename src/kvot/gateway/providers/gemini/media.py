@@ -31,7 +31,6 @@ def gather_contents(gathered: Gathered, contents: object) -> None:
         if not isinstance(content, dict):
             gathered.text(content)
             continue
-        gathered.text(member(content, "role"))
         for part in items(member(content, "parts")):
             _gather_part(gathered, part)
 
