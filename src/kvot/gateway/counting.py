@@ -28,19 +28,21 @@ UNBROKEN_CHARACTERS_MAX = 16_384
 
 COUNTED_CHARACTERS_MAX = 8 * 1_048_576
 """No model of a known vocabulary reads more than about a million tokens, some five million letters. What a request has
-beyond is held by its bytes, so that none takes more than about a second."""
+beyond is not looked at but held by its bytes, so that none takes more than a second or two."""
 
 TURN_CHARACTERS = 16_384
-"""After so many all else gets a turn: 0.5 ms of common text, 2.3 ms of the worst. A thread would not help, as the
-tokenizer keeps the interpreter's lock."""
+"""After so many, and the piece that they end in, all else gets a turn: 0.5 ms of common text, 2.3 ms of the worst. A
+thread would not help, as the tokenizer keeps the interpreter's lock."""
 
 PIECE_COST_CHARACTERS = 64
 """What it takes to call the tokenizer at all, in characters that it would count in the time."""
 
-# After a letter or digit, before a space, a line's end or a mark that is no apostrophe. No word of the vocabularies'
-# patterns goes on there: their words are letters, of which an apostrophe may be part, up to three digits, marks, or
-# space, and only the first character of a word may be of another kind.
-_CUT = re.compile(r"[^\W_](?=[ \r\n!-&(-/:-@\[-`{-~、。，！？；：])")
+# After a letter or digit no word of the vocabularies' patterns goes on before a space, nor before a line's end or a
+# mark that is no apostrophe: their words are letters, of which an apostrophe may be part, up to three digits, marks
+# with line ends behind them, or space, and only the first character of a word may be of another kind. What is a
+# letter depends on the version of Unicode: before a space it does not matter, as marks end there too; elsewhere we
+# take letters that all versions have.
+_CUT = re.compile(r"[^\W_](?= )|[A-Za-z0-9ぁ-ゖァ-ヺ一-龥가-힣](?=[\r\n!-&(-/:-@\[-`{-~、。，！？；：])")
 
 FAMILIES = (
     ("gpt-5", "o200k_base"),
@@ -98,14 +100,15 @@ class Counting:
         if count is None:
             return None
         tokens = size.text_bytes + TEXT_TOKENS * len(size.texts)
-        counted, since_turn = 0, 0
+        characters, turn_at = 0, TURN_CHARACTERS
         for text in size.texts:
             for piece, is_whole in pieces(text):
-                if is_whole and counted < COUNTED_CHARACTERS_MAX:
-                    counted += len(piece)
+                if is_whole:
                     tokens -= text_bytes(piece) - count(piece)
-                since_turn += len(piece) + PIECE_COST_CHARACTERS
-                if since_turn > TURN_CHARACTERS:
-                    since_turn = 0
+                characters += len(piece) + PIECE_COST_CHARACTERS
+                if characters > COUNTED_CHARACTERS_MAX:
+                    return tokens
+                if characters > turn_at:
+                    turn_at = characters + TURN_CHARACTERS
                     await asyncio.sleep(0)
         return tokens
