@@ -161,14 +161,16 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     """The ASGI application over a house, and what lets go of both. To be called in a running loop."""
     from kvot.http.app import App, HttpSettings
     from kvot.http.auth import make_authenticator
+    from kvot.http.cors import Cors
     from kvot.http.gateway import GatewayEdge
     from kvot.http.health import Health
     from kvot.http.metrics import MetricsPage
     from kvot.http.pages import Pages
     from kvot.http.sessions import PURPOSE, Sessions
     from kvot.http.signin import SignIn
+    from kvot.http.unconfigured import Unconfigured
     from kvot.telemetry.metrics import CONTENT_TYPE, Metrics
-    from kvot.telemetry.tally import Tallies
+    from kvot.telemetry.tally import Requests, Tallies
     from kvot.wire.style import JsonCase, Style
 
     style = Style(JsonCase(settings.json_case))
@@ -177,8 +179,10 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
     tallies = Tallies()
     gateway = open_gateway(settings, services, tallies)
-    metrics = Metrics(tallies, worker=str(os.getpid()) if settings.workers > 1 else None)
+    requests = Requests()
+    metrics = Metrics(tallies, requests, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
+    origins = frozenset((settings.cors_origins or "").split(",")) - {""}
     app = App(
         services,
         authenticator,
@@ -186,11 +190,18 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
         settings=HttpSettings(
             style=style,
             allows_jsonp=settings.jsonp == "on",
-            cors_origins=frozenset((settings.cors_origins or "").split(",")) - {""},
+            cors_origins=origins,
         ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
-        surfaces=[Pages(style, datetime.now), MetricsPage(metrics.text, CONTENT_TYPE)],
-        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status) if gateway else None,
+        surfaces=[
+            Pages(style, datetime.now),
+            MetricsPage(metrics.text, CONTENT_TYPE),
+            Unconfigured([one.name for one in providers_of(settings)]),
+        ],
+        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status, cors=Cors(origins))
+        if gateway
+        else None,
+        requests=requests,
         clock=services.ledger.now_ms,
     )
 
@@ -231,9 +242,16 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     }
     estimator = Estimator(holds_bound=settings.input_hold != "learned")
     books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
-    ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
+    ceilings = Ceilings(
+        settings.output_tokens_max,
+        settings.output_tokens_min,
+        clamps=settings.clamp != "off",
+        names_always=settings.clamp == "always",
+    )
     counting = open_counting() if settings.input_hold == "exact" else None
-    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, counting)
+    shares_stored = settings.stored_responses == "shared"
+    hold_ttl_ms = settings.hold_ttl_s * MS_PER_SECOND
+    terms = Terms(ceilings, hold_ttl_ms, settings.call_max_s, shares_stored=shares_stored, counting=counting)
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)
 

@@ -293,7 +293,7 @@ def test_an_exhausted_budget_says_so_and_asks_not_to_retry():
 
 
 def test_no_wait_is_named_where_waiting_cannot_help():
-    refusal = DIALECT.exhausted(LIMITS._replace(retry_after_ms=None), "Too much.", "req_1", 402)
+    refusal = DIALECT.exhausted(LIMITS._replace(fits_after_ms=None), "Too much.", "req_1", 402)
     assert b"retry-after" not in dict(refusal.headers)
     assert (refusal.status, json.loads(refusal.body)["error"]["type"]) == (402, "billing_error")
 

@@ -400,7 +400,7 @@ def test_an_exhausted_budget_says_so_and_how_long_to_wait():
 
 
 def test_no_wait_is_named_where_waiting_cannot_help():
-    refusal = DIALECT.exhausted(LIMITS._replace(retry_after_ms=None), "Too much.", "req_1", 429)
+    refusal = DIALECT.exhausted(LIMITS._replace(fits_after_ms=None), "Too much.", "req_1", 429)
     assert "RetryInfo" not in details_of(refusal.body)
     assert b"retry-after" not in dict(refusal.headers)
 

@@ -93,6 +93,8 @@ class Script:
     """What the reply names as its model. None: the one that was asked for."""
     status: int = 200
     """Anything from 400: an error in the dialect's own shape."""
+    refuses: str | None = None
+    """A member that a request must not have, or it is refused with 400 (or `status`), in words that name it."""
     headers: tuple[tuple[str, str], ...] = ()
     """Sent with every reply, such as ("retry-after", "7")."""
     pace: asyncio.Semaphore | None = None

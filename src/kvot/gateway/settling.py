@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
-from kvot.core.model import Correction, Settlement
+from kvot.core.model import Correction, Settlement, Status
 from kvot.core.store import settlement_event_id
 
 TRIES_MAX = 8
@@ -42,7 +42,8 @@ class Settler:
         self._in_background(lambda: self._write(company_id, hold_id, settlement), pause_s)
 
     def take_back(self, company_id: str, hold_id: str, tokens: int) -> None:
-        """Correct, in the background, the charge of an attempt that delivered nothing and was repeated with success.
+        """Correct, in the background, the charge of an attempt whose answer did not arrive, and that was repeated with
+        success.
 
         The hold's id is ours and random, so that nobody's own id is that of the correction.
         """
@@ -51,9 +52,9 @@ class Settler:
             target_id=settlement_event_id(hold_id),
             tokens=-tokens,
             actor=ACTOR,
-            reason="Nothing of this attempt was delivered, and the call was repeated.",
+            reason="The answer of this attempt did not arrive whole, and the call was repeated.",
         )
-        self._in_background(lambda: self._ledger.correct(company_id, correction))
+        self._in_background(lambda: self._correct(company_id, correction))
 
     async def finish(self) -> None:
         """Return when nothing is left in the background."""
@@ -66,6 +67,11 @@ class Settler:
             await self._ledger.release(company_id, hold_id)
         else:
             await self._ledger.settle(company_id, hold_id, settlement)
+
+    async def _correct(self, company_id: str, correction: Correction) -> None:
+        corrected = await self._ledger.correct(company_id, correction)
+        if corrected.status is Status.NOT_FOUND:
+            raise StoreUnavailable("The settlement that is to be corrected is not written yet.")
 
     def _in_background(self, write: Callable[[], Awaitable[object]], pause_s: float = 0.0) -> None:
         task = asyncio.create_task(_keep_writing(write, pause_s))

@@ -20,6 +20,7 @@ from kvot.gateway.providers.members import (
 from kvot.gateway.providers.sizes import Gathered
 
 _CEILING = "max_tokens"
+_CONTAINER = "container"
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class MessagesAsk:
     output_max: int | None
     output_min: int
     answers: int = 1
+    stored: str | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         if output_max is None or self.output_max is None or output_max >= self.output_max:
@@ -55,7 +57,14 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
         _size(members),
         ceiling,
         min(ceiling, max(1, _thinking_budget(members) + 1)),
+        stored=_stored(members.get(_CONTAINER)),
     )
+
+
+def _stored(container: object) -> str | None:
+    """What an earlier call has run in. An object without an id asks for a new one."""
+    is_named = container is not None and (not isinstance(container, dict) or container.get("id") is not None)
+    return _CONTAINER if is_named else None
 
 
 def _thinking_budget(members: Mapping[str, Any]) -> int:

@@ -30,6 +30,7 @@ class GeminiAsk:
     output_max: int | None
     output_min: int = 1
     answers: int = 1
+    stored: str | None = None  # nothing of what calls make is kept
 
     def body(self, output_max: int | None = None) -> bytes:
         if output_max is None or (self.output_max is not None and output_max >= self.output_max):

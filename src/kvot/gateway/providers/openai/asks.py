@@ -22,6 +22,7 @@ from kvot.gateway.providers.members import (
 )
 from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
 
 ANSWERS_MAX = 128
@@ -53,6 +54,7 @@ class OpenAiAsk:
     ceilings: tuple[str, ...] = ()
     ceiling_to_add: str | None = None
     adds_usage: bool = False
+    stored: str | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         values = self._lowered(output_max)
@@ -94,7 +96,9 @@ def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) 
     gathered.schema(members.get("response_format"))
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
-    return _generating(document, provider, gathered.size, answers, ceilings, provider.chat_ceiling)
+    ask = _generating(document, provider, gathered.size, answers, ceilings, provider.chat_ceiling)
+    ask.stored = stored_by_chat(members)
+    return ask
 
 
 def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
@@ -158,26 +162,28 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
             "'background' is not possible here: the tokens of an answer that is made after its reply cannot be held "
             "to a budget. Ask for a stream instead.",
         )
+    stored = stored_by_response(members)
     names = ("max_output_tokens",)
     return OpenAiAsk(
         document,
         _response_model(members),
         truth_at(members, "stream"),
-        _response_size(members),
+        _response_size(members, stored),
         _ceiling(members, names, 1),
         RESPONSE_OUTPUT_MIN,
         ceilings=names,
         ceiling_to_add=names[0],
+        stored=stored,
     )
 
 
-def _response_size(members: Mapping[str, Any]) -> Size:
+def _response_size(members: Mapping[str, Any], stored: str | None) -> Size:
     gathered = Gathered()
     for name in ("input", "instructions", "prompt"):
         gather_content(gathered, members.get(name))
     gather_tools(gathered, members.get("tools"))
     gathered.schema(members.get("text"))
-    if any(members.get(name) is not None for name in ("previous_response_id", "conversation", "prompt")):
+    if stored is not None or members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
     return gathered.size
 
