@@ -22,6 +22,7 @@ from kvot.settings import Settings, SettingsError, providers_of, read_secret
 from kvot.stores import Engine, open_store
 
 if TYPE_CHECKING:
+    from kvot.gateway.counting import Counting
     from kvot.gateway.gateway import Gateway
     from kvot.http.app import App
     from kvot.http.server import Stopper
@@ -277,7 +278,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     providers = {
         one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key, one.needs_key) for one in named
     }
-    estimator = Estimator(holds_bound=settings.input_hold == "bound")
+    estimator = Estimator(holds_bound=settings.input_hold != "learned")
     books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
     ceilings = Ceilings(
         settings.output_tokens_max,
@@ -285,8 +286,23 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
         clamps=settings.clamp != "off",
         names_always=settings.clamp == "always",
     )
-    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s)
+    counting = open_counting() if settings.input_hold == "exact" else None
+    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, counting)
     assert services.provider_keys.sealer is not None, "a server opens keys"
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
     return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys, stored)
+
+
+def open_counting() -> "Counting":
+    """Raises SettingsError where the tokenizer is not installed."""
+    from kvot.gateway.counting import Counting
+    from kvot.gateway.vocabularies import VocabulariesMissing, open_vocabularies
+
+    try:
+        return Counting(open_vocabularies())
+    except VocabulariesMissing as error:
+        raise SettingsError(
+            "KVOT_INPUT_HOLD is exact, but the tokenizer is not installed: pip install 'kvot[tokenizer]', or set "
+            "KVOT_INPUT_HOLD to bound."
+        ) from error

@@ -57,7 +57,8 @@ def _whole_number(least: int, most: int) -> Accepted:
 
 
 def _one_of(*choices: str) -> Accepted:
-    return Accepted(" or ".join(choices), lambda value: str(value) if str(value) in choices else None)
+    words = ", ".join(choices[:-1]) + " or " + choices[-1]
+    return Accepted(words, lambda value: str(value) if str(value) in choices else None)
 
 
 def _read_text(value: object) -> str | None:
@@ -275,10 +276,11 @@ class Settings:
     output_tokens_min: int = _setting(_whole_number(1, 2_147_483_647), 16)
     """A call whose answer could not even be so long is refused."""
 
-    input_hold: str = _setting(_one_of("bound", "learned"), "bound")
+    input_hold: str = _setting(_one_of("bound", "exact", "learned"), "bound")
     """What is held for the input of a call. `bound`: a token for each byte of its text, which nothing can pass.
-    `learned`: what the company's earlier calls to the model needed, for more calls at once near a limit; text of
-    another kind can then pass the budget by some of its tokens."""
+    `exact`: its tokens, counted, for OpenAI's models whose vocabulary is known, and `bound` for all others; needs the
+    extra `kvot[tokenizer]`. `learned`: what the company's earlier calls to the model needed, for more calls at once
+    near a limit; text of another kind can then pass the budget by some of its tokens."""
 
     clamp: str = _setting(_one_of("on", "off", "always"), "on")
     """Whether the ceiling of a call is lowered to what is left of the budget (the reply then says so in

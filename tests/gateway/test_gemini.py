@@ -181,6 +181,11 @@ def test_how_much_a_part_is(piece: object, size: Size):
         assert got.text_bytes == 0
 
 
+def test_each_turn_counts_its_role():
+    turns = [{"role": "user", "parts": [{"text": "a"}]}] * 3
+    assert ask(contents=turns).size.text_bytes == 3 * len("usera")
+
+
 def test_one_content_and_one_part_need_no_list():
     assert ask(contents={"parts": {"text": "abc"}}).size == ask(contents=[{"parts": [{"text": "abc"}]}]).size
 

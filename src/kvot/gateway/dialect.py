@@ -5,8 +5,8 @@ address or the key of a provider. Everything that a client or a provider sends m
 bytes, raises InvalidRequest for a request that cannot be understood, and nothing for a reply.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from kvot.core.errors import KvotError, wait_ms, whole_seconds
@@ -15,13 +15,18 @@ from kvot.gateway.tokens import Reported
 Pair = tuple[bytes, bytes]
 
 
-class Size(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Size:
     """How much a request gives the model to read, for the estimate of its input tokens."""
 
     text_bytes: int
     """UTF-8 bytes of all that is text, tools and schemas included; encoded images, sound and files are not text."""
     media_tokens: int = 0
-    """For images, sound and files, by the constants that docs/internals/gateway.md gives."""
+    """For images, sound, files, and what the API adds for tools, by the constants that docs/internals/gateway.md
+    gives."""
+    texts: Sequence[str] = field(default=(), compare=False, repr=False)
+    """The texts of those bytes, for who counts their tokens: the request's own, never copied and never shown. A file of
+    text that stands there encoded is among the bytes alone."""
 
 
 PREVIOUS_REPLY_NOT_FOUND = "PreviousReplyNotFound"

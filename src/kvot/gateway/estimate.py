@@ -5,6 +5,8 @@ makes at once, the budget cannot be passed. A hold lasts as long as its call; th
 matters only to the last calls before a limit. Whoever would rather admit those can have holds from what was learned
 (`KVOT_INPUT_HOLD=learned`): the low side of the bytes that a token stood for in calls of the same company to the same
 model, two bytes before anything is learned. Text of another kind then passes the budget by what it needs beyond that.
+Where the vocabulary of a model is known, its text can be counted instead (`KVOT_INPUT_HOLD=exact`, counting.py), which
+is as safe as the bytes and far less.
 
 A charge without a provider's figure takes the mean of what was learned. Of an answer that nobody saw, as its client
 left while the provider was generating it, the time that it took is all that is known: it is charged at the tokens that
@@ -93,10 +95,12 @@ class Estimator:
         self._ratios: OrderedDict[Origin, _Ratio] = OrderedDict()
         self._speeds: OrderedDict[Origin, float] = OrderedDict()
 
-    def held_input_tokens(self, origin: Origin, size: Size) -> int:
-        """Enough for the input of a call that has not begun."""
-        bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
-        return ceil(size.text_bytes / bytes_per_token) + size.media_tokens + ADDED_TOKENS
+    def held_input_tokens(self, origin: Origin, size: Size, text_tokens: int | None = None) -> int:
+        """Enough for the input of a call that has not begun. `text_tokens`: where its text was counted."""
+        if text_tokens is None:
+            bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
+            text_tokens = ceil(size.text_bytes / bytes_per_token)
+        return text_tokens + size.media_tokens + ADDED_TOKENS
 
     def input_tokens(self, origin: Origin, size: Size) -> int:
         """A fair guess at the input of a call whose provider gave no figure."""

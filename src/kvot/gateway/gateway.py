@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall, ask_upstream
+from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give
@@ -55,6 +56,7 @@ class Terms:
     ceilings: Ceilings
     hold_ttl_ms: int
     call_max_s: int
+    counting: Counting | None = None  # of the text of calls; None: it is not counted
 
 
 class Gateway:
@@ -189,7 +191,10 @@ class Gateway:
 
     async def _held(self, asked: Asked, whose: Whose, ask: Ask, asked_hold: NewHold) -> Held | Exhausted:
         origin = Origin(whose.company_id, asked.provider.name, ask.model)
-        input_tokens = self._books.estimator.held_input_tokens(origin, ask.size)
+        text_tokens, counting = None, self._terms.counting
+        if counting is not None:
+            text_tokens = await counting.text_tokens(asked.provider.dialect.name, ask.model, ask.size)
+        input_tokens = self._books.estimator.held_input_tokens(origin, ask.size, text_tokens)
         ceilings = self._terms.ceilings
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 

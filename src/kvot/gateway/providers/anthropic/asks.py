@@ -6,7 +6,7 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Named, Size
-from kvot.gateway.providers.anthropic.media import blocks_size
+from kvot.gateway.providers.anthropic.media import TOOLS_TOKENS, gather_blocks
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -17,7 +17,7 @@ from kvot.gateway.providers.members import (
     whole_at,
     with_values,
 )
-from kvot.gateway.providers.sizes import schema_bytes
+from kvot.gateway.providers.sizes import Gathered
 
 _CEILING = "max_tokens"
 _CONTAINER = "container"
@@ -76,7 +76,13 @@ def _size(members: Mapping[str, Any]) -> Size:
     messages = members.get("messages")
     if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
         raise invalid("messages", "'messages' must be a list of objects.")
-    contents = [blocks_size(each.get("content")) for each in messages]
-    contents.append(blocks_size(members.get("system")))
-    schemas = sum(schema_bytes(members.get(name)) for name in ("tools", "output_config", "output_format"))
-    return Size(sum(each.text_bytes for each in contents) + schemas, sum(each.media_tokens for each in contents))
+    gathered = Gathered()
+    for each in messages:
+        gathered.text(each.get("role"))
+        gather_blocks(gathered, each.get("content"))
+    gather_blocks(gathered, members.get("system"))
+    for name in ("tools", "output_config", "output_format"):
+        gathered.schema(members.get(name))
+    if members.get("tools"):
+        gathered.media_tokens += TOOLS_TOKENS
+    return gathered.size
