@@ -15,6 +15,7 @@ DECLARE
   first_ms bigint;
   last_ms bigint;
 BEGIN
+  PERFORM kvot.need_read_committed();
   t := kvot.save(t);  -- whatever comes of it, the clock has advanced
   SELECT array_agg(ROW(p_company, x.id, coalesce(x.at, t.clock), x.tokens, x.at IS NOT NULL, 'usage', x.source,
       coalesce(set_nos[x.label_no], 0), x.input, x.output, x.cached, x.reasoning, NULL, NULL)::kvot.event),
