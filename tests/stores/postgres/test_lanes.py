@@ -102,7 +102,7 @@ async def test_whoever_is_answered_and_asks_again_at_once_goes_along(line: Line,
 
 
 async def test_whoever_waits_too_long_is_refused_and_nothing_was_sent(line: Line, lanes: Lanes, monkeypatch):
-    monkeypatch.setattr(lanes_module, "PATIENCE_S", 0)
+    monkeypatch.setattr(lanes_module, "LOOKS_MAX", 2)
     monkeypatch.setattr(lanes_module, "LOOK_EVERY_S", 0)
     sent = lanes.submit(A, "1")
     await turn()

@@ -5,7 +5,7 @@ together, as one transaction with one flush of the disk. Such a call takes the c
 lock. A company that was not free goes on in calls of its own, which wait for it and for which nobody else waits.
 
 A lone operation never waits for company. Each has its own answer. A company has one call on its way at a time. Nobody
-waits to be sent for longer than PATIENCE_S, and nothing was done for whoever is refused.
+waits to be sent for longer than LOOKS_MAX, and nothing was done for whoever is refused.
 """
 
 import asyncio
@@ -30,11 +30,13 @@ CALL_OPERATIONS_MAX = 256
 WAITING_MAX = 10_000
 """Of one process: seconds' worth. Whoever comes later is refused at once."""
 
-PATIENCE_S = 1.0
-"""How long an operation waits to be sent. Whoever has waited that long had better come again, as with connections."""
-
 LOOK_EVERY_S = 0.25
 """How often those who have waited too long are looked for. One timer for all costs less than one for each."""
+
+LOOKS_MAX = 5
+"""So many looks an operation waits to be sent, a second and a quarter at the most. Whoever has waited that long had
+better come again, as with connections. Looks are counted and not seconds: a process that stood still refuses nobody for
+having done so."""
 
 Answers = list[asyncpg.Record | Exception]
 """For each operation, in order, its row, or why there is none."""
@@ -49,8 +51,8 @@ SendShared = Callable[[Mapping[str, Sequence[str]]], Awaitable[Mapping[str, Answ
 class Waiter(NamedTuple):
     operation: str
     future: "asyncio.Future[asyncpg.Record]"
-    until_s: float
-    """When it has waited too long to be sent, on the event loop's clock."""
+    until_look: int
+    """The look at which it has waited too long to be sent."""
 
 
 Waiting = list[Waiter]
@@ -67,7 +69,8 @@ class Lanes:
         self._calls = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
-        self._look: asyncio.TimerHandle | None = None
+        self._looks = 0
+        self._next_look: asyncio.TimerHandle | None = None
 
     def submit(self, company_id: str, operation: str) -> "asyncio.Future[asyncpg.Record]":
         """Have an operation done, also for a caller who stops waiting. Raises StoreUnavailable when too many wait."""
@@ -80,9 +83,9 @@ class Lanes:
         if lane is None:
             lane = self._lanes[company_id] = []
             self._ready[company_id] = None
-        lane.append(Waiter(operation, future, loop.time() + PATIENCE_S))
-        if self._look is None:
-            self._look = loop.call_later(LOOK_EVERY_S, self._refuse_late)
+        lane.append(Waiter(operation, future, self._looks + LOOKS_MAX))
+        if self._next_look is None:
+            self._next_look = loop.call_later(LOOK_EVERY_S, self._refuse_late)
         if self._ready and self._calls < CALLS_MAX:
             self._calls += 1
             self._begin(self._drive_shared())
@@ -95,13 +98,14 @@ class Lanes:
 
     def _refuse_late(self) -> None:
         """Refuse whoever has waited too long, and look again later if anything is left."""
-        loop = asyncio.get_running_loop()
+        self._looks += 1
         for company_id, lane in list(self._lanes.items()):
-            late = sum(1 for _ in takewhile(lambda waiter: waiter.until_s <= loop.time(), lane))
+            late = sum(1 for _ in takewhile(lambda waiter: waiter.until_look <= self._looks, lane))
             if late:
                 self._answer(self._take(company_id, late), [_waited_too_long()] * late)
                 self._leave(company_id)
-        self._look = loop.call_later(LOOK_EVERY_S, self._refuse_late) if self._lanes else None
+        loop = asyncio.get_running_loop()
+        self._next_look = loop.call_later(LOOK_EVERY_S, self._refuse_late) if self._lanes else None
 
     def _leave(self, company_id: str) -> None:
         """Take a lane away of which nothing is left. That of a call on its way is taken away when it returns."""
@@ -188,4 +192,6 @@ def _operations(waiting: Waiting) -> list[str]:
 
 
 def _waited_too_long() -> StoreUnavailable:
-    return StoreUnavailable("The database is busy: other operations are still on their way. Nothing was done; try again.")
+    return StoreUnavailable(
+        "The database is busy: other operations are still on their way. Nothing was done; try again."
+    )
