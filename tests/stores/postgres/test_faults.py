@@ -1,6 +1,6 @@
 """Faults planted in the SQL, one at a time: the conformance suite must not let any pass.
 
-Each changes a line of one function. The checks that are named must fail on it, those of the races on a crowd of stores;
+Each changes a line of one function. The checks that are named must fail on it, those of locks on a crowd of stores;
 on the functions as they are, all of them pass (test_crowd, and the suite itself).
 """
 
@@ -41,7 +41,7 @@ FAULTS = [
         "take",
         LOCKED,
         "SELECT * INTO c FROM kvot.company WHERE company_id = p_company;",
-        "test_of_many_who_want_the_last_unit_one_gets_it",
+        "what another transaction writes meanwhile is seen",
         of_a_crowd=True,
     ),
     Fault(
@@ -50,7 +50,7 @@ FAULTS = [
         LOCKED,
         "SELECT * INTO c FROM kvot.company WHERE company_id = p_company;"
         " PERFORM FROM kvot.company WHERE company_id = p_company FOR UPDATE;",
-        "test_as_many_are_admitted_as_fit_and_never_one_more",
+        "what another transaction writes meanwhile is seen",
         of_a_crowd=True,
     ),
     Fault(
@@ -59,7 +59,7 @@ FAULTS = [
         LOCKED,
         "SELECT y.* INTO c FROM kvot.company x, LATERAL (SELECT z.* FROM kvot.company z"
         " WHERE z.company_id = x.company_id OFFSET 0) y WHERE x.company_id = p_company FOR UPDATE OF x;",
-        "test_as_many_are_admitted_as_fit_and_never_one_more",
+        "what another transaction writes meanwhile is seen",
         of_a_crowd=True,
     ),
     Fault(

@@ -1,7 +1,7 @@
-"""Calls of `kvot.write`, the one function that writes: operations of one company, one answer each.
+"""Calls of the functions that write: `kvot.write` for operations of one company, `kvot.write_free` for those of several.
 
-`kvot.write_free` calls it for several companies in one transaction. Distributed over workers (Citus) a ledger lacks it:
-each company's operations are then a call of their own.
+Each operation has an answer. Distributed over workers (Citus) a ledger lacks `kvot.write_free`: each company's operations
+are then a call of their own. What is unknown is never sent again from here: it may still be done, or have been.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
