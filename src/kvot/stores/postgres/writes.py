@@ -1,7 +1,7 @@
-"""Calls of the functions that write: `kvot.write` for operations of one company, `kvot.write_free` for those of several.
+"""Calls of the functions that write: `kvot.write` for operations of one company, `kvot.write_free` for several's.
 
-Each operation has an answer. Distributed over workers (Citus) a ledger lacks `kvot.write_free`: each company's operations
-are then a call of their own. What is unknown is never sent again from here: it may still be done, or have been.
+Each operation has an answer. Distributed over workers (Citus) a ledger lacks `kvot.write_free`: each company's
+operations are then a call of their own. What is unknown is never sent again from here: it may yet be done.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
