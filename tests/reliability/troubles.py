@@ -12,9 +12,10 @@ import asyncpg
 
 from kvot.core.window import MS_PER_DAY, MS_PER_HOUR, MS_PER_SECOND
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.lanes import CALLS_MAX
 from tests.postgres.server import PrivateServer
 from tests.reliability.clients import CLIENTS, Clients
-from tests.reliability.fleet import Fleet
+from tests.reliability.fleet import WORKERS, Fleet
 
 
 class Trial(NamedTuple):
@@ -46,13 +47,13 @@ async def crash(trial: Trial) -> None:
 
 
 async def lock_all(trial: Trial) -> None:
-    """Nobody gets at the ledger: every connection of every worker waits, and whoever comes then finds none free."""
+    """Nobody gets at the ledger: as many calls as every worker sends at once wait, and whoever comes then is not sent."""
     connection = await asyncpg.connect(Address.parse(trial.fleet.url).dsn)
     try:
         await connection.execute("BEGIN; LOCK TABLE kvot.company IN ACCESS EXCLUSIVE MODE")
-        while await connection.fetchval(_WAITING) < trial.fleet.connections:
+        while await connection.fetchval(_WAITING) < WORKERS * CALLS_MAX:
             await connection.execute("SELECT pg_sleep(0.01); SELECT pg_stat_clear_snapshot()")
-        await connection.execute("SELECT pg_sleep(1.3)")  # longer than a caller waits for a connection
+        await connection.execute("SELECT pg_sleep(1.3)")  # longer than anyone waits to be sent
     finally:
         await connection.close()
 

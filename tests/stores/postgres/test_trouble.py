@@ -135,6 +135,22 @@ async def test_what_was_cut_off_in_the_middle_is_unknown_and_may_be_repeated(sto
     assert answer.usage.tokens_used == 11
 
 
+@pytest.mark.parametrize("lock", ["LOCK TABLE kvot.company", "SELECT FROM kvot.company FOR UPDATE"])
+async def test_operations_that_were_cut_off_together_are_not_sent_again(store: PostgresStore, url: str, lock: str):
+    """A call shared with others waits for the table alone, one of the company's own for its row."""
+    await store.record(COMPANY, NewEvent("first", 1), now_ms=T0)
+    blocker, observer = await asyncpg.connect(url), await asyncpg.connect(url)
+    await blocker.execute(f"BEGIN; {lock}")
+    cut_off = [asyncio.ensure_future(store.record(COMPANY, NewEvent(each, 10), now_ms=T0)) for each in ("e1", "e2")]
+    await until_one_waits_for_a_lock(observer)
+    await observer.execute(TERMINATE)
+    await blocker.close()
+    answers = await asyncio.gather(*cut_off, return_exceptions=True)
+    assert ["unknown: repeat it with the same id" in str(answer) for answer in answers] == [True, True]
+    assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 1
+    await observer.close()
+
+
 async def test_a_call_that_waits_too_long_for_a_lock_is_stopped(store: PostgresStore, url: str, monkeypatch):
     await store.record(COMPANY, NewEvent("first", 1), now_ms=T0)
     blocker = await asyncpg.connect(url)
