@@ -47,7 +47,7 @@ async def crash(trial: Trial) -> None:
 
 
 async def lock_all(trial: Trial) -> None:
-    """Nobody gets at the ledger: as many calls as every worker sends at once wait, and whoever comes then is not sent."""
+    """Nobody gets at the ledger: every call that workers send at once waits, and whoever comes then is not sent."""
     connection = await asyncpg.connect(Address.parse(trial.fleet.url).dsn)
     try:
         await connection.execute("BEGIN; LOCK TABLE kvot.company IN ACCESS EXCLUSIVE MODE")

@@ -143,9 +143,9 @@ FAULTS = [
     ),
     Fault(
         "pruning takes a slot too much",
-        "do_prune",
-        "e.at <= floor_ms",
-        "e.at <= floor_ms + 1",
+        "sweep_piece",
+        "AND e.event_id <= next\n        AND e.at <= floor_ms",
+        "AND e.event_id <= next\n        AND e.at <= floor_ms + 1",
         "test_ids_are_forgotten_with_their_events_and_no_others",
     ),
 ]
