@@ -29,7 +29,7 @@ pytest: setup-dev setup-tools ## the tests alone (ARGS="tests/core -k window")
 	$(PY) -m pytest $(ARGS)
 
 deep: setup-dev setup-tools ## the tests with those that take minutes, and many more examples per property
-	$(PY) -m pytest -m '' --hypothesis-profile=deep $(ARGS)
+	$(PY) -m pytest -m '' --hypothesis-profile=deep -o faulthandler_timeout=14400 $(ARGS)
 
 bench: setup-dev ## measure; prints ratios (ARGS="usage" picks one)
 	$(PY) -m benches $(ARGS)

@@ -4,6 +4,9 @@ The bare client does what any counter must: for each call one `UPDATE … RETURN
 `INSERT`, each prepared and durable. Ours keeps exact windows, holds and a rollup. The server is a private one, with
 fsync, on the machine that runs the bench: both sides share its cores with it.
 
+Two statements in transactions of their own are the fastest that a client with these two statements has: in one
+transaction it waits for two more round trips.
+
 Expected before measuring: on one hot company the bare client is bound to one flush a call, since each holds the row for
 it, and ours shares a flush among the calls that wait, so it should win. Over many companies both share flushes, and the
 server's time decides: some 300 µs a call of ours, against two statements of 50.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import SteadyClock
 from kvot.core.errors import StoreUnavailable
-from kvot.core.keys import API_KEY_PEPPER, derive_key
+from kvot.core.keys import API_KEY_PEPPER, SECRET_CHECK, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
 from kvot.operations.ids import new_id
@@ -22,6 +22,7 @@ from kvot.settings import Settings, SettingsError, providers_of, read_secret
 from kvot.stores import Engine, open_store
 
 if TYPE_CHECKING:
+    from kvot.gateway.counting import Counting
     from kvot.gateway.gateway import Gateway
     from kvot.http.app import App
     from kvot.http.server import Stopper
@@ -34,26 +35,53 @@ _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedSecret:
+    """What is known of the secret once it was read: what people call it, and what tells it from another."""
+
+    name: str
+    check: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """The services of one process and what they stand on."""
 
     services: Services
     store: Engine
     clock: SteadyClock
+    secret: "OpenedSecret | None"
+
+    async def check_secret(self) -> None:
+        """Raise StoreUnavailable if the keys in the database were made under another secret than there is now."""
+        if self.secret is None or await self.store.bind_secret(self.secret.check):
+            return
+        raise StoreUnavailable(
+            f"The secret ({self.secret.name}) is not the one that the keys in this database were made under: none of "
+            "them would be taken. Put the right one back. If it is lost: kvot keys accept-secret, then make new keys."
+        )
 
     async def close(self) -> None:
         await self.store.close()
 
 
-def open_services(settings: Settings) -> House:
-    """Open the database and all that works on it. Raises SettingsError and StoreUnavailable."""
-    secret = read_secret(settings)
+def open_services(settings: Settings, *, with_secret: bool = True) -> House:
+    """Open the database and all that works on it. Raises SettingsError and StoreUnavailable.
+
+    with_secret: False where no key is made or proven. The secret is then not read, and need not be there.
+    """
+    secret = read_secret(settings) if with_secret else None
     store = open_store(settings.database, rules_of(settings))
     clock = SteadyClock(_wall_ms, _steady_ms)
     offered = tuple(one.name for one in providers_of(settings))
-    provider_keys = ProviderKeys(store, Sealer(derive_key(secret, SEALING)), offered)
-    services = Services(Ledger(store, clock), store, derive_key(secret, API_KEY_PEPPER), new_id, provider_keys)
-    return House(services, store, clock)
+    sealer = Sealer(derive_key(secret, SEALING)) if secret else None
+    pepper = derive_key(secret, API_KEY_PEPPER) if secret else None
+    services = Services(Ledger(store, clock), store, pepper, new_id, ProviderKeys(store, sealer, offered))
+    opened = OpenedSecret(name_of_secret(settings), derive_key(secret, SECRET_CHECK)) if secret else None
+    return House(services, store, clock, opened)
+
+
+def name_of_secret(settings: Settings) -> str:
+    return "KVOT_SECRET" if settings.secret_path is None or settings.secret is not None else str(settings.secret_path)
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -94,6 +122,7 @@ def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
 def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -> int:
     import uvloop
 
+    from kvot.http.server import cannot_listen
     from kvot.http.workers import Place, Workers
 
     def work(place: Place) -> int:
@@ -102,7 +131,7 @@ def _serve_with_workers(settings: Settings, on_started: Callable[[str], None]) -
     try:
         workers = Workers(settings.workers, settings.host, settings.port, work, on_started)
     except OSError as error:
-        raise StoreUnavailable(f"Cannot listen at {settings.host} port {settings.port}: {error.strerror}.") from error
+        raise cannot_listen(settings.host, settings.port, error) from error
     return workers.run()
 
 
@@ -141,6 +170,7 @@ async def _need_ready(house: House) -> None:
     """A person who starts a server is told what is wrong there and then, and not only whoever asks /readyz."""
     try:
         await house.store.ready()
+        await house.check_secret()
     except StoreUnavailable:
         await house.close()
         raise
@@ -156,24 +186,29 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     """The ASGI application over a house, and what lets go of both. To be called in a running loop."""
     from kvot.http.app import App, HttpSettings
     from kvot.http.auth import make_authenticator
+    from kvot.http.cors import Cors
     from kvot.http.gateway import GatewayEdge
     from kvot.http.health import Health
     from kvot.http.metrics import MetricsPage
     from kvot.http.pages import Pages
     from kvot.http.sessions import PURPOSE, Sessions
     from kvot.http.signin import SignIn
+    from kvot.http.unconfigured import Unconfigured
     from kvot.telemetry.metrics import CONTENT_TYPE, Metrics
-    from kvot.telemetry.tally import Tallies
+    from kvot.telemetry.tally import Requests, Tallies
     from kvot.wire.style import JsonCase, Style
 
     style = Style(JsonCase(settings.json_case))
     services = house.services
+    assert services.pepper is not None, "a server proves keys"
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
-    health = Health(services.ledger, lambda: house.clock.refused_leap_ms)
+    health = Health(services.ledger, lambda: _refused_leap_ms(house.clock), lambda: authenticator.problem)
     tallies = Tallies()
-    gateway = open_gateway(settings, services, tallies)
-    metrics = Metrics(tallies, worker=str(os.getpid()) if settings.workers > 1 else None)
+    gateway = open_gateway(settings, house, tallies)
+    requests = Requests()
+    metrics = Metrics(tallies, requests, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
+    origins = frozenset((settings.cors_origins or "").split(",")) - {""}
     app = App(
         services,
         authenticator,
@@ -181,11 +216,18 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
         settings=HttpSettings(
             style=style,
             allows_jsonp=settings.jsonp == "on",
-            cors_origins=frozenset((settings.cors_origins or "").split(",")) - {""},
+            cors_origins=origins,
         ),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
-        surfaces=[Pages(style, datetime.now), MetricsPage(metrics.text, CONTENT_TYPE)],
-        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status) if gateway else None,
+        surfaces=[
+            Pages(style, datetime.now),
+            MetricsPage(metrics.text, CONTENT_TYPE),
+            Unconfigured([one.name for one in providers_of(settings)]),
+        ],
+        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status, cors=Cors(origins))
+        if gateway
+        else None,
+        requests=requests,
         clock=services.ledger.now_ms,
     )
 
@@ -198,7 +240,13 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     return app, close
 
 
-def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> "Gateway | None":
+def _refused_leap_ms(clock: SteadyClock) -> int:
+    """As the clock is now: a server that nothing is sent to, for it is not ready, reads it for nobody else."""
+    clock()
+    return clock.refused_leap_ms
+
+
+def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gateway | None":
     """The gateway to the providers that the settings name; None where they name none. Raises SettingsError.
 
     What its calls come to is counted in `tallies`.
@@ -212,7 +260,9 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     from kvot.gateway.provider import Provider
     from kvot.gateway.providers import DIALECTS
     from kvot.gateway.settling import Settler
+    from kvot.gateway.stored import StoredReplies
 
+    services = house.services
     named = providers_of(settings)
     if unknown := [one for one in named if one.dialect not in DIALECTS]:
         known = ", ".join(DIALECTS)
@@ -224,9 +274,31 @@ def open_gateway(settings: Settings, services: Services, tallies: "Tallies") -> 
     providers = {
         one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key, one.needs_key) for one in named
     }
-    estimator = Estimator(holds_bound=settings.input_hold == "bound")
+    estimator = Estimator(holds_bound=settings.input_hold != "learned")
     books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
-    ceilings = Ceilings(settings.output_tokens_max, settings.output_tokens_min, clamps=settings.clamp == "on")
-    terms = Terms(ceilings, hold_ttl_ms=settings.hold_ttl_s * MS_PER_SECOND)
+    ceilings = Ceilings(
+        settings.output_tokens_max,
+        settings.output_tokens_min,
+        clamps=settings.clamp != "off",
+        names_always=settings.clamp == "always",
+    )
+    counting = open_counting() if settings.input_hold == "exact" else None
+    terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, counting)
+    assert services.provider_keys.sealer is not None, "a server opens keys"
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
-    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys)
+    stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
+    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys, stored)
+
+
+def open_counting() -> "Counting":
+    """Raises SettingsError where the tokenizer is not installed."""
+    from kvot.gateway.counting import Counting
+    from kvot.gateway.vocabularies import VocabulariesMissing, open_vocabularies
+
+    try:
+        return Counting(open_vocabularies())
+    except VocabulariesMissing as error:
+        raise SettingsError(
+            "KVOT_INPUT_HOLD is exact, but the tokenizer is not installed: pip install 'kvot[tokenizer]', or set "
+            "KVOT_INPUT_HOLD to bound."
+        ) from error

@@ -57,7 +57,8 @@ def _whole_number(least: int, most: int) -> Accepted:
 
 
 def _one_of(*choices: str) -> Accepted:
-    return Accepted(" or ".join(choices), lambda value: str(value) if str(value) in choices else None)
+    words = ", ".join(choices[:-1]) + " or " + choices[-1]
+    return Accepted(words, lambda value: str(value) if str(value) in choices else None)
 
 
 def _read_text(value: object) -> str | None:
@@ -275,14 +276,17 @@ class Settings:
     output_tokens_min: int = _setting(_whole_number(1, 2_147_483_647), 16)
     """A call whose answer could not even be so long is refused."""
 
-    input_hold: str = _setting(_one_of("bound", "learned"), "bound")
+    input_hold: str = _setting(_one_of("bound", "exact", "learned"), "bound")
     """What is held for the input of a call. `bound`: a token for each byte of its text, which nothing can pass.
-    `learned`: what the company's earlier calls to the model needed, for more calls at once near a limit; text of
-    another kind can then pass the budget by some of its tokens."""
+    `exact`: its tokens, counted, for OpenAI's models whose vocabulary is known, and `bound` for all others; needs the
+    extra `kvot[tokenizer]`. `learned`: what the company's earlier calls to the model needed, for more calls at once
+    near a limit; text of another kind can then pass the budget by some of its tokens."""
 
-    clamp: str = _setting(_one_of("on", "off"), "on")
+    clamp: str = _setting(_one_of("on", "off", "always"), "on")
     """Whether the ceiling of a call is lowered to what is left of the budget (the reply then says so in
-    `x-kvot-output-tokens-max`); `off` refuses it instead."""
+    `x-kvot-output-tokens-max`); `off` refuses it instead. `always` also names the ceiling that was held in a request
+    that has none, so that no answer can be longer than what was held: every model must take
+    `KVOT_OUTPUT_TOKENS_MAX` then."""
 
     cached_token_percent: int = _setting(_whole_number(0, 100), 100)
     """What a token that the provider read from its cache counts in the budget."""
@@ -291,8 +295,18 @@ class Settings:
     """How long the hold of a call lasts without renewal. It is renewed at a third of that for as long as the call runs.
     After a crash a call that had been sent is charged at what it held, so many seconds later."""
 
+    stored_responses: str = _setting(_one_of("own", "shared"), "own")
+    """Who may name what a provider keeps of earlier calls (`/responses/{id}`, `previous_response_id`). `own`: each
+    company the responses that it made, and under a key of its own whatever there is. `shared`: all companies, and
+    whoever has an id reaches what another company stored under it."""
+
+    call_max_s: int = _setting(_whole_number(1, 86_400), 3_600)
+    """The longest that a call may take; then it is cut, and charged for what has come. A stream that trickles for ever
+    would keep its tokens held for ever. An hour is some six times what official clients wait for an answer."""
+
     exhausted_status: str = _setting(_one_of("429", "402"), "429")
-    """The status of a call that does not fit. Official clients take 429 for a rate limit, and 402 for another error."""
+    """The status of a call for which the budget is used up. Official clients take 429 for a rate limit, and 402 for
+    another error. One that only calls under way are in the way of is always a 429."""
 
     host: str = _setting(_TEXT, "127.0.0.1")
     """The address to listen on. The default answers this machine alone."""
@@ -496,7 +510,7 @@ def _refuse_orphan(settings: Settings, path: Path) -> None:
     if database.exists() and database.stat().st_size:
         raise SettingsError(
             f"The database {database} exists but its secret file {path} does not: put the file back. If it is lost, "
-            "set KVOT_SECRET to a new secret; API keys made so far then stop working."
+            "set KVOT_SECRET to a new secret and run kvot keys accept-secret; API keys made so far then stop working."
         )
 
 

@@ -1,9 +1,14 @@
+import json
+import os
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from kvot.cli import checks
-from kvot.cli.checks import Grade
+from kvot.cli.findings import Grade
 from kvot.stores.sqlite.lock import DatabaseLock
 from tests.cli.support import ACME
 
@@ -21,6 +26,7 @@ def test_a_sound_house_gets_a_clean_bill(kvot):
         "database",
         "lock, schema",
         "secret",
+        "secret's keys",
         "disk",
         "file system",
         "clock",
@@ -51,20 +57,88 @@ def test_an_open_secret_is_found(kvot):
     assert (ran.code, grades(ran)["secret"]) == (1, "fail")
 
 
+def test_another_secret_than_that_of_the_keys_is_found(kvot):
+    kvot("keys", "create", "--company", ACME)
+    (kvot.folder / "kvot.db.secret").write_text("w" * 43)
+    ran = kvot("doctor", "--json")
+    assert (ran.code, grades(ran)["secret"], grades(ran)["secret's keys"]) == (1, "ok", "fail")
+
+
 def test_a_lost_secret_is_found(kvot):
     kvot("record", "--company", ACME, "--tokens", 5)
     (kvot.folder / "kvot.db.secret").unlink()
     assert grades(kvot("doctor", "--json"))["secret"] == "fail"
 
 
-def test_a_database_in_use_is_found(kvot):
+@contextmanager
+def held(kvot, url):
     kvot("record", "--company", ACME, "--tokens", 5)
     lock = DatabaseLock(kvot.database)
+    lock.write(url=url)
     try:
-        ran = kvot("doctor")
+        yield
     finally:
         lock.release()
-    assert (ran.code, "in use" in ran.out) == (1, True)
+
+
+def test_a_database_that_a_command_has_is_well_and_said_to_be_in_use(kvot):
+    with held(kvot, None):
+        ran = kvot("doctor", "--json")
+    found = {each["name"]: each["detail"] for each in ran.document["findings"]}
+    assert ran.code == 0
+    assert found["lock"].startswith(f"held by process {os.getpid()}, which says no address")
+    assert found["schema"] == "current, 1 companies"
+
+
+def test_a_running_server_is_named_with_its_address_and_asked(kvot):
+    with Readiness({"ready": True}) as server, held(kvot, server.url):
+        ran = kvot("doctor", "--json")
+    details = [(each["name"], each["detail"]) for each in ran.document["findings"]]
+    assert ran.code == 0
+    assert ("lock", f"held by process {os.getpid()}, a server that runs at {server.url}") in details
+    assert ("server", "ready") in details
+
+
+def test_why_a_server_s_jwks_could_not_be_fetched_is_a_warning(kvot):
+    said = {"ready": True, "problem": "The keys could not be fetched (status 500)."}
+    with Readiness(said) as server, held(kvot, server.url):
+        for ran in (kvot("doctor", "--json"), kvot.bare("doctor", "--url", server.url, "--json")):
+            found = next(each for each in ran.document["findings"] if each["name"] == "server")
+            assert (found["grade"], "status 500" in found["detail"]) == ("warn", True)
+
+
+def test_a_holder_that_does_not_answer_where_it_says_is_found(kvot):
+    with held(kvot, "http://127.0.0.1:9"):
+        ran = kvot("doctor", "--json")
+    assert (ran.code, grades(ran)["server"]) == (1, "fail")
+
+
+class Readiness:
+    """A server that says one thing at /readyz, and nothing else."""
+
+    def __init__(self, said):
+        body = json.dumps(said).encode()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200 if self.path == "/readyz" else 404)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, args=(0.01,)).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def test_what_is_no_database_is_found(kvot):

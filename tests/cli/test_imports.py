@@ -64,13 +64,13 @@ def test_columns_of_other_names_are_mapped(kvot):
 
 def test_a_row_names_its_company_or_has_that_of_the_command(kvot):
     file = kvot.file("two.csv", f"company_id,tokens\n{OTHER.upper()},5\n,7\n{{{OTHER}}},1\n")
-    assert kvot("import", file, "--company", ACME).code == 0
+    assert kvot("import", file, "--company", ACME, "--at", "now").code == 0
     assert (used(kvot), used(kvot, OTHER)) == (7, 6)
 
 
 def test_a_row_without_any_company_is_refused(kvot):
     file = kvot.file("none.csv", f"company,tokens\n,7\n{OTHER},1\n")
-    ran = kvot("import", file, "--json")
+    ran = kvot("import", file, "--json", "--at", "now")
     assert ran.code == 1
     assert json.loads(ran.out.splitlines()[0])["errorCode"] == "Forbidden"
     assert ran.last_line["accepted"] == 1
@@ -118,7 +118,7 @@ def test_a_bad_line_is_refused_by_number_and_never_stops_good_ones(kvot, line, c
 
 def test_a_bad_guid_is_refused(kvot):
     file = kvot.file("bad.csv", f"company,tokens\n{ACME},7\nacme,5\n{ACME},8\n")
-    ran = kvot("import", file, "--json")
+    ran = kvot("import", file, "--json", "--at", "now")
     assert json.loads(ran.out.splitlines()[0])["errorCode"] == "InvalidGuid"
     assert used(kvot) == 15
 
@@ -138,7 +138,7 @@ BAD_JSON = [
 @pytest.mark.parametrize(("line", "code"), BAD_JSON)
 def test_a_bad_json_line_is_refused_by_number_and_never_stops_good_ones(kvot, line, code):
     content = f'{{"id":"1","tokens":7}}\n{line}\n\n{{"id":"2","tokens":8}}\n'
-    ran = kvot("import", kvot.file("bad.jsonl", content), "--company", ACME, "--json")
+    ran = kvot("import", kvot.file("bad.jsonl", content), "--company", ACME, "--json", "--at", "now")
     refusals = [json.loads(each) for each in ran.out.splitlines()[:-1]]
     assert [(each["line"], each["errorCode"]) for each in refusals] == [(2, code)]
     assert used(kvot) == 15
@@ -147,7 +147,9 @@ def test_a_bad_json_line_is_refused_by_number_and_never_stops_good_ones(kvot, li
 @pytest.mark.parametrize("rest", ['{"tokens"', "nonsense]", '"text"', ""])
 def test_an_array_is_counted_up_to_where_it_breaks_and_the_break_is_told(kvot, rest):
     file = kvot.file("cut.json", f'[{{"tokens":7}},\n{{"tokens":8}},\n{rest}')
-    ran = kvot("import", file, "--company", ACME, "--json")
+    ran = kvot("import", file, "--company", ACME, "--json", "--at", "now")
+    refusals = [json.loads(each) for each in ran.out.splitlines()[:-1]]
+    assert (3, 3) in [(each["line"], each["element"]) for each in refusals]
     assert (ran.code, ran.last_line["accepted"]) == (1, 2)
     assert ran.last_line["refused"] >= 1
     assert used(kvot) == 15
@@ -177,7 +179,8 @@ def test_a_column_that_is_mapped_but_missing_is_named(kvot):
 
 def test_twenty_refusals_are_shown_and_all_are_written(kvot):
     file = kvot.file("bad.csv", "tokens\n" + "0\n" * 25 + "5\n")
-    ran = kvot("import", file, "--company", ACME, "--refused", kvot.folder / "refused.csv")
+    words = ("--at", "now", "--refused", kvot.folder / "refused.csv")
+    ran = kvot("import", file, "--company", ACME, *words)
     assert ran.out.count("InclusiveBetween") == 20
     assert "and 5 more" in ran.out
     assert ran.out.split()[-6:] == ["accepted", "1", "duplicate", "0", "refused", "25"]
@@ -187,14 +190,54 @@ def test_twenty_refusals_are_shown_and_all_are_written(kvot):
 
 def test_several_files_have_one_summary_and_tell_their_lines_apart(kvot):
     one, two = kvot.file("1.csv", "tokens\n5\n0\n"), kvot.file("2.csv", "tokens\n6\n")
-    ran = kvot("import", one, two, "--company", ACME)
+    ran = kvot("import", one, two, "--company", ACME, "--at", "now")
     assert "1.csv:3" in ran.out
     assert used(kvot) == 11
 
 
 def test_details_are_kept(kvot):
     file = kvot.file("d.csv", "tokens,model,provider,user,feature,cached,reasoning\n5,m,p,u,f,1,2\n6,,,,,,\n")
-    assert kvot("import", file, "--company", ACME, "--json").document["accepted"] == 2
+    assert kvot("import", file, "--company", ACME, "--at", "now", "--json").document["accepted"] == 2
+
+
+# Files with a row that says no time, and where it stands.
+UNTIMED = {
+    "u.csv": ("tokens\n5\n", {"line": 2}),
+    "u.jsonl": (f'{{"tokens":7,"at":{NOW_MS}}}\n{{"tokens":5}}\n', {"line": 2}),
+    "u.json": (f'[{{"tokens":7,"at":{NOW_MS}}},{{"tokens":5,"at":null}}]', {"line": 1, "element": 2}),
+}
+
+
+@pytest.mark.parametrize("name", UNTIMED)
+def test_a_row_without_a_time_is_refused_with_its_place_unless_it_is_said_when_it_counts(kvot, name):
+    content, place = UNTIMED[name]
+    file = kvot.file(name, content)
+    ran = kvot("import", file, "--company", ACME, "--json")
+    told = json.loads(ran.out.splitlines()[0])
+    assert (ran.code, told.items() >= (place | {"errorCode": "NoTime"}).items()) == (1, True)
+    accepted = ran.last_line["accepted"]
+    for _ in range(2):
+        ran = kvot("import", file, "--company", ACME, "--at", "now", "--json")
+    assert (ran.code, ran.document["duplicate"], used(kvot)) == (0, accepted + 1, accepted * 7 + 5)
+
+
+def test_rows_without_a_time_count_at_the_instant_that_is_said_and_others_at_their_own(kvot):
+    file = kvot.file("u.json", f'[{{"tokens":7,"at":{NOW_MS - DAY_MS}}},{{"tokens":5}}]')
+    assert kvot("import", file, "--company", ACME, "--at", AT[:10]).code == 0
+    at = iso(NOW_MS - DAY_MS - 1000)
+    assert kvot("usage", "--company", ACME, "--at", at, "--json").document["tokensUsed"] == 5
+    assert used(kvot) == 12
+
+
+def test_a_refused_element_of_an_array_on_one_line_is_named(kvot):
+    at, refused = f'"at":{NOW_MS}', kvot.folder / "refused.csv"
+    file = kvot.file("a.json", f'[{{"tokens":7,{at}}},{{"tokens":"x",{at}}},3,{{"tokens":0,{at}}}]')
+    ran = kvot("import", file, "--company", ACME, "--refused", refused)
+    assert ran.code == 1
+    for element, code in ((2, "InvalidNumber"), (3, "InvalidJson"), (4, "InclusiveBetween")):
+        assert any(f"a.json:1, element {element} " in line and code in line for line in ran.out.splitlines())
+    rows = list(csv.DictReader(io.StringIO(refused.read_text())))
+    assert sorted((each["line"], each["element"]) for each in rows) == [("1", "2"), ("1", "3"), ("1", "4")]
 
 
 def test_a_great_file_is_counted_to_the_token_though_its_lines_cross_every_block(kvot):

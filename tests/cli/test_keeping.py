@@ -1,6 +1,11 @@
-import apsw
+import os
+import pty
+from contextlib import closing
 
-from tests.cli.support import ACME, NOW_MS, OTHER
+import apsw
+import pytest
+
+from tests.cli.support import ACME, NOW_MS, OTHER, start
 
 DAY_MS = 86_400_000
 
@@ -9,8 +14,39 @@ def test_a_sound_ledger_verifies(kvot):
     kvot("record", "--company", ACME, "--tokens", 5)
     kvot("record", "--company", OTHER, "--tokens", 6)
     ran = kvot("verify", "--json")
-    assert (ran.code, ran.document) == (0, {"companies": 2, "events": 2, "tokens": 11, "differences": []})
-    assert "differences  none" in kvot("verify").out
+    counts = {"companies": 2, "events": 2, "tokens": 11, "auditLines": 0}
+    assert (ran.code, ran.document) == (0, counts | {"differences": []})
+    assert "audit log    0 lines\ndifferences  none" in kvot("verify").out
+
+
+def tamper(kvot, *statements):
+    with closing(apsw.Connection(str(kvot.database))) as connection:
+        for each in statements:
+            connection.execute(each)
+
+
+UNGUARDED = ("DROP TRIGGER audit_is_never_changed", "DROP TRIGGER audit_is_never_cut")
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit SET actor = 'me' WHERE seq = 2", "DELETE FROM audit WHERE seq = 2"])
+def test_a_changed_and_a_removed_line_of_the_audit_log_are_found(kvot, change):
+    for limit in (1, 2, 3):
+        kvot("budget", "set", "--company", ACME, "--token-limit", limit)
+    assert "audit log    3 lines" in kvot("verify").out
+    tamper(kvot, *UNGUARDED, change)
+    ran = kvot("verify")
+    assert (ran.code, "audit log, line 2 does not follow" in ran.out) == (1, True)
+    assert kvot("verify", "--company", ACME).code == 0, "one company's proof is of its ledger alone"
+
+
+def test_rows_without_a_company_and_a_clock_that_is_ahead_are_found(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    kvot("record", "--company", OTHER, "--tokens", 6)
+    tamper(kvot, "DELETE FROM company WHERE company_no = 1", "UPDATE company SET clock = clock + 3600000")
+    ran = kvot("verify")
+    assert ran.code == 1
+    assert "event, of company_no 1, which has no row of its own" in ran.out
+    assert "company clock" in next(line for line in ran.out.splitlines() if line.startswith(OTHER))
 
 
 def test_a_number_that_was_tampered_with_is_found_and_exits_with_1(kvot):
@@ -40,3 +76,20 @@ def test_pruning_forgets_what_is_beyond_a_shorter_retention(kvot, monkeypatch):
     assert kvot("prune", "--yes").out.split() == ["companies", "1", "events", "forgotten", "0"]
     assert kvot("usage", "--company", ACME, "--json").document["tokensUsed"] == 6
     assert kvot("verify").code == 0
+
+
+def test_a_person_watching_a_prune_sees_how_far_it_is(kvot, monkeypatch):
+    old_ms = NOW_MS - 100 * DAY_MS
+    file = kvot.file("old.csv", "tokens,at\n" + "".join(f"1,{old_ms + n}\n" for n in range(12_000)))
+    kvot("import", file, "--company", ACME)
+    ours, theirs = pty.openpty()
+    environment = {"TERM": "xterm", "COLUMNS": "120", "KVOT_RETENTION_DAYS": "50"}
+    process = start("prune", "--yes", "--database", kvot.database, environment=environment, stderr=theirs)
+    out, _ = process.communicate(timeout=60)
+    seen = os.read(ours, 65_536).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, out.split()[-1]) == (0, "12,000")
+    assert "12,000 events" in seen
+    monkeypatch.setenv("KVOT_RETENTION_DAYS", "50")
+    assert (kvot("verify").code, kvot("prune", "--yes").err) == (0, "")

@@ -57,3 +57,58 @@ def test_keys_are_taken_over_from_a_file_unseen_and_bad_lines_do_not_stop_good_o
 @pytest.mark.parametrize(("text", "ms"), [("30d", 30 * 86_400_000 + 5), ("12h", 12 * 3_600_000 + 5)])
 def test_an_expiry_may_be_a_span_from_now(text, ms):
     assert parse_expiry(text, now_ms=5) == Instant(ms)
+
+
+WRONG = "w" * 43
+
+
+def test_a_wrong_secret_is_noticed_before_a_key_is_made_under_it(kvot):
+    kvot("keys", "create", "--company", ACME)
+    (kvot.folder / "kvot.db.secret").write_text(WRONG)
+    for words in (("keys", "create", "--company", ACME), ("serve", "--port", 0)):
+        ran = kvot(*words)
+        assert (ran.code, ran.out) == (1, "")
+        assert "kvot.db.secret) is not the one that the keys in this database were made under" in ran.err
+    assert len(kvot("keys", "list", "--json").document["results"]) == 1
+
+
+def test_a_lost_secret_is_gone_on_without_once_a_person_says_so(kvot):
+    kvot("keys", "create", "--company", ACME)
+    (kvot.folder / "kvot.db.secret").write_text(WRONG)
+    assert (kvot("keys", "accept-secret").code, "--yes" in kvot("keys", "accept-secret").err) == (2, True)
+    assert kvot("keys", "accept-secret", "--yes").code == 0
+    assert kvot("keys", "create", "--company", ACME).code == 0
+    assert "audit log    3 lines" in kvot("verify").out
+
+
+def test_only_who_makes_keys_needs_the_secret(kvot):
+    key = kvot("keys", "create", "--company", ACME, "--json").document["result"]["id"]
+    kvot("record", "--company", ACME, "--tokens", 5)
+    (kvot.folder / "kvot.db.secret").unlink()
+    for words in (
+        ("usage", "--company", ACME),
+        ("record", "--company", ACME, "--tokens", 5),
+        ("budget", "set", "--company", ACME, "--token-limit", 5),
+        ("budget", "show", "--company", ACME),
+        ("verify",),
+        ("prune", "--yes"),
+        ("backup", kvot.folder / "b.gz"),
+        ("keys", "list"),
+        ("keys", "revoke", key),
+    ):
+        assert (kvot(*words).code, words) == (0, words)
+    ran = kvot("keys", "create", "--company", ACME)
+    assert (ran.code, "put the file back" in ran.err) == (2, True)
+
+
+def test_a_restored_database_knows_its_secret(kvot):
+    kvot("keys", "create", "--company", ACME)
+    kvot("backup", kvot.folder / "b.gz")
+    there = kvot.folder / "there.db"
+    assert kvot.bare("restore", kvot.folder / "b.gz", "--database", there).code == 0
+    (kvot.folder / "there.db.secret").write_text(WRONG)
+    (kvot.folder / "there.db.secret").chmod(0o600)
+    ran = kvot.bare("keys", "create", "--company", ACME, "--database", there)
+    assert (ran.code, "is not the one" in ran.err) == (1, True)
+    (kvot.folder / "there.db.secret").write_bytes((kvot.folder / "kvot.db.secret").read_bytes())
+    assert kvot.bare("keys", "create", "--company", ACME, "--database", there).code == 0

@@ -4,6 +4,7 @@ import http.client
 import json
 import shlex
 import signal
+import socket
 import threading
 import urllib.request
 from contextlib import contextmanager
@@ -143,6 +144,15 @@ def test_with_default_settings_the_published_page_comes_line_by_line(kvot):
         request = urllib.request.Request(address, headers={"Host": "api.bookmore.com"})
         with urllib.request.urlopen(request, timeout=10) as reply:
             assert lines_of(reply.read().decode()) == published_lines()
+
+
+def test_a_start_where_something_listens_already_is_one_line_that_says_what_to_do(kvot):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("serve", "--port", port, "--database", kvot.database)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"kvot: Cannot listen at 127.0.0.1 port {port}: Address already in use. Choose another port")
 
 
 def test_a_server_that_is_told_to_stop_ends_with_0(kvot):

@@ -127,9 +127,9 @@ def test_what_does_not_fit_raises_the_refusal_and_the_block_does_not_run(shell, 
             pytest.fail("the block ran")
         held.release()
     error = caught.value
-    assert error.retry_after_s == 86_400 + 120
+    assert (error.fits_after_ms, error.retry_after_s) == ((86_400 + 120) * 1_000, 5)
     assert (error.usage.company_id, error.usage.tokens_held, error.usage.token_limit) == (company, 800, 1_000)
-    assert (error.refusal, error.tokens) == (Refusal.OVER_LIMIT, 300)
+    assert (error.refusal, error.tokens) == (Refusal.OPEN_HOLDS, 300)
     with pytest.raises(BudgetExceeded) as caught, shell.hold(1_001):
         pytest.fail("the block ran")
     assert caught.value.retry_after_s is None

@@ -20,6 +20,7 @@ from tests.conformance.sentences import (
     test_reports,
     test_reserve,
     test_settle,
+    test_stored_replies,
     test_usage,
     test_wait,
 )
@@ -37,6 +38,7 @@ SENTENCES = (
     test_reports,
     test_reserve,
     test_settle,
+    test_stored_replies,
     test_usage,
     test_wait,
 )

@@ -113,9 +113,7 @@ def judge(history: Sequence[Call], limit: int) -> Verdict:
     """Search for an order, depth first. Which operations led to which book is looked at once. Raises Undecided."""
     calls = sorted(history, key=lambda call: call.called)
     needed = sum(1 << number for number, call in enumerate(calls) if call.returned is not None)
-    seen: set[int] = (
-        set()
-    )  # of hashes: the books would fill the memory, and two hashes alike are at worst a false alarm
+    seen: set[int] = set()
     stack = [(0, Book(limit))]
     longest = 0
     while stack:
@@ -125,12 +123,21 @@ def judge(history: Sequence[Call], limit: int) -> Verdict:
         if done.bit_count() > longest.bit_count():
             longest = done
         for next_ in _steps(calls, done, book):
-            if (known := hash(next_)) not in seen:
+            if (known := _mark(*next_)) not in seen:
                 seen.add(known)
                 stack.append(next_)
         if len(seen) > STATES_MAX:
             raise Undecided(f"{len(history)} calls: more than {STATES_MAX} states")
     return Verdict(False, len(seen), tuple(calls[number] for number in _next(calls, longest)))
+
+
+def _mark(done: int, book: Book) -> int:
+    """What is kept of a state that was looked at, since books would fill the memory. Two alike would be a false alarm.
+
+    Python's hash of an integer is its remainder by 2^61 - 1, by which operation 61 is as good as operation 0: a retry
+    61 calls after a call that never took effect looked as if it had been tried. That of its digits has no such pattern.
+    """
+    return hash((f"{done:x}", book))
 
 
 def _steps(calls: Sequence[Call], done: int, book: Book) -> Iterator[tuple[int, Book]]:

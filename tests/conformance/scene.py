@@ -26,6 +26,7 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import ProviderKeyStore
 from kvot.core.store import Store
+from kvot.core.stored_replies import StoredReplyStore
 from kvot.core.window import MS_PER_DAY as DAY
 from kvot.core.window import MS_PER_HOUR as HOUR
 
@@ -40,8 +41,8 @@ WINDOW = 30 * DAY
 __all__ = ["COMPANY", "DAY", "HOUR", "MINUTE", "OTHER", "T0", "WINDOW", "Archive", "Engine", "FullStore", "Scene"]
 
 
-class FullStore(Store, KeyStore, ProviderKeyStore, Protocol):
-    """What every engine offers: the ledger, the keys to it, and companies' own keys to providers."""
+class FullStore(Store, KeyStore, ProviderKeyStore, StoredReplyStore, Protocol):
+    """What every engine offers: the ledger, the keys to it, companies' own keys to providers, and whose replies are."""
 
 
 class Archive(NamedTuple):

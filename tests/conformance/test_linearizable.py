@@ -137,6 +137,17 @@ def test_the_judge_tells_what_can_have_happened_from_what_cannot(calls: list[Cal
     assert judge(calls, LIMIT).is_legal is is_legal
 
 
+@pytest.mark.parametrize("between", [59, 60, 61, 62, 122])
+def test_a_retry_long_after_a_call_that_never_took_effect_is_legal(between: int):
+    """Once it was not: sixty-one calls apart, the search took the one for the other."""
+    reads = [Call(USAGE, 2 * n, 2 * n + 1, told(0, 30)) for n in range(2, 2 + between)]
+    last = 2 * (2 + between)
+    calls = [Call(RESERVE, 0, 1, told(0, 30)), Call(SETTLE, 2), *reads, Call(SETTLE, last, last + 1, told(4, 0))]
+    assert judge(calls, LIMIT).is_legal
+    calls[-1] = calls[-1]._replace(answer=told(4, 30))
+    assert not judge(calls, LIMIT).is_legal
+
+
 async def test_an_answer_that_was_changed_afterwards_is_found(tmp_path: Path):
     (calls,) = await recorded(ENGINES["memory"], tmp_path, seeds=range(1), operations=OPERATIONS)
     number = next(n for n, call in enumerate(calls) if n > OPERATIONS // 2 and call.answer is not None)

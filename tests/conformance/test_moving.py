@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from kvot.core.archive import Audit, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import Audit, Keys, LedgerEnd, LedgerStart, Part, SealedKeys, SecretCheck, StoredReplies
 from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.core.keys import ApiKey
 from kvot.core.model import Source
 from kvot.core.provider_keys import SealedKey
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS, StoredReply
 from kvot.core.window import floor_before
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_archive import MemorySource
@@ -121,13 +122,19 @@ async def fill(store: FullStore) -> None:
     await scene.reserve("released", 1)
     await scene.release("released")
     await scene.set_budget(0, 1, company=OTHER)
+    await store.bind_secret(b"\x00\xff" * 16)
     await store.add_key(KEY, actor="ann", now_ms=T0)
     await store.revoke_key("k1", company_id=None, actor="ann", now_ms=T0 + 1)
     for company_id, provider in ((OTHER, "openai"), (COMPANY, "openai"), (COMPANY, "gemini")):
         await store.set_provider_key(SealedKey(company_id, provider, b"\x01\x00\xff", T0, "ann"), now_ms=T0 + 2)
     await store.remove_provider_key(COMPANY, "gemini", actor="ann", now_ms=T0 + 3)
+    await store.remember_reply(COMPANY, "openai", "resp_\x00\x1bü", now_ms=T0)
+    for number in range(FORGOTTEN_AT_ONCE_MAX + 3):
+        await store.remember_reply(THIRD, "openai", f"resp_{99 - number}", now_ms=T0 - REPLIES_KEPT_MS)
+    await store.remember_reply(THIRD, "openai", "resp_0", now_ms=T0)  # some of the old are let go
 
 
+THIRD = "33333333-3333-4333-8333-333333333333"
 KEY = ApiKey("k1", bytes(range(32)), COMPANY, frozenset({"a", "b"}), "x\x00", T0, "ann", T0 + 2, None, ("::1/128",))
 
 
@@ -149,7 +156,9 @@ async def test_what_happened_is_read_alike_from_every_engine(durable: Engine, tm
     assert [part for part in parts if isinstance(part, LedgerEnd)] == [
         part for part in expected if isinstance(part, LedgerEnd)
     ]
-    for kind in (Keys, SealedKeys):
+    assert replies_of(parts) == replies_of(expected)
+    assert sum(map(len, replies_of(parts))) == 1 + 3 + 1
+    for kind in (SecretCheck, Keys, SealedKeys):
         found = [part for part in parts if isinstance(part, kind)]
         assert found
         assert found == [part for part in expected if isinstance(part, kind)]
@@ -186,6 +195,19 @@ async def test_the_audit_log_goes_along_and_is_bound_anew(durable: Engine, tmp_p
     ]
     assert told[0] == told[1] == told[2]
     await scene.close()
+
+
+async def test_what_tells_the_secret_goes_along(durable: Engine, tmp_path: Path):
+    scene = await Scene.open(Mover(durable, ENGINES["sqlite"]).engine, tmp_path)
+    await scene.store.bind_secret(b"first")
+    for _ in range(2):
+        await scene.reopen()
+        assert not await scene.store.bind_secret(b"second")
+    await scene.close()
+
+
+def replies_of(parts: list[Part]) -> list[list[StoredReply]]:
+    return [sorted(part.replies) for part in parts if isinstance(part, StoredReplies)]
 
 
 async def shared_of(source: ArchiveSource) -> list[Part]:

@@ -3,7 +3,7 @@
 import pytest
 
 from kvot.core import errors
-from kvot.core.errors import BudgetExceeded, FieldError, InvalidRequest, KvotError, Refusal
+from kvot.core.errors import BudgetExceeded, FieldError, InvalidRequest, KvotError, Refusal, refusal_of
 from kvot.core.model import Usage
 from kvot.core.window import MS_PER_DAY
 
@@ -44,5 +44,28 @@ def test_the_tree_of_errors(narrow: type[KvotError], wide: type[KvotError]):
 )
 def test_a_refusal_rounds_its_wait_up_so_that_it_is_never_too_short(wait_ms, wait_s):
     usage = Usage("c", 0, MS_PER_DAY, 1, 0, 1)
-    error = BudgetExceeded("m", tokens=1, usage=usage, refusal=Refusal.OVER_LIMIT, retry_after_ms=wait_ms)
+    error = BudgetExceeded("m", tokens=1, usage=usage, refusal=Refusal.OVER_LIMIT, fits_after_ms=wait_ms)
     assert error.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize(("fits_ms", "wait_ms"), [(None, None), (1, 1), (5_000, 5_000), (86_400_000, 5_000)])
+def test_who_is_refused_for_open_holds_alone_is_to_ask_again_soon(fits_ms, wait_ms):
+    usage = Usage("c", 0, MS_PER_DAY, 1, 9, 10)
+    error = BudgetExceeded("m", tokens=1, usage=usage, refusal=Refusal.OPEN_HOLDS, fits_after_ms=fits_ms)
+    assert (error.retry_after_ms, error.fits_after_ms) == (wait_ms, fits_ms)
+
+
+# Used, held, in doubt, tokens, and why they do not fit in 100.
+REFUSALS = [
+    (60, 40, False, 40, Refusal.OPEN_HOLDS),
+    (60, 40, False, 41, Refusal.OVER_LIMIT),
+    (0, 100, False, 100, Refusal.OPEN_HOLDS),
+    (0, 100, False, 101, Refusal.ABOVE_LIMIT),
+    (100, 0, False, 1, Refusal.OVER_LIMIT),
+    (0, 0, True, 1, Refusal.IN_DOUBT),
+]
+
+
+@pytest.mark.parametrize(("used", "held", "in_doubt", "tokens", "why"), REFUSALS)
+def test_why_tokens_do_not_fit(used, held, in_doubt, tokens, why):
+    assert refusal_of(Usage("c", 0, MS_PER_DAY, used, held, 100, in_doubt), tokens) is why

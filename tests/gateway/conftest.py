@@ -37,6 +37,7 @@ class Scene:
     provider: Provider
     url: str
     key: str
+    stopper: Stopper
 
     async def usage(self) -> Usage:
         return await self.house.services.ledger.usage(COMPANY)
@@ -93,7 +94,7 @@ async def opened(folder: Path, *scripts: Script, limit: int = 1_000_000, **setti
         serving = serve(app, "127.0.0.1", 0, on_started=started.set_result, close=close, stopper=stopper)
         task = asyncio.create_task(serving)
         try:
-            yield Scene(house, app, provider, await started, made.key)
+            yield Scene(house, app, provider, await started, made.key, stopper)
         finally:
             stopper.stop()
             await task

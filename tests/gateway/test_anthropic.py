@@ -8,7 +8,7 @@ from kvot.core.errors import Conflict, InvalidRequest, NotAuthenticated, StoreUn
 from kvot.gateway.dialect import Limits, Size
 from kvot.gateway.providers.anthropic.asks import MessagesAsk, read_messages
 from kvot.gateway.providers.anthropic.dialect import Anthropic
-from kvot.gateway.providers.anthropic.media import IMAGE_TOKENS, PAGE_BYTES, PAGE_TOKENS, REFERENCE_PAGES
+from kvot.gateway.providers.anthropic.media import IMAGE_TOKENS, PAGE_BYTES, PAGE_TOKENS, REFERENCE_PAGES, TOOLS_TOKENS
 from tests.gateway.cuts import passed
 from tests.gateway.recorded import final, meter_for
 
@@ -65,7 +65,7 @@ def test_other_paths_are_not(verb: str, path: str):
 def test_a_request_is_read():
     read = ask(stream=True)
     assert (read.model, read.is_stream, read.output_max, read.answers) == ("claude-x", True, 1_000, 1)
-    assert read.size == Size(len("userGrüß dich".encode()) - len("user"), 0)
+    assert read.size == Size(len("userGrüß dich".encode()), 0)
 
 
 def test_an_unchanged_request_goes_on_byte_by_byte():
@@ -117,19 +117,21 @@ BLOCKS = [
     ({"type": "tool_result", "content": [{"type": "image", "source": {}}, "ab"]}, Size(13, IMAGE_TOKENS)),
     ({"type": "thinking", "thinking": "abcde", "signature": "A" * 999}, Size(13)),
     # What a tool was asked is text, whatever it looks like.
-    ({"type": "tool_use", "input": {"type": "image", "source": {"data": "abcde"}}}, Size(18)),
+    ({"type": "tool_use", "input": {"type": "image", "source": {"data": "abcde"}}}, Size(18 + 14)),
+    # Of its arguments the model reads names, numbers and truth values too.
+    ({"type": "tool_use", "input": {"ab": [12, True], "cd": None}}, Size(8 + 2 + 2 + 4 + 2)),
 ]
 
 
 @pytest.mark.parametrize(("block", "size"), BLOCKS)
 def test_how_much_a_block_is(block: object, size: Size):
-    assert ask(messages=[{"role": "user", "content": [block]}]).size == size
+    assert ask(messages=[{"content": [block]}]).size == size
 
 
 def test_system_tools_and_schemas_are_read_too():
     tools = [{"name": "ab", "input_schema": {"properties": {"city": {}}}}]
     size = ask(messages=[], system=[{"type": "text", "text": "abc"}], tools=tools).size
-    assert size.text_bytes == len("textabc" + "nameabinput_schemapropertiescity")
+    assert size == Size(len("textabc" + "nameabinput_schemapropertiescity"), TOOLS_TOKENS)
 
 
 WRONG: list[dict[str, object]] = [
@@ -291,7 +293,7 @@ def test_an_exhausted_budget_says_so_and_asks_not_to_retry():
 
 
 def test_no_wait_is_named_where_waiting_cannot_help():
-    refusal = DIALECT.exhausted(LIMITS._replace(retry_after_ms=None), "Too much.", "req_1", 402)
+    refusal = DIALECT.exhausted(LIMITS._replace(fits_after_ms=None), "Too much.", "req_1", 402)
     assert b"retry-after" not in dict(refusal.headers)
     assert (refusal.status, json.loads(refusal.body)["error"]["type"]) == (402, "billing_error")
 

@@ -40,6 +40,8 @@ def test_the_providers_figures_count_and_where_they_lack_an_estimate_of_what_pas
     "passed",
     [
         Passed(End.BROKEN),  # dropped before its first byte
+        Passed(End.CUT, was_sent=False),  # the client left before its request went out
+        Passed(End.CUT, is_refused=True),  # the client left while the provider's refusal came
         Passed(End.WHOLE, True, has_failed=True),  # an error event and nothing else
         Passed(End.CUT, True, has_failed=True),
     ],
@@ -62,6 +64,23 @@ def test_no_estimate_is_more_than_what_was_held_and_no_figure_less_than_it_is(pa
     settlement = charge(passed, GUESS, CallDetail())
     assert settlement is not None
     assert settlement.tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("passed", "unseen", "tokens"),
+    [
+        (Passed(End.CUT), 300, 400),
+        (Passed(End.CUT, True, output_bytes=400), 300, 400),
+        (Passed(End.CUT, True, output_bytes=4_000), 300, 1_000),
+        (Passed(End.CUT, True, False, INPUT_ONLY), 300, 390),
+        (Passed(End.CUT), 10**9, 1_000),
+        (Passed(End.CUT, True, False, FINAL), 300, 135),
+        (Passed(End.CUT, was_sent=False), 0, 0),
+    ],
+)
+def test_what_was_generated_unseen_is_charged_by_its_time_and_never_above_the_hold(passed, unseen, tokens):
+    settlement = charge(passed, GUESS._replace(unseen_tokens=unseen), CallDetail())
+    assert (settlement.tokens if settlement else 0) == tokens
 
 
 def test_what_was_delivered_is_never_charged_zero():

@@ -74,6 +74,46 @@ def test_models_are_remembered_up_to_a_bound():
     assert estimator.input_tokens(Origin(COMPANY, "p", f"m{ORIGINS_MAX}"), Size(4_000)) == 1_000
 
 
+def test_before_anything_is_learned_a_second_is_a_hundred_tokens():
+    assert Estimator().output_tokens_in(MODEL, 2.5) == 250
+    assert Estimator().output_tokens_in(MODEL, 0.0) == 0
+
+
+# Tokens and seconds of an answer, and what ten seconds then come to.
+SPEEDS = [
+    (600, 10.0, 600),
+    (64, 1.0, 640),
+    (63, 1.0, 1_000),
+    (600, 6_000.0, 100),
+    (10**9, 1.0, 10_000),
+    (64, 0.0, 10_000),
+]
+
+
+@pytest.mark.parametrize(("tokens", "seconds", "in_ten_seconds"), SPEEDS)
+def test_speed_is_learned_within_bounds_and_not_from_short_answers(tokens, seconds, in_ten_seconds):
+    estimator = Estimator()
+    estimator.learn_speed(MODEL, tokens, seconds)
+    assert estimator.output_tokens_in(MODEL, 10.0) == in_ten_seconds
+    assert estimator.output_tokens_in(OTHER, 10.0) == 1_000
+    assert estimator.output_tokens_in(MODEL._replace(company_id=NEIGHBOUR), 10.0) == 1_000
+
+
+def test_one_slow_answer_among_many_changes_little():
+    estimator = Estimator()
+    for seconds in [10.0] * 20 + [100.0]:
+        estimator.learn_speed(MODEL, 1_000, seconds)
+    assert 90 <= estimator.output_tokens_in(MODEL, 1.0) <= 92
+
+
+def test_speeds_are_remembered_up_to_a_bound():
+    estimator = Estimator()
+    for number in range(ORIGINS_MAX + 1):
+        estimator.learn_speed(Origin(COMPANY, "p", f"m{number}"), 600, 10.0)
+    assert estimator.output_tokens_in(Origin(COMPANY, "p", "m0"), 1.0) == 100
+    assert estimator.output_tokens_in(Origin(COMPANY, "p", f"m{ORIGINS_MAX}"), 1.0) == 60
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**12)), max_size=20), st.integers(0, 10**7))
 def test_nothing_that_a_provider_reports_makes_an_estimate_absurd(calls, text_bytes):
     estimator = Estimator(holds_bound=False)

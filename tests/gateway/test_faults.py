@@ -1,6 +1,7 @@
 """R8: whatever a provider does, the hold ends, the charge is the documented one, and the client is told the truth."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,17 +151,104 @@ async def left(scene: Scene, call: str, script: Script, when: Any) -> int:
     return await scene.settled() - before
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that calls read, and that only the test moves on."""
+    clock = SimpleNamespace(s=1_000.0)
+    monkeypatch.setattr("kvot.gateway.call.perf_counter", lambda: clock.s)
+    return clock
+
+
+def after(clock, seconds):
+    """A client's patience."""
+
+    def has_waited(*_):
+        clock.s += seconds
+        return True
+
+    return has_waited
+
+
+INPUT_LEFT = range(20, 31)  # of the three texts, at two bytes a token
+
+
+@pytest.mark.parametrize(("seconds", "output"), [(0.0, 0), (0.4, 40), (3_600.0, 100)])
 @pytest.mark.parametrize("call", CALLS)
-async def test_a_client_that_leaves_before_the_head_is_charged_its_input(scene, call):
-    tokens = await left(scene, call, Script(fault=Fault.HANG), None)
-    assert 20 <= tokens <= 30
+async def test_a_client_that_leaves_before_the_head_is_charged_its_input_and_for_the_time(
+    scene, clock, call, seconds, output
+):
+    tokens = await left(scene, call, Script(fault=Fault.HANG), after(clock, seconds))
+    assert tokens - output in INPUT_LEFT
+    assert {share.label for share in await scene.shares("source")} >= {Source.ESTIMATED}
+
+
+async def test_an_embedding_that_is_left_has_no_output_however_long_it_took(scene, clock):
+    before = await scene.settled()
+    scene.provider.script = Script(fault=Fault.HANG)
+    count = len(scene.provider.requests) + 1
+    client = asyncio.create_task(post(scene, "/openai/v1/embeddings", {"model": "m", "input": "a" * 400}))
+    received = await scene.provider.arrival(count)
+    clock.s += 60.0
+    client.cancel()
+    await received.closed.wait()
+    assert await scene.settled() - before == 200
+
+
+@pytest.mark.parametrize("call", ["chat", "messages-stream"])
+async def test_the_speed_of_calls_that_were_answered_counts_for_those_that_are_left(tmp_path, clock, call):
+    pace = asyncio.Semaphore(0)
+    async with opened(tmp_path, Script(output_tokens=80, pace=pace)) as scene:
+        answered = asyncio.create_task(ask(scene, call))
+        await scene.provider.arrival()
+        clock.s += 4.0
+        for _ in range(100):
+            pace.release()
+        assert (await answered).is_whole
+        tokens = await left(scene, call, Script(fault=Fault.HANG), after(clock, 3.0))
+        assert tokens - 60 in range(9, 31)  # what was learned of bytes counts too
+
+
+@pytest.mark.parametrize("call", ["chat", "messages-stream"])
+async def test_a_client_that_leaves_while_a_refusal_comes_is_charged_nothing(tmp_path, monkeypatch, call):
+    has_head = asyncio.Event()
+
+    async def never_whole(*_: Any) -> bytes:
+        has_head.set()
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr("kvot.gateway.call._first_bytes", never_whole)
+    async with opened(tmp_path, Script(status=500)) as scene:
+        client = asyncio.create_task(ask(scene, call))
+        await has_head.wait()
+        assert await scene.held() > 0
+        client.cancel()
+        assert await scene.settled() == 0
+
+
+async def test_a_client_that_leaves_before_its_request_went_out_is_charged_nothing(tmp_path):
+    has_come = asyncio.Event()
+
+    async def says_nothing(reader, writer):
+        has_come.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(says_nothing, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"  # a handshake that never ends
+        async with opened(tmp_path, openai_base_url=url) as scene:
+            client = asyncio.create_task(ask(scene, "chat"))
+            await has_come.wait()
+            assert await scene.held() > 0
+            client.cancel()
+            assert await scene.settled() == 0
 
 
 @pytest.mark.parametrize("call", ["chat", "chat-stream"])
 async def test_a_leaving_is_noticed_too_where_the_server_tells_only_who_asks(scene, monkeypatch, call):
     monkeypatch.setattr("kvot.http.protocol._tell_when_gone", lambda *_: None)
     monkeypatch.setattr("kvot.http.protocol.write_chunk", lambda *_: False)
-    assert 20 <= await left(scene, call, Script(fault=Fault.HANG), None) <= 30
+    assert 20 <= await left(scene, call, Script(fault=Fault.HANG), None) <= HELD_MOST
 
 
 @pytest.mark.parametrize("fault", [Fault.STALL, Fault.ENDLESS])
@@ -217,6 +305,25 @@ async def test_a_call_whose_hold_cannot_be_renewed_is_cut_before_it_runs_out(tmp
         assert 0 < await scene.settled() <= 2 * HELD_MOST
         sources = {share.label for share in await scene.shares("source")}
         assert sources == {Source.ESTIMATED, Source.PARTIAL}
+
+
+@pytest.mark.parametrize("fault", [Fault.STALL, Fault.HANG])
+async def test_a_call_that_takes_longer_than_any_may_is_cut_although_its_hold_could_be_kept(tmp_path, fault):
+    async with opened(tmp_path, Script(fault=fault), hold_ttl_s=TTL_S, call_max_s=TTL_S - 1) as scene:
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        plain, stream = await asyncio.gather(ask(scene, "chat"), ask(scene, "messages-stream"))
+        assert TTL_S - 1 <= loop.time() - started_s < TTL_S
+        assert (plain.status, b"took longer than 2 seconds" in plain.body) == (502, True)
+        assert (stream.is_whole, stream.status) == ((False, 200) if fault is Fault.STALL else (True, 502))
+        assert [received.closed.is_set() for received in scene.provider.requests] == [True, True]
+        assert 2 * 20 < await scene.settled() <= 2 * HELD_MOST
+
+
+async def test_a_call_may_be_cut_before_its_hold_is_renewed_at_all(tmp_path):
+    async with opened(tmp_path, Script(fault=Fault.STALL), hold_ttl_s=3_600, call_max_s=1) as scene:
+        assert not (await ask(scene, "chat-stream")).is_whole
+        assert await scene.settled() > 0
 
 
 async def test_a_hold_is_renewed_at_a_third_of_its_time_for_as_long_as_its_call_runs(tmp_path, monkeypatch):

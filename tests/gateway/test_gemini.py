@@ -181,6 +181,11 @@ def test_how_much_a_part_is(piece: object, size: Size):
         assert got.text_bytes == 0
 
 
+def test_each_turn_counts_its_role():
+    turns = [{"role": "user", "parts": [{"text": "a"}]}] * 3
+    assert ask(contents=turns).size.text_bytes == 3 * len("usera")
+
+
 def test_one_content_and_one_part_need_no_list():
     assert ask(contents={"parts": {"text": "abc"}}).size == ask(contents=[{"parts": [{"text": "abc"}]}]).size
 
@@ -395,7 +400,7 @@ def test_an_exhausted_budget_says_so_and_how_long_to_wait():
 
 
 def test_no_wait_is_named_where_waiting_cannot_help():
-    refusal = DIALECT.exhausted(LIMITS._replace(retry_after_ms=None), "Too much.", "req_1", 429)
+    refusal = DIALECT.exhausted(LIMITS._replace(fits_after_ms=None), "Too much.", "req_1", 429)
     assert "RetryInfo" not in details_of(refusal.body)
     assert b"retry-after" not in dict(refusal.headers)
 

@@ -46,8 +46,8 @@ async def test_markers_are_nowhere(open_scene, tmp_path: Path, logged: Path):
     sent = {"user-agent": marks["header"], "x-other": marks["header"]}
     for number, script in enumerate(OUTCOMES.values()):
         scene.provider.script = replace(script, text=marks["completion"])
-        sent["idempotency-key"] = f"{marks['header']}{number}"
-        for path, body in CALLS.values():
+        for call, (path, body) in CALLS.items():
+            sent["idempotency-key"] = f"{marks['header']}{number}{call}"
             where = path + ("&" if "?" in path else "?") + f"key={marks['query']}"
             await post(scene, where if "gemini" not in path else path, marked(body, marks["prompt"]), sent)
             await post(scene, path, {"wrong": marks["prompt"]}, sent)

@@ -69,6 +69,18 @@ async def test_a_call_that_the_provider_refuses_settles_nothing(open_scene, stat
     assert await value(scene, "kvot_held_tokens_total") > 0
 
 
+async def test_operations_and_holds_are_in_it_beside_the_calls(scene):
+    headers = {"authorization": f"Bearer {scene.key}"}
+    async with httpx2.AsyncClient() as client:
+        for tokens in (5, 5, 10**9):
+            await client.post(f"{scene.url}/assistant/ai-chat/holds?Tokens={tokens}", headers=headers)
+        await client.get(f"{scene.url}/assistant/ai-chat/usage", headers=headers)
+    lines = (await scrape(scene)).splitlines()
+    assert 'kvot_reservations_total{endpoint="holds",outcome="held"} 2.0' in lines
+    assert 'kvot_reservations_total{endpoint="holds",outcome="refused"} 1.0' in lines
+    assert 'kvot_requests_total{operation="GetAiChatUsage",outcome="done"} 1.0' in lines
+
+
 async def test_models_companies_and_texts_of_clients_are_nowhere_in_it(scene):
     for number in range(5):
         await chat(scene, model=f"{MARKER}-{number}")

@@ -174,8 +174,11 @@ PNG = "data:image/png;base64," + BASE64
         (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "mp3"}}), 11, 121),
         (CHAT, user({"type": "file", "file": {"file_data": BASE64}}), 4, 12_001),
         (CHAT, user({"type": "file", "file": {"file_id": "file_1"}}), 4, media.FILE_REFERENCE_TOKENS),
-        (CHAT, {"tools": [{"function": {"name": "f", "parameters": {"city": {}}}}]}, 8 + 4 + 1 + 10 + 4, 0),
+        (CHAT, {"tools": [{"function": {"name": "f", "parameters": {"city": {}}}}]}, 27, media.TOOLS_TOKENS),
         (CHAT, {"prediction": {"content": "abc"}, "response_format": {"type": "text"}}, 3 + 8, 0),
+        # Of a schema the model reads names, numbers and truth values too.
+        (CHAT, {"response_format": {"enum": [10, 1.5, True, None]}}, 4 + 2 + 3 + 4, 0),
+        (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, 0),
         (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
         (RESPONSES, {"input": "abc", "previous_response_id": "resp_1"}, 3, media.STORED_TOKENS),
         (RESPONSES, {"input": [{"type": "input_image", "image_url": PNG, "detail": "low"}]}, 14, 450),

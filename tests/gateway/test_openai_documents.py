@@ -200,3 +200,26 @@ def test_no_reply_is_an_error_for_the_client(pieces: list[bytes]):
     for content_type in ("application/json", "text/event-stream"):
         for path in (CHAT, RESPONSES, EMBEDDINGS):
             assert passed(meter_for(path, content_type=content_type), pieces).sent == b"".join(pieces)
+
+
+FILL = "x" * DOCUMENT_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("head", "reply_id"),
+    [
+        ('{"id":"resp_1",', "resp_1"),
+        ('\n { "id" :\t"resp_1",', "resp_1"),
+        ('{"object":"response","id":"resp_1",', None),
+        ('{"metadata":{"id":"resp_2"},"id":"resp_1",', None),
+        ('{"id":5,', None),
+        ('{"id":"",', None),
+        ('{"id":"resp_\\u0031",', None),
+        (f'{{"id":"{"x" * 257}",', None),
+        ('[{"id":"resp_1"},', None),
+    ],
+)
+def test_of_a_document_beyond_the_bound_the_id_is_read_where_it_begins_with_it(head, reply_id):
+    document = f'{head}"output":"{FILL}","usage":{json.dumps({"input_tokens": 1, "output_tokens": 2})}}}'.encode()
+    assert passed(meter_for(RESPONSES), [document]).request_id == reply_id
+    assert passed(meter_for(RESPONSES), cut(document, [7, 2_000, DOCUMENT_BYTES_MAX])).request_id == reply_id

@@ -3,16 +3,22 @@
 import asyncio
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 
 from kvot.contract.keys import CreateApiKey
 from kvot.core.errors import StoreUnavailable
+from kvot.core.model import Status
+from kvot.gateway.retries import ATTEMPTS_MAX, REPLY_BYTES_MAX
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
-from tests.gateway.calls import CALLS, ask, post
+from tests.gateway.calls import CALLS, TEXT, Seen, ask, post
 from tests.gateway.conftest import COMPANY, OPERATOR
 from tests.provider import Fault, Script
 
+PATIENCE_S = 1.0  # of an official client; then it asks again by itself
+SAID: Any = [{"role": "user", "content": TEXT}]
 FIRST, AGAIN = {"x-stainless-retry-count": "0"}, {"x-stainless-retry-count": "1"}
 KEYED = {"idempotency-key": "turn-7"}
 TOKENS = 21
@@ -61,6 +67,57 @@ async def test_a_reply_that_its_provider_broke_off_is_taken_back_once_it_came_th
     assert await scene.comes_to(TOKENS)
 
 
+@pytest.mark.parametrize("call", ["chat-stream", "messages-stream", "responses-stream", "gemini-stream"])
+@pytest.mark.parametrize(("first", "again"), SENT_TWICE)
+@pytest.mark.parametrize("fault", [Fault.DROP_BEFORE_USAGE, Fault.ERROR_INSIDE])
+async def test_a_stream_that_broke_off_half_delivered_is_charged_once(open_scene, call, first, again, fault):
+    scene = await open_scene(Script(fault=fault), Script())
+    broken = await ask(scene, call, first)
+    assert (broken.status, len(broken.body) > 0, await scene.settled() > 0) == (200, True, True)
+    assert (await ask(scene, call, again)).is_whole
+    assert await scene.comes_to(TOKENS)
+
+
+@pytest.mark.parametrize("call", ["chat-stream", "messages-stream", "responses-stream", "gemini-stream"])
+@pytest.mark.parametrize(("first", "again"), SENT_TWICE)
+async def test_a_stream_whose_client_was_lost_in_its_middle_is_charged_once(open_scene, call, first, again):
+    scene = await open_scene(Script(fault=Fault.STALL), Script())
+    path, body = CALLS[call]
+    seen = Seen()
+    client = asyncio.create_task(post(scene, path, body, first, seen=seen))
+    while not seen.body:
+        await asyncio.sleep(0)
+    client.cancel()
+    assert await scene.settled() > 0
+    assert (await ask(scene, call, again)).is_whole
+    assert await scene.comes_to(TOKENS)
+
+
+@pytest.mark.parametrize(("first", "again"), SENT_TWICE)
+@pytest.mark.parametrize("fault", [Fault.NONE, Fault.DROP_AFTER_BYTES])
+async def test_a_plain_answer_too_long_to_be_kept_is_charged_once(open_scene, first, again, fault):
+    long = "x" * (REPLY_BYTES_MAX + 100_000)
+    scene = await open_scene(Script(text=long, fault=fault, after_bytes=REPLY_BYTES_MAX + 50_000), Script())
+    lost = await ask(scene, "chat", first)
+    assert (lost.status, lost.is_whole, len(lost.body) > REPLY_BYTES_MAX) == (200, fault is Fault.NONE, True)
+    assert await scene.settled() > 0
+    assert (await ask(scene, "chat", again)).is_whole
+    assert await scene.comes_to(TOKENS)
+
+
+@pytest.mark.parametrize(("first", "again"), SENT_TWICE)
+async def test_what_is_taken_back_for_one_call_has_a_bound(open_scene, first, again):
+    scene = await open_scene(Script(fault=Fault.DROP_BEFORE_USAGE))
+    charged = []
+    for headers in (first, again, again, again):
+        before = await scene.settled()
+        await ask(scene, "chat-stream", headers)
+        charged.append(await scene.settled() - before)
+    scene.provider.script = Script()
+    assert (await ask(scene, "chat-stream", again)).is_whole
+    assert await scene.comes_to(sum(charged[:-ATTEMPTS_MAX]) + TOKENS)
+
+
 async def test_a_client_that_left_while_its_answer_was_settled_is_charged_once(open_scene, monkeypatch):
     scene = await open_scene()
     settling, may_settle = asyncio.Event(), asyncio.Event()
@@ -102,8 +159,8 @@ async def test_nobody_else_is_given_the_answer(scene, company):
 
 async def test_other_words_are_another_call(scene):
     path, body = CALLS["chat"]
-    await post(scene, path, body, KEYED)
-    await post(scene, path, body | {"temperature": 1}, KEYED)
+    await post(scene, path, body, FIRST)
+    await post(scene, path, body | {"temperature": 1}, AGAIN)
     assert (len(scene.provider.requests), await scene.settled()) == (2, 2 * TOKENS)
 
 
@@ -113,6 +170,54 @@ async def test_an_operator_gets_no_companys_answer_for_another(scene):
         named = {"authorization": f"Bearer {made.key}", "x-kvot-company-id": company}
         assert (await ask(scene, "chat", KEYED | named)).status == 200
         assert (await scene.house.services.ledger.usage(company)).tokens_used == TOKENS
+
+
+async def ask_openai(scene: Any, **more: Any) -> Any:
+    async with openai.AsyncOpenAI(base_url=f"{scene.url}/openai/v1", api_key=scene.key, timeout=PATIENCE_S) as client:
+        reply: Any = await client.chat.completions.create(model="m", messages=SAID, max_completion_tokens=100, **more)
+        return reply.choices[0].message.content
+
+
+async def ask_anthropic(scene: Any, **more: Any) -> Any:
+    client_of = anthropic.AsyncAnthropic
+    async with client_of(base_url=f"{scene.url}/anthropic", api_key=scene.key, timeout=PATIENCE_S) as client:
+        reply: Any = await client.messages.create(model="m", messages=SAID, max_tokens=100, **more)
+        return reply.content[0].text
+
+
+@pytest.mark.parametrize("ask_once", [ask_openai, ask_anthropic])
+@pytest.mark.parametrize("more", [{}, {"extra_headers": KEYED}])
+async def test_an_official_client_that_loses_its_patience_is_charged_once(open_scene, ask_once, more):
+    scene = await open_scene(Script(fault=Fault.HANG), Script())
+    assert await ask_once(scene, **more) == Script().text * Script().chunks
+    counts = [each.header("x-stainless-retry-count") for each in scene.provider.requests]
+    assert counts[:2] == ["0", "1"]
+    assert await scene.comes_to(TOKENS)
+
+
+async def test_what_is_to_be_taken_back_is_so_although_its_settlement_comes_late(open_scene, monkeypatch):
+    scene = await open_scene(Script(fault=Fault.DROP_BEFORE_USAGE), Script())
+    ledger_type = type(scene.house.services.ledger)
+    settle, correct = ledger_type.settle_soon, ledger_type.correct
+    faults, corrections = [StoreUnavailable("not now")], list[Any]()
+
+    async def fails_once(*arguments: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await settle(*arguments)
+
+    async def noted(*arguments: Any) -> Any:
+        corrections.append(await correct(*arguments))
+        return corrections[-1]
+
+    monkeypatch.setattr(ledger_type, "settle_soon", fails_once)
+    monkeypatch.setattr(ledger_type, "correct", noted)
+    await ask(scene, "chat-stream", FIRST)
+    assert (await ask(scene, "chat-stream", AGAIN)).is_whole
+    assert await scene.comes_to(TOKENS)
+    while len(corrections) < 2:  # what is written can be read before its writer is told
+        await asyncio.sleep(0)
+    assert [each.status for each in corrections] == [Status.NOT_FOUND, Status.DONE]
 
 
 async def test_a_settlement_that_the_store_cannot_take_now_is_made_up_for(scene, monkeypatch):

@@ -163,9 +163,6 @@ class Server:
         assert self._started.wait(10)
         return self
 
-    def start_and_fail(self) -> None:
-        self._thread.start()
-
     def call(self, function: Callable[[], object]) -> None:
         """Run a function on the server's loop."""
         assert self._loop is not None

@@ -38,12 +38,12 @@ def test_only_our_own_faults_are_5xx():
 
 @pytest.mark.parametrize(("ms", "seconds"), [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (60_000, 60)])
 def test_the_wait_is_rounded_up_to_seconds(ms, seconds):
-    assert errors.retry_after_s(TooManyRequests("m", retry_after_ms=ms)) == seconds
-    assert errors.retry_after_s(StoreUnavailable("m", retry_after_ms=ms)) == seconds
+    assert TooManyRequests("m", retry_after_ms=ms).retry_after_s == seconds
+    assert StoreUnavailable("m", retry_after_ms=ms).retry_after_s == seconds
 
 
 def test_other_errors_do_not_ask_to_wait():
-    assert errors.retry_after_s(NotAuthenticated()) is None
+    assert NotAuthenticated().retry_after_s is None
 
 
 def status_of(error) -> Any:

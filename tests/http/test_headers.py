@@ -11,7 +11,9 @@ def test_repeated_headers_are_joined():
     assert read_headers(pairs) == {b"accept": b"a, b", b"host": b"h"}
 
 
-@pytest.mark.parametrize("name", [b"authorization", b"x-api-key", b"idempotency-key", b"content-type"])
+@pytest.mark.parametrize(
+    "name", [b"authorization", b"x-api-key", b"x-goog-api-key", b"idempotency-key", b"content-type"]
+)
 def test_headers_that_may_come_once_may_not_repeat(name):
     with pytest.raises(InvalidRequest, match=name.decode()):
         read_headers([(name, b"a"), (name, b"a")])

@@ -44,3 +44,9 @@ async def test_a_closed_store_is_not_ready(store):
     await store.close()
     status, why = await reason(store)
     assert (status, why != "") == (503, True)
+
+
+async def test_why_a_jwks_could_not_be_fetched_is_told_and_takes_no_readiness_away(store):
+    reply = await Health(Ledger(store, lambda: NOW_MS), lambda: 0, lambda: "the reply has status 500").ready()
+    assert (reply.status, json.loads(reply.body)["ready"]) == (200, True)
+    assert "could not be fetched (the reply has status 500)" in json.loads(reply.body)["problem"]

@@ -106,17 +106,17 @@ def test_a_refusal_says_what_is_used_and_held_and_how_long_to_wait(asgi, company
     set_budget(asgi, company, tokenLimit=100, windowDays=1)
     ask(asgi, company, "POST", "/assistant/ai-chat/usage", {"tokensUsed": 30})
     reserve(asgi, company, 50)
-    refused = reserve(asgi, company, 60, "other")
+    refused = reserve(asgi, company, 80, "other")
     wait_s = MS_PER_DAY // 1_000 + 120  # the 50 may be charged when they run out
     assert refused.status == 429
     assert refused.error == (
         "BudgetExceeded",
-        "60 tokens do not fit: of 100 in 1 days 30 are used and 50 held. "
+        "80 tokens do not fit: of 100 in 1 days 30 are used and 50 held. "
         f"They fit in {wait_s} seconds if nothing else is spent.",
     )
     assert refused.json["responseStatus"]["meta"] == {
         "Reason": "OverLimit",
-        "Tokens": "60",
+        "Tokens": "80",
         "CompanyId": company,
         "At": "2027-01-15T08:00:00Z",
         "TokensUsed": "30",
@@ -126,12 +126,25 @@ def test_a_refusal_says_what_is_used_and_held_and_how_long_to_wait(asgi, company
         "TokensAvailable": "20",
         "IsWithinBudget": "true",
         "WindowDays": "1",
+        "FitsAfterSeconds": str(wait_s),
         "RetryAfterSeconds": str(wait_s),
     }
     assert refused.headers["retry-after"] == str(wait_s)
     assert refused.headers["x-should-retry"] == "false"
     assert refused.headers["ratelimit-policy"] == '"budget";q=100;w=86400;kvot-unit="tokens"'
     assert refused.headers["ratelimit"] == f'"budget";r=20;t={wait_s}'
+
+
+def test_where_open_holds_alone_are_in_the_way_the_caller_is_to_ask_again_soon(asgi, company):
+    set_budget(asgi, company, tokenLimit=100, windowDays=1)
+    ask(asgi, company, "POST", "/assistant/ai-chat/usage", {"tokensUsed": 30})
+    reserve(asgi, company, 50)
+    refused = reserve(asgi, company, 70, "other")
+    meta = refused.json["responseStatus"]["meta"]
+    assert (refused.status, meta["Reason"]) == (429, "OpenHolds")
+    assert (meta["FitsAfterSeconds"], meta["RetryAfterSeconds"]) == (str(MS_PER_DAY // 1_000 + 120), "5")
+    assert (refused.headers["retry-after"], "x-should-retry" in refused.headers) == ("5", False)
+    assert refused.headers["ratelimit"] == '"budget";r=20;t=5'
 
 
 def test_where_waiting_cannot_help_there_is_no_retry_after(asgi, company):

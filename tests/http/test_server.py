@@ -1,14 +1,16 @@
 """Starting, stopping and what the exit code says of it."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
-import structlog
 
 from kvot.core.budget import Rules
+from kvot.core.errors import KvotError
+from kvot.http.server import cannot_listen, serve
 from tests.http.conftest import FailingStore, Server, make_app
 
 SLOW = FailingStore.slow_company
@@ -82,14 +84,24 @@ def test_a_store_that_gave_up_before_the_start_ends_it_too():
     assert server.join() == 1
 
 
-def test_a_port_in_use_is_said_and_ends_with_1(server):
-    second = Server(make_app(), port=server.port)
-    with structlog.testing.capture_logs() as logged:
-        second.start_and_fail()
-        assert second.join() == 1
-    assert second.closed == 1
-    assert [(each["event"], each["port"]) for each in logged] == [("cannot listen", server.port)]
-    assert "in use" in logged[0]["reason"]
+async def test_a_port_in_use_is_an_error_that_says_what_to_do_and_the_store_is_let_go(server):
+    closed: list[str] = []
+
+    async def close():
+        closed.append("closed")
+
+    with pytest.raises(KvotError, match=f"port {server.port}: Address already in use.*--port") as caught:
+        await serve(make_app(), "127.0.0.1", server.port, on_started=closed.append, close=close)
+    assert (caught.value.code, closed) == ("CannotListen", ["closed"])
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EACCES, "1024"), (errno.EADDRNOTAVAIL, "--host"), (errno.EIO, "KVOT_PORT")]
+)
+def test_each_reason_not_to_listen_has_its_advice(number, advice):
+    message = cannot_listen("192.0.2.1", 80, OSError(number, os.strerror(number))).message
+    assert message.startswith(f"Cannot listen at 192.0.2.1 port 80: {os.strerror(number)}. ")
+    assert advice in message
 
 
 CHILD = """

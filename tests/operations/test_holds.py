@@ -12,7 +12,7 @@ from kvot.contract.holds import (
 )
 from kvot.contract.usage import GetAiChatUsage, RecordAiChatUsage
 from kvot.core.budget import Rules
-from kvot.core.errors import BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal
+from kvot.core.errors import HOLDS_WAIT_MS, BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal
 from kvot.core.ledger import Ledger
 from kvot.core.model import Decision, Status, Usage
 from kvot.core.window import MS_PER_DAY
@@ -200,6 +200,8 @@ BAD = [
     (reserve(10**12 + 1), "Tokens", "InclusiveBetween"),
     (reserve(hold_id=""), "HoldId", "Length"),
     (reserve(hold_id="a b"), "HoldId", "RegularExpression"),
+    (reserve(hold_id="."), "HoldId", "RegularExpression"),
+    (reserve(hold_id=".."), "HoldId", "RegularExpression"),
     (reserve(ttl_seconds=0), "TtlSeconds", "InclusiveBetween"),
     (reserve(ttl_seconds=3_601), "TtlSeconds", "InclusiveBetween"),
     (reserve(user_id="x" * 256), "UserId", "Length"),
@@ -243,7 +245,7 @@ async def test_what_fits_exactly_is_held_and_one_more_is_refused(house):
     with pytest.raises(BudgetExceeded) as caught:
         await house(reserve(1, "c"))
     error = caught.value
-    assert (error.refusal, error.tokens) == (Refusal.OVER_LIMIT, 1)
+    assert (error.refusal, error.tokens) == (Refusal.OPEN_HOLDS, 1)
     assert (error.usage.tokens_used, error.usage.tokens_held, error.usage.token_limit) == (30, 70, 100)
     assert "1 tokens do not fit: of 100 in 1 days 30 are used and 70 held." in error.message
 
@@ -284,7 +286,16 @@ async def test_the_wait_counts_open_holds_as_charged(house):
     await house(reserve(80))
     with pytest.raises(BudgetExceeded) as caught:
         await house(reserve(40, "other"))
-    assert caught.value.retry_after_ms == TTL_MS + MS_PER_DAY
+    assert (caught.value.fits_after_ms, caught.value.retry_after_ms) == (TTL_MS + MS_PER_DAY, HOLDS_WAIT_MS)
+
+
+@pytest.mark.parametrize(("used", "reason"), [(60, Refusal.OPEN_HOLDS), (61, Refusal.OVER_LIMIT)])
+async def test_open_holds_are_the_reason_only_where_the_tokens_fit_beside_what_is_used(house, used, reason):
+    await house(RecordAiChatUsage(tokens_used=used))
+    await house(reserve(100 - used))
+    with pytest.raises(BudgetExceeded) as caught:
+        await house(reserve(40, "other"))
+    assert caught.value.refusal is reason
 
 
 async def test_more_than_the_limit_never_fits(house):

@@ -1,4 +1,7 @@
-"""Databases for tests, on one private server per run: each folder has its own, migrated, empty when first opened."""
+"""Databases for tests, on one private server per run: each folder has its own, migrated, empty when first opened.
+
+Before the server stands a pooler, for those who want to go through one.
+"""
 
 import atexit
 from functools import cache
@@ -7,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from kvot.stores.postgres import migrate
+from tests.postgres.pooler import Pooler
 from tests.postgres.server import PrivateServer
 
 TEMPLATE = "migrated"
@@ -19,10 +23,13 @@ _TABLES = (
     "event",
     "hold",
     "rollup",
+    "sweep",
+    "secret_check",
     "audit",
     "key_audit",
     "api_key",
     "provider_key",
+    "stored_reply",
 )
 _EMPTY = "".join(
     [
@@ -40,6 +47,14 @@ def shared_server() -> PrivateServer:
     server = PrivateServer.make(durable=False, settings={"autovacuum": "off"})
     atexit.register(server.remove)
     return server
+
+
+@cache
+def shared_pooler() -> Pooler:
+    """Of this run, before its server. Raises ConnectionError if there is none."""
+    pooler = Pooler.make(shared_server())
+    atexit.register(pooler.remove)
+    return pooler
 
 
 class Databases:

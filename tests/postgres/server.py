@@ -39,9 +39,9 @@ class PrivateServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def make(cls, *, durable: bool = True, settings: dict[str, str] | None = None) -> Self:
+    def make(cls, *, durable: bool = True, settings: dict[str, str] | None = None, folder: Path | None = None) -> Self:
         """Make the data directory and start. Raises ConnectionError, saying what is missing."""
-        folder = _folder()
+        folder = folder or scratch_folder()
         try:
             server = cls(folder, durable=durable, settings=settings)
             server._init()
@@ -53,7 +53,7 @@ class PrivateServer:
 
     def standby(self) -> "PrivateServer":
         """Another server, which follows this one. Raises ConnectionError."""
-        other = PrivateServer(_folder(), settings=self._settings)
+        other = PrivateServer(scratch_folder(), settings=self._settings)
         other._settings["unix_socket_directories"] = str(other.folder)
         other.follow(self)
         return other
@@ -133,11 +133,16 @@ class PrivateServer:
         return done.stdout
 
     def _command(self, name: str, *arguments: str) -> Sequence[str]:
-        prefix = ("setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", "--") if is_root() else ()
-        return (*prefix, str(self._bin / name), *arguments)
+        return as_user(str(self._bin / name), *arguments)
 
 
-def _folder() -> Path:
+def as_user(*command: str) -> Sequence[str]:
+    """A command that must not run as root."""
+    prefix = ("setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", "--") if is_root() else ()
+    return (*prefix, *command)
+
+
+def scratch_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="kvot-pg-"))
     if is_root():
         shutil.chown(folder, _USER)

@@ -1,9 +1,13 @@
 """OpenAI: Chat Completions, Responses, Embeddings, Models."""
 
+import re
 from typing import Any
 
 from tests.provider.answer import Answer, encode, event, plain, stream
 from tests.provider.script import Figures, Script, figures
+
+_STORED = re.compile(r"/responses/(resp_\w+)(?:/cancel)?$")
+"""Whatever is named, this provider has stored it. DELETE is answered as GET is: clients look at its status alone."""
 
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 429: "tokens"}
 
@@ -25,6 +29,8 @@ def answer(path: str, query: str, body: dict[str, Any], script: Script) -> Answe
         return _response_stream(model, script, made) if body.get("stream") else _response(model, script, made)
     if path.endswith("/responses/input_tokens"):
         return plain({"object": "response.input_tokens", "input_tokens": script.input_tokens}, error(500))
+    if stored := _STORED.search(path):
+        return plain(_whole_response(model, script, figures(script, None)) | {"id": stored[1]}, error(500))
     if path.endswith("/embeddings"):
         return _embeddings(model, body, script)
     if path.endswith("/models"):
@@ -108,7 +114,7 @@ def _output(script: Script) -> list[dict[str, Any]]:
 
 def _whole_response(model: str, script: Script, made: Figures | None) -> dict[str, Any]:
     return {
-        "id": "resp_1",
+        "id": script.reply_id,
         "object": "response",
         "created_at": 1,
         "status": "completed",

@@ -91,8 +91,12 @@ class Script:
     """The name of a tool that the answer calls instead of saying anything."""
     model: str | None = None
     """What the reply names as its model. None: the one that was asked for."""
+    reply_id: str = "resp_1"
+    """The id of an answer of Responses."""
     status: int = 200
     """Anything from 400: an error in the dialect's own shape."""
+    refuses: str | None = None
+    """A member that a request must not have, or it is refused with 400 (or `status`), in words that name it."""
     headers: tuple[tuple[str, str], ...] = ()
     """Sent with every reply, such as ("retry-after", "7")."""
     pace: asyncio.Semaphore | None = None

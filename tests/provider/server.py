@@ -127,5 +127,8 @@ def _answer(received: Received, script: Script) -> Answer | Problem:
     body = received.json
     for answer, error in DIALECTS:
         if found := answer(received.path, received.query, body, script):
+            if script.refuses in body:
+                words = f"Unrecognized request argument supplied: {script.refuses}"
+                return Problem(max(400, script.status), json.dumps({"error": {"message": words}}).encode())
             return Problem(script.status, error(script.status)) if script.status >= 400 else found
     return Problem(404, json.dumps({"error": {"message": f"the mock knows no {received.path}"}}).encode())

@@ -36,11 +36,13 @@ class Clients:
         self._address = address
         self._key = key
         self._milestones: list[tuple[int, asyncio.Event]] = []
+        self._is_over = False
         self.calls = 0
         self.statuses: Counter[int] = Counter()
         self.wrong: list[Told] = []
         self.without_retry_after = 0
-        self.slowest_refusal_s = 0.0
+        self.refusals_s: list[float] = []
+        """How long each 503 took."""
         self.over = 0
         self.open: dict[str, str] = {}
         """The company of each hold that was acknowledged and not settled."""
@@ -49,15 +51,24 @@ class Clients:
 
     async def run(self, client: Callable[[int], Awaitable[None]], *others: Awaitable[object]) -> None:
         """All clients at once, and what happens meanwhile."""
+        self._is_over = False
         connector = aiohttp.TCPConnector(limit=CLIENTS)
-        timeout = aiohttp.ClientTimeout(total=20)
+        timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(
             self._address, connector=connector, timeout=timeout, headers={"x-api-key": self._key}
         ) as self._session:
-            await asyncio.gather(*(client(number) for number in range(CLIENTS)), *others)
+            await asyncio.gather(self._run_all(client), *others)
+
+    async def _run_all(self, client: Callable[[int], Awaitable[None]]) -> None:
+        await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+        self._is_over = True
+        for _, event in self._milestones:
+            event.set()
 
     async def after(self, calls: int) -> None:
-        """Wait until so many more calls were made."""
+        """Wait until so many more calls were made, or there will be no more."""
+        if self._is_over:
+            return
         event = asyncio.Event()
         self._milestones.append((self.calls + calls, event))
         await event.wait()
@@ -110,11 +121,11 @@ class Clients:
         self.statuses[told.status] += 1
         if told.status == 503:
             self.without_retry_after += retry_after is None
-            self.slowest_refusal_s = max(self.slowest_refusal_s, time.monotonic() - asked_s)
+            self.refusals_s.append(time.monotonic() - asked_s)
         return told
 
     def _count(self) -> None:
         self.calls += 1
-        for calls, event in self._milestones:
-            if self.calls >= calls:
-                event.set()
+        for milestone in [each for each in self._milestones if self.calls >= each[0]]:
+            self._milestones.remove(milestone)
+            milestone[1].set()

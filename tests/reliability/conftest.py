@@ -1,22 +1,32 @@
-"""One private server and one fleet for all trials. No trial cuts the power, so the server need not flush its disk."""
+"""One private server for all trials, and two fleets. No trial cuts the power, so the server need not flush its disk."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
+from tests.postgres.pooler import Pooler
 from tests.postgres.server import PrivateServer
 from tests.reliability.fleet import Fleet
+from tests.reliability.troubles import plant_database_clock
+
+T = TypeVar("T")
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[PrivateServer]:
+def needed(start: Callable[[], T]) -> T:
     try:
-        server = PrivateServer.make(durable=False)
+        return start()
     except ConnectionError as error:
         if os.environ.get("CI"):
             raise  # a missing server never shrinks CI
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PrivateServer]:
+    server = needed(lambda: PrivateServer.make(durable=False))
     yield server
     log = (server.folder / "log").read_text(errors="replace")
     server.remove()
@@ -28,3 +38,16 @@ def fleet(server: PrivateServer) -> Iterator[Fleet]:
     fleet = Fleet.begin(server.url("postgres", options="&connections=4"))
     yield fleet
     assert "Traceback" not in fleet.end()
+
+
+@pytest.fixture(scope="session")
+def pooled_fleet(server: PrivateServer) -> Iterator[Fleet]:
+    """Two workers by way of PgBouncer; their clock and the database's can be set."""
+    pooler = needed(lambda: Pooler.make(server))
+    server.run("CREATE DATABASE pooled")
+    url = server.url("pooled")
+    fleet = Fleet.begin(url, way=pooler.before(url), workers=2, plants_clock=True)
+    asyncio.run(plant_database_clock(fleet))
+    yield fleet
+    assert "Traceback" not in fleet.end()
+    pooler.remove()

@@ -1,46 +1,88 @@
-"""Kvot as it is run on PostgreSQL: `kvot serve` with four workers, in processes of its own, on a server of its own."""
+"""Kvot as it is run on PostgreSQL: `kvot serve` with several workers, in processes of its own.
+
+The wall clock of its workers can be planted.
+"""
 
 import json
+import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from typing import IO, Any, Self
+from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 from kvot.core.budget import Budget, Rules
 from kvot.stores.postgres import PostgresStore
 from kvot.stores.postgres.address import Address
-from tests.cli.support import start
+from tests.cli.support import SRC, start
 
 WORKERS = 4
 SECRET = "of the trials alone, and of no other database"
 START_TIMEOUT_S = 60
 
+_PLANTED_CLOCK = """
+from pathlib import Path
+from kvot import bootstrap
+leap, wall_ms = Path(__file__).with_name("leap"), bootstrap._wall_ms
+bootstrap._wall_ms = lambda: wall_ms() + int(leap.read_text())
+"""
+
 
 class Fleet:
-    """Started with `begin`. `key` speaks for any company."""
+    """Started with `begin`. `key` speaks for any company; `url` is the database's own, by whichever way Kvot goes."""
 
-    def __init__(self, url: str, process: subprocess.Popen[str], address: str, key: str, log: IO[str]) -> None:
+    key: str
+    address: str
+
+    def __init__(self, url: str, way: str, workers: int) -> None:
         self.url = url
-        self.connections = WORKERS * Address.parse(url).connections_max
-        self.address = address
-        self.key = key
-        self._process = process
-        self._log = log
+        self.connections = workers * Address.parse(way).connections_max
+        self._way = way
+        self._workers = workers
+        self._folder = Path(tempfile.mkdtemp(prefix="kvot-fleet-"))
+        self._log = self._folder / "log"
+        self._environment = {"KVOT_SECRET": SECRET}
+        self._port = 0
 
     @classmethod
-    def begin(cls, url: str) -> Self:
-        """Migrate the database, make a key and serve, as people do."""
-        run("migrate", "--database", url)
-        key = json.loads(run("keys", "create", "--role", "superadmin", "--database", url, "--json"))["key"]
-        # A pipe that nobody reads would soon be full, and the server stand still. `end` closes it.
-        log = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        options: dict[str, Any] = {"stderr": log, "environment": {"KVOT_SECRET": SECRET}}
-        process = start("serve", "--port", 0, "--workers", WORKERS, "--database", url, "--json", **options)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, "the server did not start"
-        return cls(url, process, json.loads(line)["url"], key, log)
+    def begin(cls, url: str, *, way: str | None = None, workers: int = WORKERS, plants_clock: bool = False) -> Self:
+        """Migrate the database, make a key and serve, as people do.
+
+        `way`: the URL of a pooler before the database. With `plants_clock` the workers' wall clock can be set.
+        """
+        fleet = cls(url, way or url, workers)
+        if plants_clock:
+            fleet._plant_clock()
+        fleet.run("migrate")
+        fleet.key = fleet.make_key("--role", "superadmin")["key"]
+        fleet.serve()
+        return fleet
+
+    def serve(self) -> None:
+        """The second time at the address of the first."""
+        command = ("serve", "--port", self._port, "--workers", self._workers, "--database", self._way, "--json")
+        # A pipe that nobody reads would soon be full, and the server stand still.
+        with self._log.open("a") as log:
+            self._process = start(*command, stderr=log, environment=self._environment)
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, f"the server did not start: {self.log()}"
+        self.address = json.loads(line)["url"]
+        self._port = int(self.address.rpartition(":")[2])
+
+    def run(self, *arguments: object) -> str:
+        """The output of a command on the database; it must succeed."""
+        process = start(*arguments, "--database", self._way, environment=self._environment)
+        out, err = process.communicate(timeout=START_TIMEOUT_S)
+        assert process.returncode == 0, err
+        return out
+
+    def make_key(self, *of: object) -> dict[str, str]:
+        """Its secret as `key`, and its `id`."""
+        told = json.loads(self.run("keys", "create", *of, "--json"))
+        return {"key": told["key"], "id": told["result"]["id"]}
 
     async def companies(self, count: int, limit: int) -> list[str]:
         """New ones, with a budget."""
@@ -51,26 +93,44 @@ class Fleet:
         await store.close()
         return companies
 
+    def leap(self, apart_ms: int) -> None:
+        """Set the planted clock so far apart from the true time."""
+        new = self._folder / "new"
+        new.write_text(str(apart_ms))
+        new.replace(self._folder / "leap")
+
+    def workers(self) -> list[int]:
+        """Their process ids."""
+        command = ["ps", "-o", "pid=", "--ppid", str(self._process.pid)]
+        told = subprocess.run(command, check=False, capture_output=True, text=True)
+        return [int(pid) for pid in told.stdout.split()]
+
+    def signal(self, number: int) -> int:
+        """To the parent alone; its exit code, once its workers are gone as well."""
+        self._process.send_signal(number)
+        self._process.communicate(timeout=START_TIMEOUT_S)  # ends with the last who could write
+        return self._process.returncode
+
     def end(self) -> str:
         """Stop; what the server has written to its log."""
-        self._process.terminate()
         try:
-            self._process.communicate(timeout=START_TIMEOUT_S)
+            self.signal(signal.SIGTERM)
         finally:
             self._process.kill()
             self._process.communicate()
-        with self._log as log:
-            log.seek(0)
-            return log.read()
+        log = self.log()
+        shutil.rmtree(self._folder)
+        return log
+
+    def log(self) -> str:
+        """What the server has written to it by now."""
+        return self._log.read_text(errors="replace")
+
+    def _plant_clock(self) -> None:
+        (self._folder / "sitecustomize.py").write_text(_PLANTED_CLOCK)
+        self._environment["PYTHONPATH"] = f"{self._folder}:{SRC}"
+        self.leap(0)
 
 
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def run(*arguments: object) -> str:
-    """A command's output; it must succeed."""
-    process = start(*arguments, environment={"KVOT_SECRET": SECRET})
-    out, err = process.communicate(timeout=START_TIMEOUT_S)
-    assert process.returncode == 0, err
-    return out

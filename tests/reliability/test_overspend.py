@@ -7,7 +7,7 @@ from tests.postgres.server import PrivateServer
 from tests.reliability.clients import CLIENTS, ESTIMATE, Clients
 from tests.reliability.fleet import Fleet
 from tests.reliability.proof import Proof, prove
-from tests.reliability.troubles import Trouble, restart, terminate
+from tests.reliability.troubles import Trial, Trouble, restart, terminate
 from tests.stores.postgres.test_faults import FAULTS, plant
 
 USED = 3
@@ -41,7 +41,7 @@ async def race(
         for _ in range(rounds):
             await clients.after(tries // (2 * rounds + 2))
             if trouble is not None:
-                await trouble(fleet, server)
+                await trouble(Trial(fleet, server, clients))
 
     await clients.run(spend)
     await clients.run(try_for_the_rest, make_trouble())

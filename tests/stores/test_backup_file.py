@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.core.archive import Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
+from kvot.core.archive import Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, SealedKeys, StoredReplies
 from kvot.core.budget import Budget, BudgetChange
 from kvot.core.errors import Conflict, InvalidRequest
 from kvot.core.keys import ApiKey
 from kvot.core.model import CallDetail, Event, Hold, HoldState, Kind, Settlement, Source
 from kvot.core.provider_keys import SealedKey
+from kvot.core.stored_replies import StoredReply
 from kvot.stores.backup_file import BackupReader, BackupWriter
 from kvot.stores.transfer import LedgerSum
 
@@ -28,7 +29,7 @@ EVENTS = Events(
 HOLD = Hold("h", 4, 1000, True, None, "m", None, None, 5, 1005, HoldState.SETTLED, 6, 3)
 HOLDS = Holds([KeptHold(HOLD, False, Settlement(3, Source.PARTIAL, DETAIL))])
 KEYS = Keys([ApiKey("k", bytes(range(32)), COMPANY, frozenset({"b", "a"}), None, 1, "ann", None, 8, ("::1/128",))])
-
+REPLIES = StoredReplies([StoredReply("openai", "resp_ü", 8)])
 SEALED_KEYS = SealedKeys([SealedKey(COMPANY, "openai", bytes(range(32)), 1, "ann")])
 
 
@@ -36,7 +37,11 @@ def parts():
     total = LedgerSum(START)
     total.add(EVENTS)
     total.add(HOLDS)
-    return [START, EVENTS, HOLDS, total.end(), KEYS, SEALED_KEYS]
+    total.add(REPLIES)
+    return [START, EVENTS, HOLDS, REPLIES, total.end(), KEYS, SEALED_KEYS]
+
+
+END = next(part for part in parts() if isinstance(part, LedgerEnd))
 
 
 async def write(path):
@@ -129,13 +134,14 @@ async def test_what_was_not_committed_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@given(st.permutations([*EVENTS.events, *HOLDS.holds]), st.integers(0, 3))
+@given(st.permutations([*EVENTS.events, *HOLDS.holds, *REPLIES.replies]), st.integers(0, 3))
 def test_a_ledgers_sum_does_not_hang_on_the_order_of_its_parts(rows, cut):
     total = LedgerSum(START)
     for part in (rows[:cut], rows[cut:]):
         total.add(Events([row for row in part if isinstance(row, Event)]))
         total.add(Holds([row for row in part if isinstance(row, KeptHold)]))
-    assert total.end() == parts()[3]
+        total.add(StoredReplies([row for row in part if isinstance(row, StoredReply)]))
+    assert total.end() == END
 
 
 @pytest.mark.parametrize(
@@ -151,4 +157,13 @@ def test_another_ledger_comes_to_another_sum(other):
     total = LedgerSum(START)
     total.add(other)
     total.add(HOLDS)
-    assert total.end().digest != parts()[3].digest
+    total.add(REPLIES)
+    assert total.end().digest != END.digest
+
+
+def test_a_ledger_whose_replies_are_others_comes_to_another_sum():
+    total = LedgerSum(START)
+    total.add(EVENTS)
+    total.add(HOLDS)
+    total.add(StoredReplies([REPLIES.replies[0]._replace(reply_id="resp_u")]))
+    assert total.end().digest != END.digest

@@ -6,15 +6,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kvot.core.model import CallDetail, Settlement, Source
 from kvot.telemetry.metrics import Metrics
-from kvot.telemetry.tally import Spread, Tallies
+from kvot.telemetry.tally import Outcome, Requests, Spread, Tallies
 
 
 def settlement(tokens: int, source: Source = Source.REPORTED, **parts: Any) -> Settlement:
     return Settlement(tokens, source, CallDetail(model="a model", user="somebody", **parts))
 
 
-def read(tallies: Tallies, worker: str | None = None) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    text = Metrics(tallies, worker).text().decode()
+def read(
+    tallies: Tallies, worker: str | None = None, requests: Requests | None = None
+) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    text = Metrics(tallies, requests or Requests(), worker).text().decode()
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -106,3 +108,24 @@ def test_of_several_workers_every_series_says_which():
     tallies = Tallies()
     tallies.of("openai", "chat").refuse()
     assert all(("worker", "17") in labels for _, labels in read(tallies, worker="17"))
+
+
+def test_requests_are_counted_by_operation_and_outcome_and_holds_are_reservations():
+    requests = Requests()
+    outcomes: tuple[tuple[Outcome, int], ...] = (("done", 3), ("refused", 2), ("rejected", 1))
+    for outcome, times in outcomes:
+        for _ in range(times):
+            requests.count("ReserveAiChatTokens", outcome)
+    requests.count("GetAiChatUsage", "failed")
+    found = {(name, *sorted(labels)): count for (name, labels), count in read(Tallies(), "7", requests).items()}
+    worker = ("worker", "7")
+    holds = [
+        ("kvot_reservations_total", ("endpoint", "holds"), ("outcome", name), worker) for name in ("held", "refused")
+    ]
+    assert [found.pop(each) for each in holds] == [3, 2]
+    assert found == {
+        ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "done"), worker): 3,
+        ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "refused"), worker): 2,
+        ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "rejected"), worker): 1,
+        ("kvot_requests_total", ("operation", "GetAiChatUsage"), ("outcome", "failed"), worker): 1,
+    }

@@ -45,7 +45,7 @@ def test_the_fields_name_the_unit_and_leave_out_a_wait_that_there_is_not():
 def test_a_refusal_reads_back_as_it_was_written(used, held, limit, tokens, refusal, wait_s):
     told = usage(used, held, limit, refusal is Refusal.IN_DOUBT)
     wait_ms = None if wait_s is None else wait_s * 1_000
-    error = BudgetExceeded("m", tokens=tokens, usage=told, refusal=refusal, retry_after_ms=wait_ms)
+    error = BudgetExceeded("m", tokens=tokens, usage=told, refusal=refusal, fits_after_ms=wait_ms)
     assert vars(from_meta("m", to_meta(error))) == vars(error)
 
 

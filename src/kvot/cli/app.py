@@ -43,6 +43,10 @@ _GROUPS = {
             "list": ("kvot.cli.keys:list_", "List keys: their ids and what they may do."),
             "revoke": ("kvot.cli.keys:revoke", "Revoke a key."),
             "import": ("kvot.cli.keys:import_", "Take over keys that exist already."),
+            "accept-secret": (
+                "kvot.cli.keys:accept_secret",
+                "Go on with another secret; keys made so far stop working.",
+            ),
         },
     ),
     "budget": (

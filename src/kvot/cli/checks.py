@@ -5,17 +5,14 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from kvot.core.errors import KvotError, StoreUnavailable
-from kvot.settings import Settings, SettingsError, providers_of
-
-if TYPE_CHECKING:
-    from kvot.client.sync import Client
+from kvot.cli import server_checks
+from kvot.cli.findings import Finding, Grade
+from kvot.core.errors import StoreUnavailable
+from kvot.settings import Settings, SettingsError, providers_of, read_secret
 
 FREE_BYTES_WARN = 1 << 30
 FREE_BYTES_FAIL = 64 << 20
@@ -28,26 +25,6 @@ _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "afs"}
 )
 _TOKEN_SETTINGS = ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url")
-_OK_STATUS = 200
-
-
-class Grade(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The answer to one question. `advice`: what to do next, where something is to be done."""
-
-    name: str
-    grade: Grade
-    detail: str
-    advice: str = ""
-
-    def as_document(self) -> dict[str, Any]:
-        return {"name": self.name, "grade": self.grade.value, "detail": self.detail, "advice": self.advice or None}
 
 
 def sqlite_version() -> Finding:
@@ -64,7 +41,7 @@ def sqlite_version() -> Finding:
 
 
 def database(settings: Settings) -> Iterator[Finding]:
-    """Is it there, may we use it, is its schema current? Opening a file takes its lock, so a running server is seen."""
+    """Is it there, may we use it, is its schema current? A server that has it goes on, and is asked."""
     path = settings.database_path
     if path is None:
         yield _opened(settings, "server, schema", "answers, current")
@@ -74,7 +51,11 @@ def database(settings: Settings) -> Iterator[Finding]:
         return
     state = path.stat()
     yield Finding("database", Grade.OK, f"{path}, {state.st_size:,} bytes, owned by {_owner(state.st_uid)}")
-    yield _opened(settings, "lock, schema", "free, current")
+    holder = server_checks.holder(path)
+    if holder is None:
+        yield _opened(settings, "lock, schema", "free, current")
+    else:
+        yield from server_checks.beside(settings, holder)
 
 
 def _opened(settings: Settings, name: str, is_well: str) -> Finding:
@@ -116,13 +97,47 @@ def secret(settings: Settings) -> Finding:
     if not path.exists():
         database = settings.database_path
         if database is not None and database.exists():
-            advice = "Put the file back. If it is lost, set KVOT_SECRET; API keys made so far then stop working."
+            advice = "Put the file back. If it is lost, set KVOT_SECRET to a new one and run kvot keys accept-secret."
             return Finding("secret", Grade.FAIL, f"{path} does not exist, but its database does", advice)
         return Finding("secret", Grade.WARN, f"{path} does not exist", "The first start makes it. Keep a copy apart.")
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         return Finding("secret", Grade.FAIL, f"{path} has mode {mode:04o}", f"chmod 600 {path}; others can read it.")
     return Finding("secret", Grade.OK, f"{path}, mode {mode:04o}")
+
+
+def secret_fits(settings: Settings) -> Iterator[Finding]:
+    """Is it the one that the keys were made under? Asks nothing where there is nothing to compare, or no way to."""
+    import asyncio
+
+    from kvot.bootstrap import rules_of
+    from kvot.core.archive import SecretCheck
+    from kvot.core.keys import SECRET_CHECK, derive_key
+    from kvot.stores.archives import open_source
+
+    async def kept() -> bytes | None:
+        source = await open_source(settings.database, rules_of(settings))
+        try:
+            async for part in source.shared():
+                return part.check if isinstance(part, SecretCheck) else None  # it comes first
+            return None
+        finally:
+            await source.close()
+
+    if settings.secret is None and not (settings.secret_path and settings.secret_path.exists()):
+        return
+    try:
+        check = asyncio.run(kept())
+        if check is None:
+            return
+        fits = derive_key(read_secret(settings), SECRET_CHECK) == check
+    except (StoreUnavailable, SettingsError):  # which is found by the questions before
+        return
+    if fits:
+        yield Finding("secret's keys", Grade.OK, "made under it")
+    else:
+        advice = "Put the right one back. If it is lost: kvot keys accept-secret, then make new keys."
+        yield Finding("secret's keys", Grade.FAIL, "made under another one: none of them would be taken", advice)
 
 
 def folder(settings: Settings) -> Iterator[Finding]:
@@ -222,25 +237,3 @@ def _try_tokens(settings: Settings) -> None:
 
     nobody: Any = None  # no key is looked up: only the settings are tried
     make_authenticator(settings, nobody, b"", lambda: 0)
-
-
-def server(client: "Client") -> Iterator[Finding]:
-    from kvot.contract.usage import GetAiChatUsage
-
-    try:
-        status, body = client.get("/readyz")
-    except StoreUnavailable as error:
-        yield Finding("server", Grade.FAIL, error.message, "Is it running, and is the address right?")
-        return
-    if status == _OK_STATUS:
-        yield Finding("server", Grade.OK, "ready")
-    else:
-        yield Finding("server", Grade.FAIL, body.decode(errors="replace"))
-    try:
-        client.call(GetAiChatUsage())
-    except KvotError as error:
-        is_known = error.code == "Forbidden"  # a key without a company is a key all the same
-        advice = "" if is_known else "Give an API key: --api-key or KVOT_API_KEY."
-        yield Finding("key", Grade.OK if is_known else Grade.FAIL, error.message, advice)
-    else:
-        yield Finding("key", Grade.OK, "accepted")

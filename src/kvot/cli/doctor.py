@@ -6,8 +6,8 @@ A check asks one question and gives one finding. It must not fail itself: what i
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kvot.cli import checks, show
-from kvot.cli.checks import Finding, Grade
+from kvot.cli import checks, server_checks, show
+from kvot.cli.findings import Finding, Grade
 from kvot.cli.options import NO_OPTIONS, Options
 from kvot.settings import Settings
 
@@ -18,9 +18,10 @@ def doctor(*, options: Options = NO_OPTIONS) -> int:
     """Look for what is wrong, or will be, and say what to do: SQLite, database, secret, disk, clock, tokens,
     providers, settings.
 
-    With --url: is that server reachable and ready, and is the key accepted? Nothing is changed, but that a database
-    of an earlier version is brought up to date, as every command does that opens it. Exits with 1 if anything
-    is wrong; a warning alone is no failure.
+    A server that has the database goes on meanwhile, and is asked whether it is ready. With --url: is that server
+    reachable and ready, and is the key accepted? Nothing is changed, but that a database of an earlier version that no
+    server has is brought up to date, as every command does that opens it. Exits with 1 if anything is wrong; a warning
+    alone is no failure.
 
     For example:
 
@@ -29,7 +30,7 @@ def doctor(*, options: Options = NO_OPTIONS) -> int:
     kvot doctor --url http://127.0.0.1:8080
     ```
     """
-    settings = options.settings()
+    settings = options.settings(needs_secret=False)
     is_remote = settings.url is not None and options.database is None
     findings = list(_remote(settings) if is_remote else _local(settings))
     if options.json:
@@ -43,6 +44,7 @@ def _local(settings: Settings) -> Iterator[Finding]:
     yield checks.sqlite_version()
     yield from checks.database(settings)
     yield checks.secret(settings)
+    yield from checks.secret_fits(settings)
     yield from checks.folder(settings)
     yield checks.clock()
     yield checks.tokens(settings)
@@ -55,7 +57,7 @@ def _remote(settings: Settings) -> Iterator[Finding]:
     assert settings.url is not None
     remote = Remote(settings.url, settings.api_key)
     try:
-        yield from checks.server(remote.client)
+        yield from server_checks.server(remote.client)
     finally:
         remote.close()
 

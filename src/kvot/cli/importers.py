@@ -10,7 +10,7 @@ from kvot.contract import OPERATIONS
 from kvot.core.errors import KvotError
 from kvot.core.ledger import Ledger
 from kvot.core.principal import Principal
-from kvot.operations.imports import Batch, Refusal, Rows, Tally, companies_for, count, to_events
+from kvot.operations.imports import Batch, Place, Refusal, Rows, Tally, companies_for, count, to_events
 
 if TYPE_CHECKING:
     from kvot.client.sync import Client
@@ -86,7 +86,7 @@ class RemoteImporter:
         self._company_id = company_id
         self._on_tally = on_tally
         self._lines: list[bytes] = []
-        self._positions: list[int] = []
+        self._positions: list[Place] = []
         self._bytes = 0
 
     def take(self, rows: Rows) -> None:
@@ -105,7 +105,7 @@ class RemoteImporter:
         self._lines, self._positions, self._bytes = [], [], 0
         self._on_tally(_tally(reply, positions))
 
-    def _add(self, position: int, line: bytes) -> None:
+    def _add(self, position: Place, line: bytes) -> None:
         if self._bytes + len(line) + 1 > BODY_BYTES_MAX:
             self.finish()
         self._lines.append(line)
@@ -118,7 +118,7 @@ class RemoteImporter:
         return [None if ms is None else f"/Date({ms})/" for ms in column]
 
 
-def _tally(reply: object, positions: list[int]) -> Tally:
+def _tally(reply: object, positions: list[Place]) -> Tally:
     """What the server says, with the lines of the file in place of positions in the request."""
     from kvot.contract.keeping import ImportAiChatUsageResponse
 

@@ -13,6 +13,8 @@ from kvot.cli import show
 from kvot.cli.files import ahead
 from kvot.cli.files.fields import NotMapped, parse_map
 from kvot.cli.files.reader import UnreadableFile, UsageFile
+from kvot.cli.files.times import NOW, with_times
+from kvot.cli.moments import parse_moment
 from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
 from kvot.cli.progress import Progress
 from kvot.cli.summary import Summary
@@ -31,6 +33,9 @@ def import_(
     map: Annotated[
         list[str] | None, Parameter(negative="", help="field=column. Several times, for columns of other names.")
     ] = None,
+    at: Annotated[
+        str | None, Parameter(help="When rows count that say no time: now, or an instant. Default: they are refused.")
+    ] = None,
     refused: Annotated[Path | None, Parameter(help="Write every refused line to this CSV file.")] = None,
     options: Options = NO_OPTIONS,
 ) -> int:
@@ -38,8 +43,8 @@ def import_(
 
     Fields: id, at, tokens, company, input, output, cached, reasoning, model, provider, user, feature. Columns of
     usual names are found by themselves (timestamp, prompt_tokens, CompanyId, …). Without tokens, input and output
-    are added up. Times: ISO 8601 (UTC where no zone is named), epoch seconds or milliseconds, /Date(ms)/. One row is
-    one line: a line break inside quotes is refused.
+    are added up. Times: ISO 8601 (UTC where no zone is named), epoch seconds or milliseconds, /Date(ms)/. A row that
+    says no time is refused unless --at says when it counts. One row is one line: a line break inside quotes is refused.
 
     An id counts once per company. A row without an id gets one from the content of its file and its place in it, so to
     import the same file again counts nothing twice: after an interruption run the same command again. A file that
@@ -54,13 +59,14 @@ def import_(
     kvot import usage.csv --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
     kvot import trace.csv --map at=TIMESTAMP --map input=ContextTokens --map output=GeneratedTokens
     kvot import 2026-*.jsonl --refused refused.csv
+    kvot import balances.csv --at 2026-11-01
     ```
     """
     try:
         mapping = parse_map(map or [])
     except NotMapped as error:
         raise UsageError(str(error)) from None
-    company_id = company_guid(company)
+    company_id, untimed_ms = company_guid(company), _parse_at(at)
     if refused is not None and refused.exists() and any(refused.samefile(path) for path in files if path.exists()):
         raise UsageError(f"{refused} is to be imported: name another file for the refused lines.")
     usage_files = [UsageFile(path, mapping) for path in files]
@@ -72,7 +78,7 @@ def import_(
         for file in usage_files:
             if stop.is_asked:
                 break
-            _import_file(target, file, company_id, summary, stop)
+            _import_file(target, file, (company_id, untimed_ms), summary, stop)
         summary.is_interrupted = stop.is_asked
         summary.print()
         return summary.exit_code
@@ -111,7 +117,19 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def _import_file(target: Target, file: UsageFile, company_id: str | None, summary: Summary, stop: _Stop) -> None:
+def _parse_at(text: str | None) -> int | None:
+    """When rows count that say no time."""
+    if text == "now":
+        return NOW
+    instant = parse_moment("--at", text)
+    return None if instant is None else instant.ms
+
+
+def _import_file(
+    target: Target, file: UsageFile, defaults: tuple[str | None, int | None], summary: Summary, stop: _Stop
+) -> None:
+    """`defaults`: company and time of rows that do not say."""
+    company_id, untimed_ms = defaults
     summary.begin(file.path)
     with Progress(file.path.name, file.bytes) as progress:
 
@@ -122,9 +140,10 @@ def _import_file(target: Target, file: UsageFile, company_id: str | None, summar
         importer = target.importer(company_id, on_tally)
         try:
             for batch in ahead.batches(file):
-                if batch.refusals:
-                    on_tally(Tally(refusals=batch.refusals))
-                importer.take(batch.rows)
+                rows, untimed = with_times(batch.rows, untimed_ms)
+                if refusals := [*batch.refusals, *untimed]:
+                    on_tally(Tally(refusals=refusals))
+                importer.take(rows)
                 progress.reach(batch.end_byte)
                 if stop.is_asked:
                     break

@@ -1,17 +1,19 @@
 """`kvot verify` and `kvot prune`."""
 
-import sys
 import time
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from kvot.cli import show
+from kvot.cli.asking import agreed
 from kvot.cli.moments import parse_moment
-from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.options import NO_OPTIONS, Options, company_guid
+from kvot.cli.progress import Counter
 from kvot.cli.target import Local, Target
 from kvot.contract.describe import Instant
 from kvot.contract.keeping import (
+    AiChatLedgerDifference,
     PruneAiChatLedger,
     PruneAiChatLedgerResponse,
     VerifyAiChatLedger,
@@ -25,7 +27,10 @@ OneCompany = Annotated[str | None, Parameter(help="One company's GUID. Default: 
 def verify(*, company: OneCompany = None, options: Options = NO_OPTIONS) -> int:
     """Prove the ledger: recompute every number that is kept from the events, and compare.
 
-    Exits with 1 if any differs; that company then admits nothing until it verifies without a difference.
+    A company of which a number differs admits nothing until it verifies without a difference. Also looked for are
+    clocks of companies that are ahead of now and, unless one company is named, rows whose company is gone, and lines of
+    the audit log that were changed or removed. (Lines cut off its end leave no trace in it: its length is told.) Exits
+    with 1 if anything was found.
 
     For example:
 
@@ -44,18 +49,27 @@ def verify(*, company: OneCompany = None, options: Options = NO_OPTIONS) -> int:
 
 
 def _print_proof(reply: VerifyAiChatLedgerResponse) -> None:
+    lines = "not asked for" if reply.audit_lines is None else f"{show.number(reply.audit_lines)} lines"
     show.lines(
         [
             ("companies", show.number(reply.companies)),
             ("events", show.number(reply.events)),
             ("tokens", show.number(reply.tokens)),
+            ("audit log", lines),
             ("differences", show.bad(str(len(reply.differences))) if reply.differences else show.good("none")),
         ]
     )
     if reply.differences:
-        rows = [(each.company_id, each.where, _shown(each.kept), _shown(each.recomputed)) for each in reply.differences]
         print()
+        rows = [(each.company_id or "-", each.where, *_values(each)) for each in reply.differences]
         show.table(("company", "where", "kept", "recomputed"), rows, right=(2, 3))
+
+
+def _values(difference: AiChatLedgerDifference) -> tuple[str, str]:
+    """What is kept and what was recomputed; neither, where no number is wrong."""
+    if difference.kept is None and difference.recomputed is None:
+        return "", ""
+    return _shown(difference.kept), _shown(difference.recomputed)
 
 
 def _shown(value: int | None) -> str:
@@ -74,6 +88,9 @@ def prune(
     """Forget events that are older than the retention. Usage within it keeps its answers; older instants cannot be
     asked for any more, and ids of forgotten events are forgotten with them.
 
+    Rows go in pieces, between which others write. A prune that was ended on the way leaves a true ledger; the next one
+    deletes what it left.
+
     For example:
 
     ```
@@ -85,7 +102,9 @@ def prune(
     with options.target() as target:
         if not yes and not _agreed(target, company_id, instant):
             return 1
-        reply: PruneAiChatLedgerResponse = target.call(PruneAiChatLedger(company_id=company_id, before=instant))
+        with Counter("prune") as counter:
+            request = PruneAiChatLedger(company_id=company_id, before=instant)
+            reply: PruneAiChatLedgerResponse = target.call(request, on_events=counter.advance)
     if options.json:
         show.document(reply)
     else:
@@ -95,11 +114,8 @@ def prune(
 
 def _agreed(target: Target, company_id: str | None, before: Instant | None) -> bool:
     whose = "of all companies" if company_id is None else f"of company {company_id}"
-    show.note(f"This forgets the events {whose} in {target.name} that are older than {_limit(target, before)}.")
-    if not sys.stdin.isatty():
-        raise UsageError("Nobody is there to be asked: say --yes.")
-    print("Forget them? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    what = f"This forgets the events {whose} in {target.name} that are older than {_limit(target, before)}."
+    return agreed(what, "Forget them?")
 
 
 def _limit(target: Target, before: Instant | None) -> str:

@@ -7,9 +7,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kvot.cli import show
+from kvot.cli.asking import agreed
 from kvot.cli.moments import parse_expiry
 from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
 from kvot.cli.target import Target
+from kvot.cli.target import accept_secret as accept
 from kvot.contract.keys import (
     ApiKeyInfo,
     ApiKeyQuery,
@@ -63,7 +65,7 @@ def create(
         expires_at=parse_expiry(expires),
         networks=network,
     )
-    with options.target(make=True) as target:
+    with options.target(make=True, makes_keys=True) as target:
         reply: CreateApiKeyResponse = target.call(request)
     if options.json:
         show.document(reply)
@@ -141,7 +143,7 @@ def import_(
     company_id, expires_at = company_guid(company), parse_expiry(expires)
     taken: list[ApiKeyInfo] = []
     refused: list[dict[str, object]] = []
-    with options.target(make=True) as target:
+    with options.target(make=True, makes_keys=True) as target:
         for line, key in _read_keys(file):
             request = CreateApiKey(
                 company_id=company_id, roles=role, name=name, expires_at=expires_at, networks=network, key=key
@@ -154,6 +156,35 @@ def import_(
             show.note(f"line {fault['line']}: {fault['message']}")
         show.lines([("taken over", show.number(len(taken))), ("refused", show.number(len(refused)))])
     return 1 if refused else 0
+
+
+def accept_secret(
+    *,
+    yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask.")] = False,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Go on with the present secret where the one that the keys were made under is lost.
+
+    API keys that were made so far stop working, and companies' own keys to providers can be read no more: make and set
+    them anew. Revoke the old ones, so that nobody wonders. Stop an embedded database's server first.
+
+    For example:
+
+    ```
+    kvot keys accept-secret --database /var/lib/kvot/kvot.db
+    ```
+    """
+    settings = options.settings()
+    if settings.url is not None and options.database is None:
+        raise UsageError("This command works on a database, not through a server: name it with --database.")
+    if not yes and not agreed("API keys made under another secret stop working.", "Go on with this one?"):
+        return 1
+    name = accept(settings)
+    if options.json:
+        show.document({"secret": name})
+    else:
+        print(f"Keys are made under {name} from now on.")
+    return 0
 
 
 def _take_over(

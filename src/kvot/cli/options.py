@@ -57,10 +57,11 @@ class Options:
         return None if self.database is None else database_url(self.database)
 
     @contextmanager
-    def target(self, *, make: bool = False) -> Iterator[Target]:
-        """The server of --url, or the database. `make`: a database that is not there yet is made."""
-        settings = self.settings()
-        target = open_target(settings, local=self.database is not None, make=make)
+    def target(self, *, make: bool = False, makes_keys: bool = False) -> Iterator[Target]:
+        """The server of --url, or the database. `make`: a database that is not there yet is made. `makes_keys`: its
+        secret is needed."""
+        settings = self.settings(needs_secret=makes_keys)
+        target = open_target(settings, local=self.database is not None, make=make, makes_keys=makes_keys)
         try:
             yield target
         finally:

@@ -60,7 +60,7 @@ def serve(
 
 
 def prepare_demo(settings: Settings) -> Demo:
-    local = Local(settings)
+    local = Local(settings, with_secret=True)
     try:
         return prepare(local)
     finally:

@@ -29,7 +29,7 @@ class Summary:
         if self._refused_file is not None:
             self._file = self._refused_file.open("w", newline="", encoding="utf-8")
             self._writer = csv.writer(self._file)
-            self._writer.writerow(("file", "line", "id", "code", "message"))
+            self._writer.writerow(("file", "line", "element", "id", "code", "message"))
         return self
 
     def __exit__(
@@ -49,21 +49,23 @@ class Summary:
             self._tell(refusal)
 
     def _tell(self, refusal: Refusal) -> None:
+        line, element = _place(refusal)
         if self._as_json:
-            line = {"file": str(self._path), "line": refusal.position, "id": refusal.event_id}
-            show.document(line | {"errorCode": refusal.code, "message": refusal.message})
+            where = {"file": str(self._path), "line": line} | ({} if element is None else {"element": element})
+            said = {"id": refusal.event_id, "errorCode": refusal.code, "message": refusal.message}
+            show.document(where | said)
         elif len(self._first) < SHOWN_MAX:
             self._first.append((self._path, refusal))
         if self._writer is not None:
-            values = (refusal.position, refusal.event_id or "", refusal.code, refusal.message)
-            self._writer.writerow((self._path, *values))
+            values = (refusal.event_id or "", refusal.code, refusal.message)
+            self._writer.writerow((self._path, line, "" if element is None else element, *values))
 
     def print(self) -> None:
         if self._as_json:
             show.document(self._counts | {"isComplete": not self.is_interrupted})
             return
         if self._first:
-            rows = [(f"{path}:{told.position}", told.code, told.message) for path, told in self._first]
+            rows = [(_shown(path, told), told.code, told.message) for path, told in self._first]
             show.table(("refused", "code", "reason"), rows)
             if self.refused > len(self._first):
                 print(f"and {self.refused - len(self._first):,} more; --refused FILE writes all of them")
@@ -81,3 +83,13 @@ class Summary:
     @property
     def exit_code(self) -> int:
         return 1 if self.refused or self.is_interrupted else 0
+
+
+def _place(refusal: Refusal) -> tuple[int, int | None]:
+    """The line, and the element where the file is an array."""
+    return (refusal.position, None) if isinstance(refusal.position, int) else refusal.position
+
+
+def _shown(path: Path, refusal: Refusal) -> str:
+    line, element = _place(refusal)
+    return f"{path}:{line}" if element is None else f"{path}:{line}, element {element}"

@@ -74,15 +74,16 @@ DateTime = Annotated[Instant, Clr("DateTime")]
 class Rule:
     """One validation rule of a member. `code` and the texts are those of docs/reference/errors.md.
 
-    `bounds` are the values that the message names, by placeholder.
+    `bounds` are the values that the message names, by placeholder. `hint` stands behind it: what to do instead.
     """
 
     code: str
     bounds: Mapping[str, int] = field(default_factory=dict)
+    hint: str = ""
 
 
-def greater_than(least: int) -> Rule:
-    return Rule("GreaterThan", {"ComparisonValue": least})
+def greater_than(least: int, *, hint: str = "") -> Rule:
+    return Rule("GreaterThan", {"ComparisonValue": least}, hint)
 
 
 def between(least: int, most: int) -> Rule:

@@ -46,6 +46,7 @@ class ReserveAiChatTokens(Request):
             data_type="integer",
             is_required=True,
             rules=(greater_than(0),),
+            refuse_malformed=True,
         ),
     ] = 0
     ttl_seconds: Annotated[Int | None, _TTL] = None
@@ -76,7 +77,7 @@ class SettleAiChatHold(Request):
             "released.",
             data_type="integer",
             is_required=True,
-            rules=(greater_than(0),),
+            rules=(greater_than(0, hint="A call that used nothing is released: DELETE its hold."),),
             refuse_malformed=True,
         ),
     ] = 0

@@ -51,8 +51,8 @@ class VerifyAiChatLedger(Request):
     company_id: Annotated[Guid | None, COMPANY] = None
 
 
-class AiChatLedgerDifference(Response):
-    company_id: Annotated[Guid, Member("The company whose ledger is in doubt.")]
+class AiChatLedgerDifference(Response, kw_only=True):
+    company_id: Annotated[Guid | None, Member("The company whose ledger it is; absent where it is none's.")] = None
     where: Annotated[str, Member("The number that is wrong.")]
     kept: Annotated[Long | None, Member("What the ledger keeps.")] = None
     recomputed: Annotated[Long | None, Member("What its events say.")] = None
@@ -63,6 +63,7 @@ class VerifyAiChatLedgerResponse(Response):
     events: Annotated[Long, Member("Events in them.")]
     tokens: Annotated[Long, Member("Tokens in those events.")]
     differences: Annotated[list[AiChatLedgerDifference], Member("Empty when every number is right.")]
+    audit_lines: Annotated[Long | None, Member("Lines of the audit log that were proved, with those of all.")] = None
     response_status: ResponseStatus | None = None
 
 

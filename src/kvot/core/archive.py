@@ -1,13 +1,13 @@
 """A whole database as values, for moving it: to another engine, into a backup, out of one.
 
-What is moved is what happened: events, holds, budgets, keys, the audit log. Keys to providers go as they are: sealed.
-Sums are not moved: whoever writes works them out again from the events, so a copy owes nothing to how the engine it
-came from keeps its numbers. The only sum that goes along is that of forgotten events, which nothing can work out any
-more.
+What is moved is what happened: events, holds, whose stored replies are, budgets, keys, the audit log. Keys to
+providers go as they are: sealed. Sums are not moved: whoever writes works them out again from the events, so a copy
+owes nothing to how the engine it came from keeps its numbers. The only sum that goes along is that of forgotten events,
+which nothing can work out any more.
 
 A database comes as parts, in this order: for each company, in order of their ids, `LedgerStart`, any number of
-`Events` and `Holds`, `LedgerEnd`; then `Keys`, `SealedKeys` and `Audit`. Within a company events and holds come in no
-order.
+`Events`, `Holds` and `StoredReplies`, `LedgerEnd`; then `SecretCheck`, `Keys`, `SealedKeys` and `Audit`. Within a
+company they come in no order.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -17,13 +17,14 @@ from kvot.core.budget import BudgetChange
 from kvot.core.keys import ApiKey
 from kvot.core.model import Event, Hold, Settlement, Verification
 from kvot.core.provider_keys import SealedKey
+from kvot.core.stored_replies import StoredReply
 
 PART_ROWS_MAX = 500
 """Events, holds, keys or lines in one part: some 100 kB, and few enough to be one statement on any engine."""
 
 
 class LedgerStart(NamedTuple):
-    """One company without its events and holds. `floor_at_ms` 0: nothing was ever forgotten.
+    """One company without its events, holds and stored replies. `floor_at_ms` 0: nothing was ever forgotten.
 
     `in_doubt` goes along, so that what failed verification admits nothing elsewhere either until it is verified.
     """
@@ -67,6 +68,10 @@ class Holds(NamedTuple):
     holds: list[KeptHold]
 
 
+class StoredReplies(NamedTuple):
+    replies: list[StoredReply]
+
+
 class LedgerEnd(NamedTuple):
     """What a company's parts came to. `digest` tells two ledgers apart whatever order their parts come in."""
 
@@ -82,6 +87,12 @@ class Keys(NamedTuple):
     keys: list[ApiKey]
 
 
+class SecretCheck(NamedTuple):
+    """What tells the secret that keys were made under from another, so that a wrong one is noticed elsewhere, too."""
+
+    check: bytes
+
+
 class SealedKeys(NamedTuple):
     """Companies' own keys to providers. They open where the secret is the one that they were sealed under."""
 
@@ -92,7 +103,10 @@ class Audit(NamedTuple):
     lines: list[AuditLine]
 
 
-Part = LedgerStart | Events | Holds | LedgerEnd | Keys | SealedKeys | Audit
+LedgerPart = LedgerStart | Events | Holds | StoredReplies
+"""What the engines give of one company."""
+
+Part = LedgerPart | LedgerEnd | SecretCheck | Keys | SealedKeys | Audit
 
 
 class Source(Protocol):
@@ -105,13 +119,13 @@ class Source(Protocol):
         """Every company with a ledger or a budget, sorted."""
         ...
 
-    def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         """The parts of one company, but for `LedgerEnd`, which whoever reads works out."""
         ...
 
-    def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
-        """API keys, oldest first; keys to providers by company and provider; the audit log, as a line follows the
-        other."""
+    def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
+        """What tells the secret, where it is known; API keys, oldest first; keys to providers by company and provider;
+        the audit log, as a line follows the other."""
         ...
 
     async def audit_holds(self) -> bool:

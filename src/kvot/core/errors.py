@@ -43,15 +43,24 @@ def whole_seconds(wait_ms: int) -> int:
 
 
 class KvotError(Exception):
-    """Any failure that Kvot foresees. `code` is stable and for programs, `message` is for people."""
+    """Any failure that Kvot foresees. `code` is stable and for programs, `message` is for people.
+
+    `retry_after_ms`: how long until the same may succeed; None where waiting does not help, or nobody knows.
+    """
 
     code = "KvotError"
+    retry_after_ms: int | None = None
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         if code is not None:
             self.code = code
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """The same in whole seconds, as `Retry-After` says it."""
+        return None if self.retry_after_ms is None else whole_seconds(self.retry_after_ms)
 
 
 class InvalidRequest(KvotError):
@@ -105,35 +114,59 @@ class TooManyRequests(KvotError):
 
     def __init__(self, message: str, *, retry_after_ms: int) -> None:
         super().__init__(message)
-        self.retry_after_ms = retry_after_ms
+        self.retry_after_ms: int = retry_after_ms
 
 
 class Refusal(StrEnum):
     """Why tokens were not set aside."""
 
-    OVER_LIMIT = "OverLimit"  # they do not fit beside what is used and held; they will
+    OPEN_HOLDS = "OpenHolds"  # they fit beside what is used: only calls that have not ended are in their way
+    OVER_LIMIT = "OverLimit"  # they do not fit beside what is used; they will when some of that is a window old
     ABOVE_LIMIT = "AboveLimit"  # they are more than the limit: they never fit
     IN_DOUBT = "InDoubt"  # the company's ledger failed verification: nothing is admitted until it is proved
 
 
+HOLDS_WAIT_MS = 5_000
+"""When to ask again where open holds alone are in the way. Most calls are over in ten seconds, in which a client that
+tries twice more, as official ones do, has met the end of some; and it costs a reservation in five seconds to ask."""
+
+
+def refusal_of(usage: Usage, tokens: int) -> Refusal:
+    """Why so many tokens do not fit, when they do not."""
+    if usage.in_doubt:
+        return Refusal.IN_DOUBT
+    if tokens > usage.token_limit:
+        return Refusal.ABOVE_LIMIT
+    return Refusal.OPEN_HOLDS if usage.tokens_used + tokens <= usage.token_limit else Refusal.OVER_LIMIT
+
+
+def wait_ms(fits_after_ms: int | None, *, is_short_term: bool) -> int | None:
+    """How long to wait before the same tokens are asked for again, at most until they certainly fit.
+
+    is_short_term: open holds alone are in the way.
+
+    An open hold may in the worst case be charged when it runs out, and its tokens come back a window later. Nearly all
+    are settled for less, or released, within seconds: nobody is to wait a month for them.
+    """
+    return fits_after_ms if fits_after_ms is None or not is_short_term else min(fits_after_ms, HOLDS_WAIT_MS)
+
+
 class BudgetExceeded(KvotError):
-    """Tokens that were asked for and do not fit. `retry_after_ms` None: waiting cannot help."""
+    """Tokens that were asked for and do not fit.
+
+    `fits_after_ms`: how long until they certainly fit if nothing else is spent; None: waiting cannot help.
+    `retry_after_ms`: when to ask again; sooner, where open holds alone are in the way.
+    """
 
     code = "BudgetExceeded"
 
-    def __init__(
-        self, message: str, *, tokens: int, usage: Usage, refusal: Refusal, retry_after_ms: int | None
-    ) -> None:
+    def __init__(self, message: str, *, tokens: int, usage: Usage, refusal: Refusal, fits_after_ms: int | None) -> None:
         super().__init__(message)
         self.tokens = tokens
         self.usage = usage
         self.refusal = refusal
-        self.retry_after_ms = retry_after_ms
-
-    @property
-    def retry_after_s(self) -> int | None:
-        """Whole seconds, rounded up, after which the same tokens fit if nothing else is spent."""
-        return None if self.retry_after_ms is None else whole_seconds(self.retry_after_ms)
+        self.fits_after_ms = fits_after_ms
+        self.retry_after_ms = wait_ms(fits_after_ms, is_short_term=refusal is Refusal.OPEN_HOLDS)
 
 
 class StoreUnavailable(KvotError):
@@ -143,7 +176,7 @@ class StoreUnavailable(KvotError):
 
     def __init__(self, message: str, *, retry_after_ms: int = 1_000) -> None:
         super().__init__(message)
-        self.retry_after_ms = retry_after_ms
+        self.retry_after_ms: int = retry_after_ms
 
 
 class KeyUnreadable(KvotError):

@@ -46,6 +46,9 @@ TAKEN_OVER_LENGTH_MAX = 255
 API_KEY_PEPPER = "api key pepper"
 """The purpose of the key under which secrets of API keys are hashed."""
 
+SECRET_CHECK = "check of the secret"
+"""The purpose of the key that a store keeps to tell the secret from another. It opens and proves nothing."""
+
 _TAKEN_OVER_ID = "id of an api key taken over"
 _MADE_HERE = re.compile(rf"kvot_([0-9A-Za-z]{{{KEY_ID_LENGTH}}})_([0-9A-Za-z]{{{KEY_SECRET_LENGTH}}})")
 
@@ -97,6 +100,11 @@ class KeyStore(Protocol):
 
     async def list_keys(self, *, company_id: str | None = None) -> list[ApiKey]:
         """Oldest first, revoked and expired ones included."""
+        ...
+
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        """Whether keys are made under the secret that `check` tells from others. Where none is known yet, they are from
+        now on. `replaced_by`: whoever takes this one, whichever it was before. That leaves a line in the audit log."""
         ...
 
     @property

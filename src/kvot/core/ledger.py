@@ -27,11 +27,12 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
 )
-from kvot.core.store import Store
+from kvot.core.store import OnEvents, Store, ignore
 from kvot.core.window import INSTANT_MAX, MS_PER_DAY
 
 SERIES_EDGES_MAX = 2_000
@@ -161,15 +162,19 @@ class Ledger:
     async def companies(self) -> list[str]:
         return await self._store.companies()
 
-    async def prune(self, company_id: str, before_ms: int | None = None) -> Pruned:
+    async def prune(self, company_id: str, before_ms: int | None = None, *, on_events: OnEvents = ignore) -> Pruned:
         """Forget what is older than retention, or before an instant that is older still."""
         now_ms = self._clock()
         limit_ms = now_ms - self.rules.retention_ms
         before_ms = limit_ms if before_ms is None else min(before_ms, limit_ms)
-        return await self._store.prune(company_id, before_ms, now_ms=now_ms)
+        return await self._store.prune(company_id, before_ms, now_ms=now_ms, on_events=on_events)
 
     async def verify(self, company_id: str) -> Verification:
         return await self._store.verify(company_id, now_ms=self._clock())
+
+    async def verify_shared(self, company_id: str | None = None) -> SharedVerification:
+        """What no ledger by itself can prove: of one company its clock; of all also stray rows and the audit log."""
+        return await self._store.verify_shared(company_id, now_ms=self._clock())
 
     async def ready(self) -> None:
         await self._store.ready()

@@ -343,3 +343,14 @@ class Verification:
     events: int
     tokens: int
     differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedVerification:
+    """What no ledger by itself can prove. `audit_lines`: how many lines of the audit log were proved; None: not asked.
+
+    Each difference comes with the company that it is of; None where it is of none, or of one that nobody can name.
+    """
+
+    audit_lines: int | None
+    differences: tuple[tuple[str | None, Difference], ...]

@@ -10,7 +10,7 @@ An engine raises StoreUnavailable when it cannot answer, InvalidRequest(code "Be
 what has been pruned, and nothing else. Meanings of all numbers: docs/internals/ledger.md.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from kvot.core.budget import Budget, PartialBudget, Rules
@@ -27,10 +27,18 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
 )
+
+OnEvents = Callable[[int], None]
+"""Told of so many events more that a long operation has dealt with."""
+
+
+def ignore(events: int) -> None:
+    """Nobody is to be told."""
 
 
 class Store(Protocol):
@@ -159,17 +167,31 @@ class Store(Protocol):
         """Every company with a ledger or a budget, sorted."""
         ...
 
-    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: "OnEvents" = ignore) -> Pruned:
         """Forget events, closed holds and rollup hours at or before `floor_before(before_ms)`.
+
+        Stored replies that are older than they are kept go with them.
 
         The floor is `floor_before(min(before_ms, clock - window_ms))`, so the window of the company's budget stays
         whole, and never sinks. Ids of forgotten events are forgotten with them. Every question above the floor keeps
         its answer.
+
+        The floor is raised at once; what it forgets may be deleted in pieces, between which other writes are taken.
+        `on_events` is told of how many events each piece was. What an end on the way leaves is seen by no question, but
+        ids may still be known; the next prune deletes it.
         """
         ...
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """Recompute every kept number from the events. A difference puts the company in doubt; none takes it out."""
+        ...
+
+    async def verify_shared(self, company_id: str | None = None, *, now_ms: int) -> SharedVerification:
+        """What `verify` of each company cannot see: clocks that are more than `LEAP_MAX_MS` later than now; and, where
+        no company is named, rows of companies that have no row of their own, and the audit log. Changes nothing.
+
+        A clock that is ahead puts nobody in doubt: a machine's clock that was set right does that, too.
+        """
         ...
 
     async def ready(self) -> None:

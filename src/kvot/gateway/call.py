@@ -10,19 +10,22 @@ between, the call is charged what was held for it, as any that a crash cuts.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from kvot.core.errors import StoreUnavailable
+from kvot.core.errors import KvotError, ProviderFailed, StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import CallDetail, NewHold, Settlement
 from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
-from kvot.gateway.settling import Settler
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.settling import Beside, Settler
+from kvot.gateway.untold import Untold, is_refused, without_usage
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
 
 REFUSAL_BYTES_MAX = 1_048_576
@@ -35,6 +38,8 @@ REPLY_BYTES_LEAST = 64 * 1024 * 1024
 REPLY_BYTES_PER_TOKEN = 4_096
 """A reply longer than so much, and so much for each token that was held, has no end: it is cut. What takes most bytes
 for a token are encoded images and lists of probabilities, at some two kilobytes."""
+
+Remember = Callable[[str], Awaitable[None]]
 
 
 class Client(Protocol):
@@ -50,11 +55,6 @@ class Client(Protocol):
         """The reply is whole. One that never ends has broken off, and its client sees that."""
         ...
 
-    @property
-    def has_sent(self) -> bool:
-        """Some of the reply has gone out: it is too late for another."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -65,35 +65,43 @@ class Books:
     estimator: Estimator
     cached_weight_percent: int = 100
     tallies: Tallies = field(default_factory=Tallies)
+    untold: Untold = field(default_factory=Untold)
+
+
+class Granted(NamedTuple):
+    """The hold of a call, as it was granted."""
+
+    company_id: str
+    hold: NewHold
+    held_at_s: float  # the loop's time before it was asked for
+    output_tokens: int  # of the amount, those for the output
+    output_max: int | None  # the ceiling that the request names in place of its client's
+    longest_s: int  # how long the call may take
 
 
 class HeldCall:
     """One call whose tokens are held. Run once."""
 
     def __init__(
-        self, books: Books, company_id: str, hold: NewHold, held_at_s: float, endpoint: Endpoint, ask: Ask
+        self, books: Books, granted: Granted, endpoint: Endpoint, ask: Ask, remember: Remember | None = None
     ) -> None:
-        """hold: as it was granted. held_at_s: the loop's time before it was asked for."""
+        """remember: what is told the reply's id when the hold ends."""
         self._books = books
-        self._company_id = company_id
-        self._hold = hold
-        self._held_at_s = held_at_s
+        self._granted = granted
+        self._company_id = granted.company_id
+        self._hold = granted.hold
         self._endpoint = endpoint
         self._ask = ask
+        self._remember = remember
         self._meter: Meter | None = None
+        self._sent_at_s: float | None = None
+        self._is_refused = False  # by the provider
         self._has_come = False  # a byte of the reply's body
-        self._was_delivered = False  # a byte of it, to the client
         self._charged: Settlement | None = None
         self._is_open = True
-        self._is_lost = False
+        self._cut_for: KvotError | None = None  # why we ended it
         self.upstream_s: float | None = None
         """From the request's going out until the head of the reply was here."""
-
-    @property
-    def charged_for_nothing(self) -> int:
-        """Tokens that the call was charged although no byte of its reply went out: the client had left, or the
-        provider broke off what was not yet passed on."""
-        return 0 if self._was_delivered or self._charged is None else self._charged.tokens
 
     @property
     def has_failed(self) -> bool:
@@ -106,8 +114,8 @@ class HeldCall:
         return self._charged
 
     async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
-        """Raises UpstreamFailed and StoreUnavailable: what has been passed on by then stays. To cancel it is to say
-        that the client left."""
+        """Raises UpstreamFailed, and where it was cut StoreUnavailable or ProviderFailed: what has been passed on by
+        then stays. To cancel it is to say that the client left."""
         task = asyncio.current_task()
         assert task is not None
         keeper = self._keeper(task)
@@ -117,39 +125,77 @@ class HeldCall:
             await self._end(End.BROKEN)
             raise
         except asyncio.CancelledError:
-            if not self._is_lost:
+            if self._cut_for is None:
                 raise
             task.uncancel()
-            raise StoreUnavailable("The hold of a call could not be kept, so the call was cut.") from None
+            raise self._cut_for from None
         finally:
             keeper.stop()
-            self._was_delivered = client.has_sent
             if self._is_open:
                 self._end_later(End.CUT)
 
     def _keeper(self, task: "asyncio.Task[Any]") -> HoldKeeper:
-        def lose() -> None:
-            self._is_lost = True
+        hold, longest_s = self._hold, self._granted.longest_s
+
+        def cut(is_over: bool) -> None:
+            if is_over:
+                message = f"The call took longer than {longest_s} seconds, and was cut."
+                self._cut_for = ProviderFailed(message, provider=hold.provider or "")
+            else:
+                self._cut_for = StoreUnavailable("The hold of a call could not be kept, so the call was cut.")
             task.cancel()
 
-        hold = self._hold
-        return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, self._held_at_s, lose)
+        held_at_s = self._granted.held_at_s
+        return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
-        sent_at_s = perf_counter()
-        reply = await ask_upstream(upstream, request)
-        self.upstream_s = perf_counter() - sent_at_s
+        reply, refusal = await self._asked(upstream, request)
+        if refusal is not None and is_refused(self._endpoint, reply.status, refusal):
+            reply, refusal = await self._asked_plainly(upstream, request) or (reply, refusal)
+        if refusal is not None:
+            await self._pass_refusal(reply, refusal, client)
+            return
         try:
-            if reply.status >= FIRST_REFUSAL:
-                await self._pass_refusal(reply, client)
-            else:
-                await self._pass_answer(reply, client)
+            await self._pass_answer(reply, client)
         finally:
             await reply.close()
 
-    async def _pass_refusal(self, reply: UpstreamReply, client: Client) -> None:
+    async def _asked(self, upstream: Upstream, request: UpstreamRequest) -> tuple[UpstreamReply, bytes | None]:
+        """The reply; and all of it, where it is a refusal."""
+        self._is_refused = False
+        reply = await ask_upstream(upstream, request, self._note_sent)
+        self.upstream_s = self._taken_s
+        self._is_refused = reply.status >= FIRST_REFUSAL
+        if not self._is_refused:
+            return reply, None
+        try:
+            return reply, await _first_bytes(reply, REFUSAL_BYTES_MAX)
+        finally:
+            await reply.close()
+
+    async def _asked_plainly(
+        self, upstream: Upstream, request: UpstreamRequest
+    ) -> tuple[UpstreamReply, bytes | None] | None:
+        """The same once more without what we had added to it; None where that is nothing."""
+        plain = without_usage(self._endpoint, self._ask)
+        if plain is None:
+            return None
+        self._ask = plain
+        reply, refusal = await self._asked(upstream, request._replace(body=plain.body(self._granted.output_max)))
+        if refusal is None:
+            self._books.untold.remember(self._hold.provider or "", plain.model, asyncio.get_running_loop().time())
+        return reply, refusal
+
+    def _note_sent(self) -> None:
+        self._sent_at_s = perf_counter()
+
+    @property
+    def _taken_s(self) -> float:
+        """Since the request went out."""
+        return 0.0 if self._sent_at_s is None else perf_counter() - self._sent_at_s
+
+    async def _pass_refusal(self, reply: UpstreamReply, body: bytes, client: Client) -> None:
         """The provider said no before it generated anything: its words pass, the hold is dropped."""
-        body = await _first_bytes(reply, REFUSAL_BYTES_MAX)
         self._is_open = False
         await self._books.settler.end(self._company_id, self._hold.hold_id, None)
         await client.begin(reply.status, reply.headers)
@@ -184,37 +230,51 @@ class HeldCall:
 
     async def _end(self, end: End) -> None:
         self._is_open = False
-        await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end))
+        await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
 
     def _end_later(self, end: End) -> None:
         self._is_open = False
-        self._books.settler.end_later(self._company_id, self._hold.hold_id, self._settlement(end))
+        self._books.settler.end_later(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
+
+    def _beside(self) -> Beside | None:
+        reply_id = None if self._meter is None else self._meter.request_id
+        return None if self._remember is None or reply_id is None else partial(self._remember, reply_id)
 
     def _settlement(self, end: End) -> Settlement | None:
         meter, estimator = self._meter, self._books.estimator
         origin = Origin(self._company_id, self._hold.provider or "", self._hold.model or "")
         if meter is None:
-            passed = Passed(end)
+            passed = Passed(end, was_sent=self._sent_at_s is not None, is_refused=self._is_refused)
         else:
             passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
+            estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
         guess = Guess(
             estimator.input_tokens(origin, self._ask.size),
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
+            self._unseen_tokens(passed, origin),
         )
         self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         return self._charged
 
+    def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
+        """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""
+        if passed.end is not End.CUT or (self._ask.is_stream and passed.output_bytes):
+            return 0
+        return min(self._books.estimator.output_tokens_in(origin, self._taken_s), self._granted.output_tokens)
 
-async def ask_upstream(upstream: Upstream, request: UpstreamRequest) -> UpstreamReply:
+
+async def ask_upstream(
+    upstream: Upstream, request: UpstreamRequest, on_sent: Callable[[], None] | None = None
+) -> UpstreamReply:
     """The provider's reply, if it is one. A redirect is none: its client would follow it past us. Raises
     UpstreamFailed."""
-    reply = await upstream.send(request)
+    reply = await upstream.send(request, on_sent)
     if _FIRST_REDIRECT <= reply.status < FIRST_REFUSAL:
         await reply.close()
-        raise UpstreamFailed(f"the provider redirected the call (status {reply.status})", was_sent=True)
+        raise UpstreamRedirected(reply.status)
     return reply
 
 

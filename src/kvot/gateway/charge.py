@@ -5,7 +5,8 @@
 | the provider gave its final figures | those | reported |
 | cut, and the provider had given some | its input; its output or an estimate of what passed, the larger | partial |
 | no figures | an estimate of the input and of what passed | estimated |
-| the provider refused, or failed before anything came | nothing: the hold is released | |
+| cut before anything of it was seen | estimates of the input, and of the output by the time it took | estimated |
+| the provider refused, or failed before anything came, or was never asked | nothing: the hold is released | |
 
 An estimate is never more than what was held for the call: the provider was not allowed a longer answer.
 """
@@ -27,13 +28,16 @@ class End(Enum):
 
 
 class Passed(NamedTuple):
-    """What is known of a reply when it has ended. `was_begun`: a byte of it came."""
+    """What is known of a reply when it has ended. `was_begun`: a byte of it came. `was_sent`: the request went out.
+    `is_refused`: its head says that there is no answer."""
 
     end: End
     was_begun: bool = False
     has_failed: bool = False  # an error inside a reply that began well
     reported: Reported | None = None
     output_bytes: int = 0
+    was_sent: bool = True
+    is_refused: bool = False
 
 
 class Guess(NamedTuple):
@@ -42,6 +46,7 @@ class Guess(NamedTuple):
     input_tokens: int
     output_tokens: Callable[[int], int]  # from the bytes of generated content
     held_tokens: int  # the most that any guess comes to
+    unseen_tokens: int = 0  # output that was generated, and of which nothing was seen
 
 
 def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_percent: int = 100) -> Settlement | None:
@@ -53,7 +58,7 @@ def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_perce
     if reported is not None and reported.is_final:
         return _settlement(reported.tokens, Source.REPORTED, detail, cached_weight_percent)
     input_guess = min(max(1, guess.input_tokens), guess.held_tokens)
-    output = guess.output_tokens(passed.output_bytes)
+    output = max(guess.output_tokens(passed.output_bytes), guess.unseen_tokens)
     if reported is not None and reported.tokens.total:
         known = reported.tokens
         if not known.input:
@@ -68,7 +73,7 @@ def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_perce
 
 
 def _used_nothing(passed: Passed) -> bool:
-    if passed.has_failed and not passed.output_bytes:
+    if not passed.was_sent or passed.is_refused or (passed.has_failed and not passed.output_bytes):
         return True
     return passed.end is End.BROKEN and not passed.was_begun
 

@@ -5,23 +5,43 @@ address or the key of a provider. Everything that a client or a provider sends m
 bytes, raises InvalidRequest for a request that cannot be understood, and nothing for a reply.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from kvot.core.errors import KvotError
+from kvot.core.errors import KvotError, wait_ms, whole_seconds
 from kvot.gateway.tokens import Reported
 
 Pair = tuple[bytes, bytes]
 
 
-class Size(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Size:
     """How much a request gives the model to read, for the estimate of its input tokens."""
 
     text_bytes: int
     """UTF-8 bytes of all that is text, tools and schemas included; encoded images, sound and files are not text."""
     media_tokens: int = 0
-    """For images, sound and files, by the constants that docs/internals/gateway.md gives."""
+    """For images, sound, files, and what the API adds for tools, by the constants that docs/internals/gateway.md
+    gives."""
+    texts: Sequence[str] = field(default=(), compare=False, repr=False)
+    """The texts of those bytes, for who counts their tokens: the request's own, never copied and never shown. A file of
+    text that stands there encoded is among the bytes alone."""
+
+
+PREVIOUS_REPLY_NOT_FOUND = "PreviousReplyNotFound"
+"""The code of the refusal of a stored reply that the company did not make; dialects say it in their own word."""
+
+
+class Named(NamedTuple):
+    """Something that a provider keeps of earlier calls, as a request names it.
+
+    member: by which member; None: by the path itself. reply_id: a stored reply, which the company that made it may name
+    (empty: none can have such an id); None: something else. Where a request names both, the latter.
+    """
+
+    member: str | None
+    reply_id: str | None = None
 
 
 class Ask(Protocol):
@@ -39,6 +59,8 @@ class Ask(Protocol):
     """
     answers: int
     """How many answers it asks for (`n`, `candidateCount`); the ceiling of the call is `output_max * answers`."""
+    stored: Named | None
+    """What it names of all that the provider keeps of earlier calls; None: nothing of the kind."""
 
     def body(self, output_max: int | None = None) -> bytes:
         """The bytes to send on: the client's own where nothing must change, otherwise changed in just that place.
@@ -86,6 +108,17 @@ class Meter(Protocol):
         ...
 
 
+class UsageOption(NamedTuple):
+    """What a dialect adds to a request on our own account, to be told its usage.
+
+    name: the member, as a provider that does not know it names it in its refusal.
+    without: the same call without it; None where it was not added.
+    """
+
+    name: bytes
+    without: Callable[[Ask], Ask | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One path of a provider's API. `read` None: it uses no tokens, and passes without a hold.
@@ -93,12 +126,18 @@ class Endpoint:
     read: the request's body and the path's variables to what it asks for; raises InvalidRequest.
     meter: for a reply to that, by whether its content type is a stream's (SSE, NDJSON, …; `content_type` lower-case).
     has_array: its replies are JSON arrays, errors too.
+    stored: of a path that passes without a hold, what `Ask.stored` is of the others, by the request's body and the
+    path's variables.
+    stores: whether the provider stores the reply to an ask, and hands it out by the id that the meter reads.
     """
 
     name: str  # in metrics and events: "chat", "responses", "embeddings"
     read: Callable[[bytes, Mapping[str, str]], Ask] | None = None
     meter: Callable[[Ask, str], Meter] | None = None
     has_array: bool = False
+    stored: Callable[[bytes, Mapping[str, str]], Named | None] | None = None
+    stores: Callable[[Ask], bool] | None = None
+    usage_option: UsageOption | None = None
 
     def framed(self, refusal: "Refusal") -> "Refusal":
         """A reply of our own in the form that clients of this path read."""
@@ -113,7 +152,8 @@ class Found(NamedTuple):
 class Limits(NamedTuple):
     """How a company stands at an instant, for the headers and bodies that tell a client so.
 
-    retry_after_ms: until the tokens asked for fit; None where waiting cannot help, or nothing was refused.
+    fits_after_ms: until the tokens asked for certainly fit; None where waiting cannot help, or nothing was refused.
+    is_short_term: only calls under way are in their way. That limits the rate; the budget is not exhausted.
     """
 
     now_ms: int
@@ -121,12 +161,19 @@ class Limits(NamedTuple):
     tokens_used: int
     tokens_held: int
     window_ms: int
-    retry_after_ms: int | None = None
+    fits_after_ms: int | None = None
+    is_short_term: bool = False
 
     @property
     def tokens_remaining(self) -> int:
         """What can still be reserved."""
         return max(0, self.token_limit - self.tokens_used - self.tokens_held)
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """When to ask again, in whole seconds; None where waiting cannot help, or nothing was refused."""
+        wait = wait_ms(self.fits_after_ms, is_short_term=self.is_short_term)
+        return None if wait is None else whole_seconds(wait)
 
 
 class Refusal(NamedTuple):
@@ -175,7 +222,8 @@ class Dialect(Protocol):
         ...
 
     def exhausted(self, limits: Limits, message: str, request_id: str, status: int) -> Refusal:
-        """The budget does not hold the call. `status` is 429 or, by a setting, 402. With `x-should-retry: false`."""
+        """The budget does not hold the call. `status` is 429 or, by a setting, 402. With `x-should-retry: false`, but
+        where open holds alone are in the way: that is a limit of the rate in the API's own words."""
         ...
 
     def failed(self, error: KvotError, status: int, request_id: str) -> Refusal:

@@ -5,15 +5,21 @@ makes at once, the budget cannot be passed. A hold lasts as long as its call; th
 matters only to the last calls before a limit. Whoever would rather admit those can have holds from what was learned
 (`KVOT_INPUT_HOLD=learned`): the low side of the bytes that a token stood for in calls of the same company to the same
 model, two bytes before anything is learned. Text of another kind then passes the budget by what it needs beyond that.
+Where the vocabulary of a model is known, its text can be counted instead (`KVOT_INPUT_HOLD=exact`, counting.py), which
+is as safe as the bytes and far less.
 
-A charge without a provider's figure takes the mean of what was learned. All of it is kept in memory, by company, so
-that nobody's texts decide what is held or charged of another's; what is lost is learned again from a few calls.
+A charge without a provider's figure takes the mean of what was learned. Of an answer that nobody saw, as its client
+left while the provider was generating it, the time that it took is all that is known: it is charged at the tokens that
+calls of the same company to the same model brought in a second.
+
+All of it is kept in memory, by company, so that nobody's calls decide what is held or charged of another's; what is
+lost is learned again from a few calls.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from kvot.gateway.dialect import Size
 
@@ -30,6 +36,18 @@ the next hold, of whatever company, would be too small."""
 
 LEARNED_BYTES_LEAST = 64
 """From shorter requests nothing is learned of text: what the API adds outweighs it."""
+
+UNLEARNED_TOKENS_PER_SECOND = 100.0
+"""A judgement, as nothing was measured: models that are served to many answer with some 30 to 200 tokens a second."""
+
+LEAST_TOKENS_PER_SECOND = 10.0
+"""A client that reads slowly teaches a low speed, if only of its own company's calls: none at which leaving is free."""
+
+MOST_TOKENS_PER_SECOND = 1_000.0
+"""What answers faster was in a cache, or is no model; the fastest hardware reaches twice that for small ones."""
+
+LEARNED_OUTPUT_LEAST = 64
+"""From shorter answers nothing is learned of speed: the time until their first token outweighs it."""
 
 ORIGINS_MAX = 16_384
 """Remembered; the one not seen for longest goes. A client chooses the model's name, so there must be a bound."""
@@ -66,17 +84,23 @@ class Origin(NamedTuple):
     model: str
 
 
+Learned = TypeVar("Learned")
+
+
 class Estimator:
     """The estimates of one gateway. `holds_bound`: hold what is certain, not what was learned."""
 
     def __init__(self, *, holds_bound: bool = True) -> None:
         self._holds_bound = holds_bound
         self._ratios: OrderedDict[Origin, _Ratio] = OrderedDict()
+        self._speeds: OrderedDict[Origin, float] = OrderedDict()
 
-    def held_input_tokens(self, origin: Origin, size: Size) -> int:
-        """Enough for the input of a call that has not begun."""
-        bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
-        return ceil(size.text_bytes / bytes_per_token) + size.media_tokens + ADDED_TOKENS
+    def held_input_tokens(self, origin: Origin, size: Size, text_tokens: int | None = None) -> int:
+        """Enough for the input of a call that has not begun. `text_tokens`: where its text was counted."""
+        if text_tokens is None:
+            bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
+            text_tokens = ceil(size.text_bytes / bytes_per_token)
+        return text_tokens + size.media_tokens + ADDED_TOKENS
 
     def input_tokens(self, origin: Origin, size: Size) -> int:
         """A fair guess at the input of a call whose provider gave no figure."""
@@ -97,13 +121,31 @@ class Estimator:
         if ratio is None:
             # One call says little of the next: begin as far from the first as the unlearned guess is from it.
             spread = (bytes_per_token - UNLEARNED_BYTES_PER_TOKEN) / _DEVIATIONS
-            ratio = self._ratios[origin] = _Ratio(bytes_per_token, spread * spread)
-            if len(self._ratios) > ORIGINS_MAX:
-                self._ratios.popitem(last=False)
+            ratio = _Ratio(bytes_per_token, spread * spread)
         else:
             ratio.learn(bytes_per_token)
-            self._ratios.move_to_end(origin)
+        _keep(self._ratios, origin, ratio)
+
+    def output_tokens_in(self, origin: Origin, seconds: float) -> int:
+        """A fair guess at the output that a provider generates in so much time, from the request's going out."""
+        return ceil(seconds * self._speeds.get(origin, UNLEARNED_TOKENS_PER_SECOND))
+
+    def learn_speed(self, origin: Origin, output_tokens: int, seconds: float) -> None:
+        """Take in how long an answer took, from the request's going out to its end."""
+        if output_tokens < LEARNED_OUTPUT_LEAST:
+            return
+        speed = output_tokens / max(seconds, output_tokens / MOST_TOKENS_PER_SECOND)
+        speed = max(LEAST_TOKENS_PER_SECOND, speed)
+        known = self._speeds.get(origin, speed)
+        _keep(self._speeds, origin, known + _WEIGHT * (speed - known))
 
     def _low(self, origin: Origin) -> float:
         ratio = self._ratios.get(origin)
         return UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.low
+
+
+def _keep(learned: OrderedDict[Origin, Learned], origin: Origin, value: Learned) -> None:
+    learned[origin] = value
+    learned.move_to_end(origin)
+    if len(learned) > ORIGINS_MAX:
+        learned.popitem(last=False)

@@ -7,7 +7,7 @@ keeps no cookie and repeats nothing. TLS is checked against the trust store of t
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -104,7 +104,7 @@ class ForwardUpstream:
         self._kept: dict[Address, deque[Connection]] = {}
         self._busy: set[Connection] = set()
 
-    async def send(self, request: UpstreamRequest) -> UpstreamReply:
+    async def send(self, request: UpstreamRequest, on_sent: Callable[[], None] | None = None) -> UpstreamReply:
         address, host, target = _split(request.url)
         head = _head(request, host, target)
         await self._take_turn()
@@ -113,6 +113,8 @@ class ForwardUpstream:
             connection = self._idle(address) or await self._connect(address)
             self._busy.add(connection)
             exchange = connection.start(head, request.body)
+            if on_sent is not None:
+                on_sent()
             await exchange.head(self.idle_timeout_ms / 1_000)
             return ForwardReply(self, address, connection, exchange)
         except BaseException:

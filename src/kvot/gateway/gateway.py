@@ -12,19 +12,20 @@ from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import FIRST_REFUSAL, Books, Client, HeldCall, ask_upstream
+from kvot.gateway.call import Books, Client, Granted, HeldCall, ask_upstream
+from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
-from kvot.gateway.headers import query_of, reply_headers, request_headers
+from kvot.gateway.headed import Headed, give
+from kvot.gateway.headers import query_of, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.joining import Joining
 from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
-from kvot.gateway.retries import REPLY_BYTES_MAX, Attempt, Charged, Reply, Retries
+from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRequest
-
-REPEATED_HEADER = b"x-kvot-repeated"
-"""On a reply that is given a second time, to a client that asked again for what had not reached it."""
+from kvot.gateway.stored import StoredReplies
+from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
 
 
 class Asked(NamedTuple):
@@ -54,6 +55,8 @@ class Terms:
 
     ceilings: Ceilings
     hold_ttl_ms: int
+    call_max_s: int
+    counting: Counting | None = None  # of the text of calls; None: it is not counted
 
 
 class Gateway:
@@ -65,6 +68,7 @@ class Gateway:
         terms: Terms,
         new_id: Callable[[], str],
         own_keys: OwnKeys,
+        stored: StoredReplies,
     ) -> None:
         self._providers = providers
         self._upstream = upstream
@@ -72,7 +76,9 @@ class Gateway:
         self._terms = terms
         self._new_id = new_id
         self._own_keys = own_keys
+        self._stored = stored
         self._retries = Retries()
+        self._joining = Joining()
 
     def provider(self, path: str) -> Provider | None:
         """The provider that a path leads to, by its first segment."""
@@ -84,18 +90,44 @@ class Gateway:
         Raises KvotError; where `client` has sent some of the reply by then, it has broken off. To cancel it is to say
         that the client left.
         """
-        arrived_at_s = perf_counter()
         asked = asked._replace(provider=await self._own_keys.provider_for(whose.company_id, asked.provider))
         endpoint, variables = asked.found
         if endpoint.read is None:
+            if endpoint.stored is not None:
+                named = endpoint.stored(asked.body, variables)
+                await self._stored.check(whose.company_id, asked.provider, named)
             await self._pass_unmetered(asked, client)
             return None
         ask = endpoint.read(asked.body, variables)
+        await self._stored.check(whose.company_id, asked.provider, ask.stored)
+        ask = self._books.untold.ask_of(asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
-        if attempt is not None and (kept := self._retries.reply(attempt, _now_s())) is not None:
-            await _give(kept, client)
+        if attempt is None:
+            return await self._carry_out(asked, whose, client, ask, None)
+        if await self._is_given(attempt, client):
             return None
+        running = self._joining.begin(attempt)
+        try:
+            return await self._carry_out(asked, whose, client, ask, attempt)
+        finally:
+            self._joining.end(running)
+
+    async def _is_given(self, attempt: Attempt, client: Client) -> bool:
+        """Whether the client could be given the answer to an earlier attempt, or to one that was under way."""
+        while True:
+            kept = self._retries.reply(attempt, _now_s())
+            if kept is not None:
+                await give(kept, client)
+                return True
+            if not await self._joining.wait(attempt):
+                return False
+
+    async def _carry_out(
+        self, asked: Asked, whose: Whose, client: Client, ask: Ask, attempt: Attempt | None
+    ) -> Exhausted | None:
+        arrived_at_s = perf_counter()
+        endpoint = asked.found.endpoint
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
         tally = self._books.tallies.of(asked.provider.name, endpoint.name)
@@ -110,9 +142,13 @@ class Gateway:
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
         asked_hold = asked_hold._replace(amount=held.amount)
-        call = HeldCall(self._books, whose.company_id, asked_hold, held_at_s, endpoint, ask)
-        headed = _Headed(client, asked.provider, held, keeps=attempt is not None)
-        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.output_max is not None)
+        output_tokens = held.amount - held.input_tokens
+        longest_s = self._terms.call_max_s
+        granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, longest_s)
+        remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
+        call = HeldCall(self._books, granted, endpoint, ask, remember)
+        headed = Headed(client, asked.provider, held, keeps=attempt is not None)
+        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
         try:
             await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:
@@ -123,14 +159,17 @@ class Gateway:
                 self._remember(attempt, call, headed, whose, asked_hold)
         return None
 
-    def _remember(self, attempt: Attempt, call: HeldCall, headed: "_Headed", whose: Whose, hold: NewHold) -> None:
-        """For the client's next attempt at the same call."""
-        if call.charged_for_nothing:
-            self._retries.suspect(attempt, Charged(hold.hold_id, call.charged_for_nothing), _now_s())
-        elif (reply := headed.whole_reply) is not None and not call.has_failed:
-            for charged in self._retries.take_back(attempt):
-                self._books.settler.take_back(whose.company_id, charged.hold_id, charged.tokens)
-            self._retries.keep(attempt, reply, _now_s())
+    def _remember(self, attempt: Attempt, call: HeldCall, headed: Headed, whose: Whose, hold: NewHold) -> None:
+        """For the client's next attempt at the same call. What was charged nothing is as if it had not been."""
+        if call.charged is None:
+            return
+        charged = Charged(hold.hold_id, call.charged.tokens)
+        reply = headed.whole_reply
+        if call.has_failed or (reply is None and not headed.is_delivered):
+            self._retries.fail(attempt, charged, _now_s())
+            return
+        for earlier in self._retries.succeed(attempt, charged, reply, _now_s()):
+            self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.tokens)
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
@@ -152,13 +191,16 @@ class Gateway:
 
     async def _held(self, asked: Asked, whose: Whose, ask: Ask, asked_hold: NewHold) -> Held | Exhausted:
         origin = Origin(whose.company_id, asked.provider.name, ask.model)
-        input_tokens = self._books.estimator.held_input_tokens(origin, ask.size)
+        text_tokens, counting = None, self._terms.counting
+        if counting is not None:
+            text_tokens = await counting.text_tokens(asked.provider.dialect.name, ask.model, ask.size)
+        input_tokens = self._books.estimator.held_input_tokens(origin, ask.size, text_tokens)
         ceilings = self._terms.ceilings
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
     async def _pass_unmetered(self, asked: Asked, client: Client) -> None:
         """A path that uses no tokens: models, counting."""
-        headed = _Headed(client, asked.provider, None)
+        headed = Headed(client, asked.provider, None)
         try:
             reply = await ask_upstream(self._upstream, _request(asked, asked.body))
             try:
@@ -170,55 +212,6 @@ class Gateway:
                 await reply.close()
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
-
-
-class _Headed:
-    """The client, given the head of the provider's reply in our words. `keeps`: the whole reply, if it is small."""
-
-    def __init__(self, client: Client, provider: Provider, held: Held | None, *, keeps: bool = False) -> None:
-        self._client = client
-        self._provider = provider
-        self._held = held
-        self._status = 0
-        self._headers: tuple[Pair, ...] = ()
-        self._body: bytearray | None = bytearray() if keeps else None
-        self._is_whole = False
-
-    @property
-    def has_sent(self) -> bool:
-        return self._client.has_sent
-
-    @property
-    def whole_reply(self) -> Reply | None:
-        """The reply as the client was sent it, once it has ended well."""
-        if self._body is None or not self._is_whole or self._status >= FIRST_REFUSAL:
-            return None
-        return Reply(self._status, self._headers, bytes(self._body))
-
-    async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
-        ours = reply_headers(self._provider.dialect, headers, self._held)
-        self._status, self._headers = status, ours
-        await self._client.begin(status, ours, is_stream=is_stream)
-
-    async def write(self, data: bytes) -> None:
-        if self._status >= FIRST_REFUSAL and self._provider.api_key:
-            # Some providers quote the key that they refuse. It is ours, and no client's to see.
-            data = data.replace(self._provider.api_key.encode(), b"***")
-        if self._body is not None:
-            self._body += data
-            if len(self._body) > REPLY_BYTES_MAX:
-                self._body = None
-        await self._client.write(data)
-
-    async def end(self) -> None:
-        self._is_whole = True
-        await self._client.end()
-
-
-async def _give(reply: Reply, client: Client) -> None:
-    await client.begin(reply.status, (*reply.headers, (REPEATED_HEADER, b"true")))
-    await client.write(reply.body)
-    await client.end()
 
 
 def _now_s() -> float:
@@ -245,5 +238,8 @@ def _url(asked: Asked) -> str:
 
 def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     """Where the provider is and why it failed is for whoever runs the gateway: it is the cause, and stays there."""
+    if isinstance(error, UpstreamRedirected):
+        message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
+        return ProviderFailed(message, provider=provider.name, status=error.status)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)

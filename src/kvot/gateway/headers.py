@@ -28,7 +28,7 @@ OF_THE_HOP = frozenset(
 """Of one connection, or of one host: never passed on. The length is counted anew, as events may be taken out."""
 
 OUTPUT_MAX = b"x-kvot-output-tokens-max"
-"""On the reply to a call whose ceiling was lowered so that it fits."""
+"""On the reply to a call whose ceiling we named: lowered so that it fits, or where the request had none."""
 
 _UPSTREAM = b"x-upstream-"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kvot.core.errors import StoreUnavailable
+from kvot.core.errors import Refusal, StoreUnavailable, refusal_of
 from kvot.core.ledger import Ledger
 from kvot.core.model import TOKENS_MAX, Decision, NewHold, Status, Usage
 from kvot.gateway.dialect import Ask, Limits
@@ -20,17 +20,19 @@ class Ceilings:
     output_max: int  # of a request that names none
     output_min: int  # shorter answers are refused rather than asked for
     clamps: bool  # whether the ceiling of a request may be lowered at all
+    names_always: bool = False  # whether a request that names no ceiling is sent on with the one that was held
 
 
 class Held(NamedTuple):
     """A call may go ahead. `output_max`: the ceiling to ask for in place of the request's own; None: leave it.
-    `input_tokens`: of the amount, those for the input."""
+    `input_tokens`: of the amount, those for the input. `is_clamped`: it is lower than what was asked for."""
 
     amount: int
     output_max: int | None
     usage: Usage
     limits: Limits
     input_tokens: int
+    is_clamped: bool = False
 
 
 class Exhausted(NamedTuple):
@@ -56,7 +58,9 @@ async def hold(
         decision = await ledger.reserve(company_id, asked._replace(amount=amount))
         usage, tries = decision.usage, tries + 1
         if decision.status is Status.DONE:
-            return Held(amount, None if each == named else each, usage, limits_of(usage, ledger.now_ms()), input_tokens)
+            output_max = each if each < named or (ask.output_max is None and ceilings.names_always) else None
+            limits = limits_of(usage, ledger.now_ms())
+            return Held(amount, output_max, usage, limits, input_tokens, is_clamped=each < named)
         _check(decision)
         each = min(each - 1, (available(usage) - input_tokens) // ask.answers)
         if each < least or tries == CLAMP_TRIES_MAX:
@@ -65,8 +69,8 @@ async def hold(
     return Exhausted(amount, usage, await _limits_until(ledger, company_id, amount, usage))
 
 
-def limits_of(usage: Usage, now_ms: int, retry_after_ms: int | None = None) -> Limits:
-    return Limits(now_ms, usage.token_limit, usage.tokens_used, usage.tokens_held, usage.window_ms, retry_after_ms)
+def limits_of(usage: Usage, now_ms: int) -> Limits:
+    return Limits(now_ms, usage.token_limit, usage.tokens_used, usage.tokens_held, usage.window_ms)
 
 
 def _amount(input_tokens: int, output_each: int, answers: int) -> int:
@@ -82,4 +86,6 @@ async def _limits_until(ledger: Ledger, company_id: str, tokens: int, usage: Usa
     """How the company stands, and how long until so many tokens fit."""
     now_ms = ledger.now_ms()
     fits_at_ms = await ledger.fits_at(company_id, tokens)
-    return limits_of(usage, now_ms, None if fits_at_ms is None else max(0, fits_at_ms - now_ms))
+    fits_after_ms = None if fits_at_ms is None else max(0, fits_at_ms - now_ms)
+    is_short_term = refusal_of(usage, tokens) is Refusal.OPEN_HOLDS
+    return limits_of(usage, now_ms)._replace(fits_after_ms=fits_after_ms, is_short_term=is_short_term)

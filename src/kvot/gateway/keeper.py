@@ -1,4 +1,4 @@
-"""Keeps a hold alive as long as its call runs, and says when it no longer can."""
+"""Keeps a hold alive as long as its call runs and may run, and says when the call must end."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,48 +16,72 @@ _MARGIN = 0.05
 
 
 class HoldKeeper:
-    """Renews one hold at a third of its ttl; calls `on_lost` once when the hold is about to run out all the same.
+    """Renews one hold at a third of its ttl; calls `on_cut` once when the hold is about to run out all the same, or
+    when the call has taken as long as it may: with True then, since its hold could have been kept.
 
     Most calls are over before the first renewal: they cost one timer.
     """
 
-    __slots__ = ("_company_id", "_deadline_s", "_hold_id", "_ledger", "_loop", "_on_lost", "_task", "_timer", "_ttl_s")
+    __slots__ = (
+        "_company_id", "_deadline_s", "_ends_at_s", "_hold_id", "_ledger", "_loop", "_on_cut", "_task", "_timer",
+        "_ttl_s",
+    )  # fmt: skip
 
     def __init__(
-        self, ledger: Ledger, company_id: str, hold_id: str, ttl_ms: int, held_at_s: float, on_lost: Callable[[], None]
+        self,
+        ledger: Ledger,
+        company_id: str,
+        hold_id: str,
+        ttl_ms: int,
+        held_at_s: float,
+        longest_s: float,
+        on_cut: Callable[[bool], None],
     ) -> None:
-        """held_at_s: the loop's time before the hold was asked for, so it lasts at least until `held_at_s + ttl`."""
+        """held_at_s: the loop's time before the hold was asked for, so it lasts at least until `held_at_s + ttl`.
+        longest_s: how long the call may take from there."""
         self._ledger = ledger
         self._company_id = company_id
         self._hold_id = hold_id
         self._ttl_s = ttl_ms / 1000
-        self._on_lost = on_lost
+        self._on_cut = on_cut
         self._loop = asyncio.get_running_loop()
-        self._deadline_s = held_at_s + self._ttl_s * (1 - _MARGIN)
+        self._ends_at_s = held_at_s + longest_s
+        self._deadline_s = self._deadline(held_at_s)
         self._task: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_at(held_at_s + self._ttl_s / RENEWALS_PER_TTL, self._begin)
+        self._timer = self._next(held_at_s + self._ttl_s / RENEWALS_PER_TTL)
 
     def stop(self) -> None:
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
+    def _deadline(self, renewed_at_s: float) -> float:
+        return min(renewed_at_s + self._ttl_s * (1 - _MARGIN), self._ends_at_s)
+
+    def _next(self, renew_at_s: float) -> asyncio.TimerHandle:
+        """What comes first: the next renewal, or the end."""
+        if renew_at_s < self._deadline_s:
+            return self._loop.call_at(renew_at_s, self._begin)
+        return self._loop.call_at(self._deadline_s, self._cut)
+
+    def _cut(self) -> None:
+        self._on_cut(self._deadline_s >= self._ends_at_s)
+
     def _begin(self) -> None:
         self._task = self._loop.create_task(self._renew())
 
     async def _renew(self) -> None:
         """The call is cut at the deadline whatever becomes of this: also when it fails in a way that nobody foresaw."""
-        self._timer = self._loop.call_at(self._deadline_s, self._on_lost)
+        self._timer = self._loop.call_at(self._deadline_s, self._cut)
         asked_at_s = self._loop.time()
         interval_s = self._ttl_s / RENEWALS_PER_TTL
         if await self._is_renewed():
-            self._deadline_s = asked_at_s + self._ttl_s * (1 - _MARGIN)
+            self._deadline_s = self._deadline(asked_at_s)
             next_s = asked_at_s + interval_s
         else:
             next_s = self._loop.time() + interval_s / _TRIES_PER_INTERVAL
-        if next_s < self._deadline_s:
-            self._timer.cancel()
-            self._timer = self._loop.call_at(next_s, self._begin)
+        self._timer.cancel()
+        self._timer = self._next(next_s)
 
     async def _is_renewed(self) -> bool:
         """No answer in time is no renewal, whatever becomes of it."""

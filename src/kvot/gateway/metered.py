@@ -77,10 +77,14 @@ class DocumentMeter:
         self._kept = bytearray()
         self._bytes = 0
         self._reading: Reading | None = None
+        self._request_id: str | None = None  # of a document of which only the tail is read
 
     def feed(self, data: bytes) -> bytes:
+        was_tail = self._is_tail
         self._bytes += len(data)
         self._kept += data
+        if self._is_tail and not was_tail:  # the head is here for the last time
+            self._request_id = _first_id(self._kept)
         if self._is_tail and len(self._kept) > 2 * TAIL_BYTES_MAX:
             del self._kept[:-TAIL_BYTES_MAX]
         return data
@@ -121,7 +125,16 @@ class DocumentMeter:
 
     @property
     def request_id(self) -> str | None:
-        return self._reading.request_id if self._reading else None
+        return (self._reading.request_id if self._reading else None) or self._request_id
+
+
+_FIRST_ID = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"id"[ \t\r\n]*:[ \t\r\n]*"([^"\\]{1,256})"')
+
+
+def _first_id(head: bytes | bytearray) -> str | None:
+    """The id of a document, where it begins with it as OpenAI's do; what is inside it can stand only behind that."""
+    match = _FIRST_ID.match(head)
+    return name_or_none(match[1].decode(errors="replace")) if match else None
 
 
 def tail_of(tail: bytes, name: str) -> bytes:

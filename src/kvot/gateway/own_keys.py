@@ -40,7 +40,8 @@ class OwnKeys:
     async def _find(self, company_id: str, provider: Provider) -> Provider:
         kept = await self._store.find_provider_key(company_id, provider.name) if company_id else None
         if kept is not None:
-            return replace(provider, api_key=self._sealer.open(company_id, provider.name, kept.sealed))
+            api_key = self._sealer.open(company_id, provider.name, kept.sealed)
+            return replace(provider, api_key=api_key, has_own_key=True)
         if provider.needs_key and not provider.api_key:
             raise Forbidden(f"The company keeps no key of its own to {provider.name}, and the service has none.")
         return provider

@@ -10,13 +10,15 @@ from kvot.gateway.dialect import Dialect
 @dataclass(frozen=True, slots=True)
 class Provider:
     """`name` is the first segment of the paths that lead to it. `base_url` is what the provider's own client would be
-    given, without a slash at its end. `needs_key`: without a key, the company's own or ours, nothing is sent."""
+    given, without a slash at its end. `needs_key`: without a key, the company's own or ours, nothing is sent.
+    `has_own_key`: the key is the company's own, so that no other company's calls are behind it."""
 
     name: str
     dialect: Dialect
     base_url: str
     api_key: str = field(default="", repr=False)
     needs_key: bool = False
+    has_own_key: bool = False
 
     def url(self, path: str, query: str) -> str:
         """The address of a path behind the prefix. `query` is whole, or empty.

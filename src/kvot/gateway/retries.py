@@ -1,8 +1,9 @@
-"""What official clients do when an answer did not reach them: they send the same call again. It is not charged again.
+"""What clients do when an answer did not reach them: they send the same call again. It is not charged again.
 
-A repeated call is known by whose it is, the address and the body, and by the `Idempotency-Key` or the count of retries
-that the client sends. If the first answer was whole it is given again, and no provider is asked. If of an earlier
-attempt nothing was delivered, what it was charged on suspicion is taken back once the call has come through.
+A repeated call is known by whose it is, the address, and the `Idempotency-Key` that its client gives it; without one,
+by the body and the count of retries that official clients send. If the first answer was whole it is given again, and no
+provider is asked. Otherwise what the earlier attempts were charged is taken back once the call has come through,
+whatever part of their answers had gone out.
 
 Kept in memory, within bounds, for the minutes in which clients retry; never written anywhere.
 """
@@ -12,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from kvot.core.errors import Conflict
 from kvot.gateway.dialect import Pair
 
 KEPT_S = 300.0
@@ -19,10 +21,11 @@ KEPT_S = 300.0
 
 REPLY_BYTES_MAX = 262_144
 REPLIES_BYTES_MAX = 16_777_216
-"""All kept replies together; the oldest go first. A retry that finds its reply gone is a call like any other."""
+"""All kept replies together; the oldest go first. A retry that finds its reply gone is sent, and what was charged for
+the reply is taken back."""
 
 ATTEMPTS_MAX = 2
-"""Attempts that can be taken back: clients retry twice. More would be a way to have input read for nothing."""
+"""Attempts at one call that can be taken back: clients retry twice. More would be a way to have answers for nothing."""
 
 ENTRIES_MAX = 4_096
 
@@ -39,26 +42,29 @@ class Reply(NamedTuple):
 
 
 class Charged(NamedTuple):
-    """An attempt of which nothing was delivered, and what it was charged all the same."""
+    """An attempt, and what it was charged."""
 
     hold_id: str
     tokens: int
 
 
 class Attempt(NamedTuple):
-    """Which call a request is an attempt at. `is_repeated`: the client says that it has tried before, or may have."""
+    """Which call a request is an attempt at. `words`: what its body says. `is_repeated`: the client says that it has
+    tried before, or may have."""
 
-    key: bytes
+    call: bytes
+    words: bytes
     is_repeated: bool
 
 
 class _Entry:
-    __slots__ = ("charged", "kept_at_s", "reply")
+    __slots__ = ("charged", "kept_at_s", "taken_back", "words")
 
-    def __init__(self, kept_at_s: float) -> None:
-        self.kept_at_s = kept_at_s
-        self.reply: Reply | None = None
+    def __init__(self, words: bytes) -> None:
+        self.words = words
+        self.kept_at_s = 0.0
         self.charged: list[Charged] = []
+        self.taken_back = 0
 
 
 def attempt(whose: Sequence[str], address: str, headers: Mapping[bytes, bytes], body: bytes) -> Attempt | None:
@@ -69,10 +75,17 @@ def attempt(whose: Sequence[str], address: str, headers: Mapping[bytes, bytes], 
     count, key = headers.get(_COUNT), headers.get(_KEY, b"")
     if count is None and not key:
         return None
-    digest = hashlib.sha256(body)
-    for part in (*(each.encode() for each in whose), address.encode(), key):
-        digest.update(b"\0" + hashlib.sha256(part).digest())
-    return Attempt(digest.digest(), bool(key) or count not in (None, b"0"))
+    words = hashlib.sha256(body).digest()
+    digest = hashlib.sha256()
+    for part in (*(each.encode() for each in whose), address.encode(), key, b"" if key else words):
+        digest.update(hashlib.sha256(part).digest())
+    return Attempt(digest.digest(), words, bool(key) or count not in (None, b"0"))
+
+
+def check_words(attempt: Attempt, words: bytes) -> None:
+    """Raises Conflict where a key that was given to one call is given to another."""
+    if attempt.words != words:
+        raise Conflict("The Idempotency-Key was used before with another body. Nothing was sent.")
 
 
 class Retries:
@@ -80,55 +93,60 @@ class Retries:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._replies: OrderedDict[bytes, Reply] = OrderedDict()
         self._bytes = 0
 
     def reply(self, attempt: Attempt, now_s: float) -> Reply | None:
-        """The reply to an earlier attempt, to be given again."""
+        """The reply to an earlier attempt, to be given again. Raises Conflict."""
         self._forget(now_s)
-        entry = self._entries.get(attempt.key) if attempt.is_repeated else None
-        return entry.reply if entry is not None else None
+        entry = self._entries.get(attempt.call) if attempt.is_repeated else None
+        if entry is None:
+            return None
+        check_words(attempt, entry.words)
+        return self._replies.get(attempt.call)
 
-    def keep(self, attempt: Attempt, reply: Reply, now_s: float) -> None:
-        if len(reply.body) > REPLY_BYTES_MAX:
-            return
-        entry = self._entry(attempt, now_s)
-        self._bytes += len(reply.body) - _size(entry)
-        entry.reply = reply
-        self._forget(now_s)
-
-    def suspect(self, attempt: Attempt, charged: Charged, now_s: float) -> None:
-        """Remember an attempt that was charged although nothing of it was delivered."""
+    def fail(self, attempt: Attempt, charged: Charged, now_s: float) -> None:
+        """An attempt was charged although its answer did not reach the client whole."""
         entry = self._entry(attempt, now_s)
         entry.charged = [*entry.charged, charged][-ATTEMPTS_MAX:]
 
-    def take_back(self, attempt: Attempt) -> list[Charged]:
-        """The earlier attempts at a call that has now come through; each is told once."""
-        entry = self._entries.get(attempt.key) if attempt.is_repeated else None
-        if entry is None:
-            return []
-        charged, entry.charged = entry.charged, []
-        return charged
+    def succeed(self, attempt: Attempt, charged: Charged | None, reply: Reply | None, now_s: float) -> list[Charged]:
+        """An attempt has come through. What earlier ones were charged, to be taken back; each is told once.
+
+        reply: to be given to whoever asks again. None where it is too long: then this one may be taken back as well.
+        """
+        entry = self._entry(attempt, now_s)
+        left = ATTEMPTS_MAX - entry.taken_back
+        back = entry.charged[-left:] if left else []
+        entry.taken_back += len(back)
+        entry.charged = [] if charged is None else [charged]
+        if reply is not None and len(reply.body) <= REPLY_BYTES_MAX:
+            self._drop_reply(attempt.call)
+            self._replies[attempt.call] = reply
+            self._bytes += len(reply.body)
+        self._forget(now_s)
+        return back
 
     def _entry(self, attempt: Attempt, now_s: float) -> _Entry:
         """A first attempt begins anew: the same words said again on purpose are another call."""
-        entry = self._entries.get(attempt.key)
+        entry = self._entries.get(attempt.call)
         if entry is None or not attempt.is_repeated:
-            if entry is not None:
-                self._drop(attempt.key)
-            entry = self._entries[attempt.key] = _Entry(now_s)
+            self._drop_reply(attempt.call)
+            entry = self._entries[attempt.call] = _Entry(attempt.words)
+        entry.kept_at_s = now_s
+        self._entries.move_to_end(attempt.call)
         return entry
 
     def _forget(self, now_s: float) -> None:
+        while self._bytes > REPLIES_BYTES_MAX:
+            self._drop_reply(next(iter(self._replies)))
         while self._entries:
-            key, oldest = next(iter(self._entries.items()))
-            is_over = self._bytes > REPLIES_BYTES_MAX or len(self._entries) > ENTRIES_MAX
-            if not is_over and oldest.kept_at_s > now_s - KEPT_S:
+            call, oldest = next(iter(self._entries.items()))
+            if len(self._entries) <= ENTRIES_MAX and oldest.kept_at_s > now_s - KEPT_S:
                 return
-            self._drop(key)
+            del self._entries[call]
+            self._drop_reply(call)
 
-    def _drop(self, key: bytes) -> None:
-        self._bytes -= _size(self._entries.pop(key))
-
-
-def _size(entry: _Entry) -> int:
-    return 0 if entry.reply is None else len(entry.reply.body)
+    def _drop_reply(self, call: bytes) -> None:
+        reply = self._replies.pop(call, None)
+        self._bytes -= 0 if reply is None else len(reply.body)

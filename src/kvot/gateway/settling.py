@@ -6,7 +6,7 @@ from typing import Any
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
-from kvot.core.model import Correction, HoldChange, Settlement
+from kvot.core.model import Correction, HoldChange, Settlement, Status
 from kvot.core.store import settlement_event_id
 
 TRIES_MAX = 8
@@ -17,6 +17,8 @@ _FIRST_PAUSE_S = 0.25
 ACTOR = "gateway"
 """Who stands beside its corrections in the history."""
 
+Beside = Callable[[], Awaitable[None]]
+
 
 class Settler:
     """Every operation of a hold's end has the hold's id, so that repeating it is safe."""
@@ -25,26 +27,38 @@ class Settler:
         self._ledger = ledger
         self._tasks: set[asyncio.Future[Any]] = set()
 
-    async def end(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
+    async def end(
+        self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None = None
+    ) -> None:
         """Return when whoever asks finds the end in the ledger, or when it is handed to the background. `settlement`
         None: release.
+
+        beside: another write, given to the store in the same turn, so that both share a commit. It may be repeated.
 
         Cancelled, it leaves the rest to the background too: whether the write was on its way does not matter.
         """
         try:
-            if settlement is None:
-                await self._write(company_id, hold_id, None)
+            if settlement is None or beside is not None:
+                await self._write(company_id, hold_id, settlement, beside)
             elif (durable := await self._ledger.settle_soon(company_id, hold_id, settlement)) is not None:
                 self._see_through(durable, company_id, hold_id, settlement)
         except StoreUnavailable:
-            self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
+            self.end_later(company_id, hold_id, settlement, beside, pause_s=_FIRST_PAUSE_S)
         except asyncio.CancelledError:
-            self.end_later(company_id, hold_id, settlement)
+            self.end_later(company_id, hold_id, settlement, beside)
             raise
 
-    def end_later(self, company_id: str, hold_id: str, settlement: Settlement | None, *, pause_s: float = 0.0) -> None:
+    def end_later(
+        self,
+        company_id: str,
+        hold_id: str,
+        settlement: Settlement | None,
+        beside: Beside | None = None,
+        *,
+        pause_s: float = 0.0,
+    ) -> None:
         """The same in the background, where nobody waits for it."""
-        self._in_background(lambda: self._write(company_id, hold_id, settlement), pause_s)
+        self._in_background(lambda: self._write(company_id, hold_id, settlement, beside), pause_s)
 
     def _see_through(
         self, durable: Awaitable[HoldChange], company_id: str, hold_id: str, settlement: Settlement
@@ -63,7 +77,8 @@ class Settler:
         future.add_done_callback(look)
 
     def take_back(self, company_id: str, hold_id: str, tokens: int) -> None:
-        """Correct, in the background, the charge of an attempt that delivered nothing and was repeated with success.
+        """Correct, in the background, the charge of an attempt whose answer did not arrive, and that was repeated with
+        success.
 
         The hold's id is ours and random, so that nobody's own id is that of the correction.
         """
@@ -72,21 +87,32 @@ class Settler:
             target_id=settlement_event_id(hold_id),
             tokens=-tokens,
             actor=ACTOR,
-            reason="Nothing of this attempt was delivered, and the call was repeated.",
+            reason="The answer of this attempt did not arrive whole, and the call was repeated.",
         )
-        self._in_background(lambda: self._ledger.correct(company_id, correction))
+        self._in_background(lambda: self._correct(company_id, correction))
 
     async def finish(self) -> None:
         """Return when nothing is left in the background."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _write(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
+    async def _write(self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None) -> None:
+        if beside is None:
+            await self._write_end(company_id, hold_id, settlement)
+        else:
+            await asyncio.gather(self._write_end(company_id, hold_id, settlement), beside())
+
+    async def _write_end(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
         """No refusal of the ledger changes anything here: a hold that is closed already has its charge."""
         if settlement is None:
             await self._ledger.release(company_id, hold_id)
         else:
             await self._ledger.settle(company_id, hold_id, settlement)
+
+    async def _correct(self, company_id: str, correction: Correction) -> None:
+        corrected = await self._ledger.correct(company_id, correction)
+        if corrected.status is Status.NOT_FOUND:
+            raise StoreUnavailable("The settlement that is to be corrected is not written yet.")
 
     def _in_background(self, write: Callable[[], Awaitable[object]], pause_s: float = 0.0) -> None:
         task = asyncio.create_task(_keep_writing(write, pause_s))

@@ -3,7 +3,7 @@
 It follows no redirect, keeps no cookie, decompresses nothing that it did not ask for, and retries nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol
 
 Pair = tuple[bytes, bytes]
@@ -15,6 +15,14 @@ class UpstreamFailed(Exception):
     def __init__(self, message: str, *, was_sent: bool) -> None:
         super().__init__(message)
         self.was_sent = was_sent
+
+
+class UpstreamRedirected(UpstreamFailed):
+    """The provider answered with a redirect, which is never followed: a client of ours must not be led past us."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the provider redirected the call (status {status}): check its base URL", was_sent=True)
+        self.status = status
 
 
 class UpstreamRequest(NamedTuple):
@@ -44,8 +52,11 @@ class UpstreamReply(Protocol):
 
 
 class Upstream(Protocol):
-    async def send(self, request: UpstreamRequest) -> UpstreamReply:
-        """Send, and return when the reply's head is here. Raises UpstreamFailed. Cancelling closes the connection."""
+    async def send(self, request: UpstreamRequest, on_sent: Callable[[], None] | None = None) -> UpstreamReply:
+        """Send, and return when the reply's head is here. Raises UpstreamFailed. Cancelling closes the connection.
+
+        on_sent: called once the request begins to go out. As long as it was not, the provider knows nothing of it.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -34,6 +34,7 @@ from kvot.http.surface import Asked, Surface
 from kvot.http.table import Endpoint, Match, Table, beside, no_such_operation, no_such_verb
 from kvot.operations import Caller, Services, perform
 from kvot.operations.perform import authorise
+from kvot.telemetry.tally import Outcome, Requests
 from kvot.wire.binding import NO_FIELDS, Fields, Sent, bind_api, bind_item, bind_route, read_batch, read_fields
 from kvot.wire.formats import CSV, HTML, JSON, JSONP, Format
 from kvot.wire.style import Style
@@ -108,6 +109,7 @@ class App:
 
     sign_in: without it no cookie counts and no browser is sent anywhere. clock: milliseconds since the epoch.
     surfaces: what is answered beside the operations; asked in order. gateway: what leads to providers.
+    requests: where what becomes of each is counted.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class App:
         sign_in: SignIn | None = None,
         surfaces: Sequence[Surface] = (),
         gateway: GatewayEdge | None = None,
+        requests: Requests | None = None,
         clock: Callable[[], int] = _wall_ms,
     ) -> None:
         routes = tuple(routes)
@@ -139,6 +142,7 @@ class App:
         self._sign_in = sign_in
         self._surfaces: list[Surface] = [ApiIndex(routes), *([sign_in] if sign_in else []), *surfaces]
         self._clock = clock
+        self._requests = requests or Requests()
         self.health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -177,6 +181,7 @@ class App:
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
             request_id = self.log.unforeseen(call.scope, call.operation, error)
+            self._count(call.operation, "failed")
             meta = batch.failed_item(call.item)
             return self._finished(call, replies.of_unforeseen(request_id, call.format, call.style, meta, call.failing))
 
@@ -184,11 +189,16 @@ class App:
         if isinstance(error, StoreUnavailable):  # why is for whoever runs the store, and may name its file
             self.log.unavailable(call.operation, error)
             error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
+        self._count(call.operation, errors.outcome(error))
         call.reason = errors.reason(error)
         meta = batch.failed_item(call.item)
         reply = self._finished(call, replies.of_error(error, call.format, call.style, meta, call.failing))
         # A script that failed to load tells the page nothing, so JSONP says it in a script that loads.
         return reply._replace(status=200) if call.format.key == JSONP.key else reply
+
+    def _count(self, operation: Operation | None, outcome: Outcome) -> None:
+        if operation is not None:
+            self._requests.count(operation.name, outcome)
 
     @staticmethod
     def _finished(call: Call, reply: Reply) -> Reply:
@@ -236,6 +246,7 @@ class App:
         caller = await self._caller(call, operation)
         call.failing = operation.response
         response = await perform(self._services, caller, operation, request)
+        self._count(operation, "done")
         if endpoint.is_oneway or operation.response is None:
             return replies.nothing(call.verb)
         return self._finished(call, replies.of_response(response, call.format, call.style))
@@ -251,6 +262,7 @@ class App:
             caller = caller or await self._caller(call, operation)
             call.failing = operation.response
             responses.append(await perform(self._services, batch.caller_of_item(caller, index), operation, request))
+            self._count(operation, "done")
         if caller is None:
             await self._caller(call, operation)
         call.item = len(responses)

@@ -21,8 +21,8 @@ from kvot.core.errors import (
     StoreUnavailable,
     TokenRejected,
     TooManyRequests,
-    whole_seconds,
 )
+from kvot.telemetry.tally import Outcome
 from kvot.wire import ratelimit
 from kvot.wire.failed import failed
 
@@ -46,6 +46,16 @@ STATUSES: dict[type[KvotError], int] = {
     ProviderFailed: 502,
 }
 """Every class has a row of its own, so that a new one is decided and not inherited."""
+
+
+_OURS_FROM = 500
+
+
+def outcome(error: KvotError) -> Outcome:
+    """What a request that ended in an error is counted as."""
+    if isinstance(error, BudgetExceeded):
+        return "refused"
+    return "rejected" if STATUSES[type(error)] < _OURS_FROM else "failed"
 
 
 def to_wire(error: KvotError, meta: Meta = None, struct: type[Response] | None = None) -> Response:
@@ -72,13 +82,6 @@ def _said_by(struct: type[Response] | None, status: ResponseStatus) -> Response:
     if struct is None or "response_status" not in struct.__struct_fields__:
         return ErrorResponse(response_status=status)
     return failed(struct, status)
-
-
-def retry_after_s(error: KvotError) -> int | None:
-    """Whole seconds until a retry may succeed, rounded up; at least one. None where waiting does not help."""
-    if isinstance(error, StoreUnavailable | TooManyRequests):
-        return whole_seconds(error.retry_after_ms)
-    return error.retry_after_s if isinstance(error, BudgetExceeded) else None
 
 
 def _status(code: str, message: str, fields: Sequence[FieldError], meta: Meta) -> ResponseStatus:

@@ -15,7 +15,6 @@ from kvot.core.errors import (
     NotAuthenticated,
     ProviderFailed,
     StoreUnavailable,
-    whole_seconds,
 )
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
@@ -24,13 +23,14 @@ from kvot.gateway.gateway import Asked, Gateway, Whose, find
 from kvot.gateway.holding import Exhausted
 from kvot.gateway.provider import Provider
 from kvot.http.authenticator import Authenticator
+from kvot.http.cors import Cors
 from kvot.http.errors import STATUSES
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
 from kvot.http.protocol import ON_GONE
 from kvot.http.replies import CLOSE
-from kvot.http.reply_writer import WRITE, WRITE_CHUNK
+from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
 from kvot.http.requestlog import RequestLog
 from kvot.operations.company import company_for
 from kvot.wire.ratelimit import fields_of
@@ -47,6 +47,10 @@ _COMPANY = b"x-kvot-company-id"
 _USER = b"x-kvot-user-id"
 _FEATURE = b"x-kvot-feature"
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE"})
+_NO_KEY = (
+    "Not Authenticated: send a key of Kvot's as 'Authorization: Bearer', x-api-key, api-key or x-goog-api-key, in the "
+    "place of the provider's."
+)
 _UNAVAILABLE = "The ledger cannot answer now. Repeat the call."
 
 
@@ -61,12 +65,14 @@ class GatewayEdge:
         *,
         log: RequestLog | None = None,
         exhausted_status: int = 429,
+        cors: Cors | None = None,
     ) -> None:
         self._gateway = gateway
         self._authenticator = authenticator
         self._health = health
         self._log = log or RequestLog()
         self._exhausted_status = exhausted_status
+        self._cors = cors or Cors(frozenset())
 
     def provider(self, path: str) -> Provider | None:
         return self._gateway.provider(path)
@@ -77,12 +83,18 @@ class GatewayEdge:
         exchange = _Exchange(provider, scope, receive, send)
         try:
             await self._answer(exchange)
-        except ClientGone:
+        except (ClientGone, asyncio.CancelledError):  # cancelled: the server was told to stop at once
+            exchange.cut()
             return
         if exchange.status >= self._log.least_status:
             self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - started_s)
 
     async def _answer(self, exchange: "_Exchange") -> None:
+        if self._cors.is_open:
+            headers = dict(exchange.scope["headers"])
+            exchange.extra_headers = self._cors.gateway_headers(headers)
+            if exchange.scope["method"] == "OPTIONS":
+                return await exchange.give(Refusal(*self._cors.gateway_preflight(headers)))
         try:
             await self._pass_on(exchange)
         except KvotError as error:
@@ -103,11 +115,9 @@ class GatewayEdge:
             stopping = exchange.failed(StoreUnavailable("The server is stopping."), 503)
             return await exchange.refuse(stopping._replace(headers=(*stopping.headers, CLOSE)))
         scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
-        verb, path = scope["method"], scope["path"][len(exchange.provider.name) + 1 :]
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        verb, path, query = exchange.asked()
         principal = exchange.principal = await self._principal(exchange, headers, query)
         found = find(exchange.provider, verb, path, query)
-        exchange.endpoint = found.endpoint
         whose = _whose(principal, headers, found)
         body = b""
         if verb not in _NO_BODY and has_body(headers):
@@ -132,7 +142,7 @@ class GatewayEdge:
         bearer = None if credential is None else b"Bearer " + credential.encode("latin-1", "replace")
         principal = await self._authenticator.principal(bearer, None, client[0] if client else None)
         if principal is None:
-            raise NotAuthenticated
+            raise NotAuthenticated(_NO_KEY) if credential is None else NotAuthenticated
         return principal
 
 
@@ -144,15 +154,21 @@ class _Exchange:
         self.scope = scope
         self.receive = receive
         self.principal: Principal | None = None
-        self.endpoint: Endpoint | None = None
-        self.request_id = f"req_{secrets.token_hex(12)}"
+        self.request_id = new_request_id()
         self.status = 0
+        self.extra_headers: tuple[Pair, ...] = ()
         self._send = send
         self._extensions = scope.get("extensions", {})
         self._write_chunk = self._extensions.get(WRITE_CHUNK)
         self._head: tuple[Pair, ...] = ()
         self._kept = bytearray()
         self.has_sent = False  # the head
+
+    def asked(self) -> tuple[str, str, dict[str, str]]:
+        """Verb, path behind the provider's prefix, and query."""
+        path = self.scope["path"][len(self.provider.name) + 1 :]
+        query = dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        return self.scope["method"], path, query
 
     async def watch(self, work: Any) -> Exhausted | None:
         """The result of the gateway's work, which is cancelled when the client leaves."""
@@ -204,7 +220,7 @@ class _Exchange:
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         self.status = status
-        self._head = (*headers, (REQUEST_ID, self.request_id.encode()))
+        self._head = (*headers, *self._ours())
         if is_stream:
             await self._send_head()
 
@@ -226,27 +242,44 @@ class _Exchange:
             await self._reply(self.status, self._head, bytes(self._kept))
 
     async def refuse(self, refusal: Refusal) -> None:
-        """A whole reply of our own; nothing, where the provider's has begun."""
+        """A whole reply of our own; where the provider's has begun, its end, which is then missing."""
         if self.has_sent:
-            return
-        if self.endpoint is not None:
-            refusal = self.endpoint.framed(refusal)
+            return self.cut()
+        if (endpoint := self._endpoint()) is not None:
+            refusal = endpoint.framed(refusal)
+        await self.give(refusal)
+
+    async def give(self, refusal: Refusal) -> None:
         self.status = refusal.status
-        await self._reply(refusal.status, (*refusal.headers, (REQUEST_ID, self.request_id.encode())), refusal.body)
+        await self._reply(refusal.status, (*refusal.headers, *self._ours()), refusal.body)
+
+    def cut(self) -> None:
+        """Let the client see that there is no more to come. Why is in the log, where somebody must know."""
+        if cut := self._extensions.get(CUT):
+            cut()
 
     def exhausted(self, exhausted: Exhausted, status: int) -> Refusal:
         limits = exhausted.limits
+        if limits.is_short_term:
+            status = 429  # nothing is to be paid, whatever an exhausted budget is answered with
         message = (
             f"The token budget does not hold this call: it needs {exhausted.amount} tokens and "
             f"{limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
             f"{limits.tokens_held} held)."
         )
         refusal = self.provider.dialect.exhausted(limits, message, self.request_id, status)
-        wait_s = None if limits.retry_after_ms is None else whole_seconds(limits.retry_after_ms)
-        return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, wait_s)))
+        return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, limits.retry_after_s)))
 
     def failed(self, error: KvotError, status: int) -> Refusal:
         return self.provider.dialect.failed(error, status, self.request_id)
+
+    def _ours(self) -> tuple[Pair, ...]:
+        return (REQUEST_ID, self.request_id.encode()), *self.extra_headers
+
+    def _endpoint(self) -> Endpoint | None:
+        """What the path means, also where something was refused before anybody had asked."""
+        found = self.provider.dialect.find(*self.asked())
+        return found.endpoint if found else None
 
     async def _send_head(self) -> None:
         self.has_sent = True
@@ -260,6 +293,10 @@ class _Exchange:
             return
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
         await self._send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(12)}"
 
 
 def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:

@@ -7,6 +7,8 @@ _ONCE = frozenset(
     {
         b"authorization",
         b"x-api-key",
+        b"api-key",
+        b"x-goog-api-key",
         b"idempotency-key",
         b"content-type",
         b"content-length",

@@ -13,11 +13,21 @@ _JSON = ((b"content-type", b"application/json; charset=utf-8"), (b"cache-control
 
 
 class Health:
-    """`leap_ms`: by how much the wall clock is ahead of what the process believes; 0 when all is well."""
+    """`leap_ms`: by how much the wall clock is ahead of what the process believes; 0 when all is well.
 
-    def __init__(self, ledger: Ledger, leap_ms: Callable[[], int] = lambda: 0) -> None:
+    `jwks_problem`: why the keys of bearer tokens could not be fetched the last time. Whoever comes with an API key is
+    served all the same, so that is told and takes no readiness away.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        leap_ms: Callable[[], int] = lambda: 0,
+        jwks_problem: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._ledger = ledger
         self._leap_ms = leap_ms
+        self._jwks_problem = jwks_problem
         self.is_draining = False
 
     async def live(self) -> Reply:
@@ -25,8 +35,10 @@ class Health:
 
     async def ready(self) -> Reply:
         reason = await self._reason()
-        body = msgspec.json.encode({"ready": False, "reason": reason} if reason else {"ready": True})
-        return Reply(503 if reason else 200, _JSON, body)
+        said: dict[str, object] = {"ready": False, "reason": reason} if reason else {"ready": True}
+        if problem := self._jwks_problem():
+            said["problem"] = f"The keys of bearer tokens could not be fetched ({problem}). New keys are not known."
+        return Reply(503 if reason else 200, _JSON, msgspec.json.encode(said))
 
     async def _reason(self) -> str | None:
         if self.is_draining:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kvot.http.early import ADDRESS_TOO_LONG, HEAD_TOO_LARGE, NO_HTTP, UNKNOWN_METHOD, Refusal
 from kvot.http.limits import HEAD_BYTES_MAX
-from kvot.http.reply_writer import WRITE, WRITE_CHUNK, Pair, write, write_chunk
+from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK, Pair, cut, write, write_chunk
 
 ON_GONE = "kvot.on_gone"
 """Among the extensions of a request: a function that takes what to call when the client leaves, and gives what takes
@@ -121,6 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
         extensions: dict[str, Any] = {
             WRITE: partial(write, cycle),
             WRITE_CHUNK: partial(write_chunk, cycle),
+            CUT: partial(cut, cycle),
             ON_GONE: partial(_tell_when_gone, ref(self), cycle),
         }
         self.scope["extensions"] = extensions

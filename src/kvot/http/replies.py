@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from kvot.contract.describe import Response as Struct
 from kvot.contract.holds import AiChatHoldResponse
-from kvot.core.errors import BudgetExceeded, KvotError
+from kvot.core.errors import BudgetExceeded, KvotError, Refusal
 from kvot.http import errors
 from kvot.http.errors import Meta
 from kvot.wire import html, ratelimit
@@ -23,7 +23,8 @@ _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
 CLOSE = (b"connection", b"close")
 _NO_RETRY = (b"x-should-retry", b"false")
-"""What official SDKs ask before they send a request again by themselves: tokens come back in hours, not in seconds."""
+"""What official SDKs ask before they send a request again by themselves: tokens come back in hours, not in seconds,
+but for those of open holds."""
 PAGE: Pairs = (
     (b"content-type", HTML.content_type.encode()),
     _NO_STORE,
@@ -60,11 +61,12 @@ def of_error(
 ) -> Reply:
     response = errors.to_wire(error, meta, _of_type(struct, format_))
     reply = of_response(response, format_, style, errors.STATUSES[type(error)])
-    seconds = errors.retry_after_s(error)
+    seconds = error.retry_after_s
     if seconds is not None:
         reply = with_headers(reply, (b"retry-after", b"%d" % seconds))
     if isinstance(error, BudgetExceeded):
-        reply = with_headers(reply, _NO_RETRY, *ratelimit.fields_of(error.usage, seconds))
+        no_retry = () if error.refusal is Refusal.OPEN_HOLDS else (_NO_RETRY,)
+        reply = with_headers(reply, *no_retry, *ratelimit.fields_of(error.usage, seconds))
     return reply
 
 

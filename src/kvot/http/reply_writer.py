@@ -16,6 +16,10 @@ WRITE = "kvot.write"
 WRITE_CHUNK = "kvot.write_chunk"
 """Likewise for a piece of a reply in chunks: where it says that it has not, `send` does."""
 
+CUT = "kvot.cut"
+"""Ends the connection of a reply that cannot be finished. uvicorn does so by itself where an application just returns,
+but takes it for a fault of the application's and logs an error."""
+
 LENGTH_MAX = 128
 """Of a reason: enough for a sentence. The whole message stands in the body."""
 
@@ -62,6 +66,15 @@ def write_chunk(cycle_of_request: ref[Any], data: bytes) -> bool:
         return False
     cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
     return True
+
+
+def cut(cycle_of_request: ref[Any]) -> None:
+    """What was written still goes out; the client sees that the end is missing."""
+    cycle = cycle_of_request()
+    if cycle is None or cycle.response_complete:
+        return
+    cycle.disconnected = True
+    cycle.transport.close()
 
 
 def head(status: int, reason: str | None, pairs: list[Pair]) -> bytes:

@@ -6,6 +6,7 @@ with 503, finishes what it has, lets the store go, and ends with 0. A second sig
 
 import asyncio
 import contextlib
+import errno
 import gc
 import signal
 import socket
@@ -14,9 +15,9 @@ from typing import Any
 
 import uvicorn
 
+from kvot.core.errors import KvotError
 from kvot.http.app import App
 from kvot.http.protocol import BoundedProtocol
-from kvot.telemetry.logs import logger
 
 KEEP_ALIVE_S = 75
 """Longer than the idle time of common load balancers (60 s), so that they, not we, close a connection first."""
@@ -65,17 +66,15 @@ async def serve(
 
     listen: makes the socket, where it is not to be this server's alone; it raises OSError.
     close: lets go of the store; it is called once, after the last request was answered.
+
+    Raises KvotError "CannotListen": whoever starts a server reads it there and then, and no log.
     """
     stopper = stopper or Stopper()
     try:
         listener = await asyncio.to_thread(listen or listen_alone, host, port)
     except OSError as error:
-        reason = error.strerror or str(error)
-        logger("kvot.http").error(
-            "cannot listen", host=host, port=port, reason=reason, next="choose another port or host"
-        )
         await close()
-        return 1
+        raise cannot_listen(host, port, error) from error
     server = _Server(app, lambda: on_started(url_of(host, listener.getsockname()[1])))
     stopper.bind(server)
     try:
@@ -173,6 +172,20 @@ def listen_alone(host: str, port: int) -> socket.socket:
         raise
     listener.setblocking(False)
     return listener
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> KvotError:
+    """Why nothing listens there, and what to do. The system says it in its own words."""
+    reason = error.strerror or str(error)
+    advice = _ADVICE.get(error.errno or 0, "Check --host (KVOT_HOST) and --port (KVOT_PORT).")
+    return KvotError(f"Cannot listen at {host} port {port}: {reason}. {advice}", code="CannotListen")
+
+
+_ADVICE = {
+    errno.EADDRINUSE: "Choose another port with --port (0 takes any that is free), or end what listens there.",
+    errno.EACCES: "Choose a port from 1024 on with --port, or let this user bind lower ones.",
+    errno.EADDRNOTAVAIL: "Name an address of this machine with --host; 0.0.0.0 is all of them.",
+}
 
 
 def resolve(host: str, port: int) -> tuple[int, Any]:

@@ -32,11 +32,19 @@ SOURCES = {source.value: source for source in (Source.REPORTED, Source.ESTIMATED
 """What a caller may say of its figure. The others say how the ledger itself came by one."""
 
 
+UNREACHABLE = frozenset({".", ".."})
+"""Ids that no address can name: clients take such a segment out of a path before they send it, escaped or not."""
+
+_UNREACHABLE = "'Hold Id' must not be '.' or '..': no address could name the hold."
+
+
 async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiChatTokens) -> AiChatHoldResponse:
     company_id = company_for(caller.principal, request.company_id)
     hold_id = request.hold_id
     if hold_id is None:
         hold_id = caller.idempotency_key or services.new_id()
+    if hold_id in UNREACHABLE:
+        raise InvalidRequest.of_fields([fault("HoldId", "RegularExpression", hold_id, _UNREACHABLE)])
     new = NewHold(
         hold_id,
         request.tokens,

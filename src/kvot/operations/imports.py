@@ -43,6 +43,9 @@ from kvot.operations.services import Caller, Services
 Value = TypeVar("Value")
 Texts = Sequence[str | None] | None
 Numbers = Sequence[int | None] | None
+Place = int | tuple[int, int]
+"""Where a row stands in what the caller sent: its position in a list, or its line; of an array in a file the line where
+it begins and its number among the elements, which may all stand on one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Rows:
     `positions` say where each row stands in what the caller sent. Companies are in canonical form.
     """
 
-    positions: Sequence[int]
+    positions: Sequence[Place]
     event_ids: Sequence[str]
     tokens: Numbers = None
     at_ms: Numbers = None
@@ -79,7 +82,7 @@ class Rows:
 class Refusal:
     """One row that was not counted, and why."""
 
-    position: int
+    position: Place
     event_id: str | None
     code: str
     message: str
@@ -94,7 +97,11 @@ class Tally:
     refusals: list[Refusal] = field(default_factory=list)
 
     def refuse(self, refusals: Iterable[Refusal]) -> None:
-        self.refusals = sorted([*self.refusals, *refusals], key=lambda each: each.position)
+        self.refusals = sorted([*self.refusals, *refusals], key=lambda each: _order(each.position))
+
+
+def _order(place: Place) -> tuple[int, int]:
+    return (place, 0) if isinstance(place, int) else place
 
 
 async def import_usage(services: Services, caller: Caller, request: ImportAiChatUsage) -> ImportAiChatUsageResponse:
@@ -109,7 +116,9 @@ async def import_usage(services: Services, caller: Caller, request: ImportAiChat
         duplicate=tally.duplicate,
         refused=len(tally.refusals),
         refusals=[
-            AiChatUsageRefusal(position=each.position, id=each.event_id, error_code=each.code, message=each.message)
+            AiChatUsageRefusal(
+                position=_order(each.position)[0], id=each.event_id, error_code=each.code, message=each.message
+            )
             for each in tally.refusals
         ],
     )
@@ -144,7 +153,7 @@ class Batch:
     """Events that any ledger can hold, with the position of each, and the rows that are none."""
 
     events: EventColumns
-    positions: Sequence[int]
+    positions: Sequence[Place]
     refusals: list[Refusal]
 
     @classmethod
@@ -223,7 +232,7 @@ def _are_ids(column: Sequence[str]) -> bool:
 
 def _row_by_row(rows: Rows, company_of: Callable[[str | None], str]) -> Batch:
     events: list[tuple[str, NewEvent]] = []
-    positions: list[int] = []
+    positions: list[Place] = []
     refusals: list[Refusal] = []
     columns = (rows.company_ids, rows.event_ids, rows.tokens, rows.at_ms, *rows.texts, *rows.counts)
     aligned = zip(rows.positions, *map(_endless, columns), strict=False)

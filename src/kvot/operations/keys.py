@@ -45,6 +45,7 @@ NETWORKS_MAX = 32
 
 
 async def create_key(services: Services, caller: Caller, request: CreateApiKey) -> CreateApiKeyResponse:
+    assert services.pepper is not None, "whoever makes keys opens the database with its secret"
     now_ms = services.ledger.now_ms()
     company_id = request.company_id or caller.principal.company_id
     if faults := _faults(caller.principal, request, company_id, now_ms):

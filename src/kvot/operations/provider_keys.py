@@ -37,6 +37,7 @@ async def set_provider_key(
         raise NotFound("No provider of this name is offered.")
     if found := _fault(api_key):
         raise InvalidRequest.of_fields([found])
+    assert keys.sealer is not None, "whoever sets keys opens the database with its secret"
     now_ms = services.ledger.now_ms()
     sealed = keys.sealer.seal(company_id, provider, api_key)
     key = SealedKey(company_id, provider, sealed, now_ms, caller.principal.credential_id)
@@ -82,6 +83,7 @@ def _info(keys: ProviderKeys, provider: str, key: SealedKey | None) -> AiChatPro
 
 
 def _opened(keys: ProviderKeys, key: SealedKey) -> str | None:
+    assert keys.sealer is not None, "whoever reads keys opens the database with its secret"
     try:
         return keys.sealer.open(key.company_id, key.provider, key.sealed)
     except KeyUnreadable:

@@ -8,9 +8,10 @@ from kvot.core.errors import (
     KvotError,
     NotFound,
     Refusal,
+    refusal_of,
     whole_seconds,
 )
-from kvot.core.model import Decision, HoldChange, HoldState, Status, Usage
+from kvot.core.model import Decision, HoldChange, HoldState, Status
 
 MESSAGES: dict[Status, tuple[str, str]] = {
     Status.CONFLICT: ("Conflict", "The id '{id}' was used before with other content. Nothing changed."),
@@ -97,21 +98,29 @@ _HOLD_FIELDS = {Status.BEYOND_RETENTION: "HoldId", Status.COUNTER_FULL: "TokensU
 
 def budget_exceeded(decision: Decision, tokens: int) -> BudgetExceeded:
     """A decision that refused, as an error with all that it says. `tokens`: how many were asked for."""
+    refusal = refusal_of(decision.usage, tokens)
+    return BudgetExceeded(
+        _message(refusal, decision, tokens),
+        tokens=tokens,
+        usage=decision.usage,
+        refusal=refusal,
+        fits_after_ms=decision.retry_after_ms,
+    )
+
+
+def _message(refusal: Refusal, decision: Decision, tokens: int) -> str:
     usage = decision.usage
-    if usage.in_doubt:
-        refusal, message = Refusal.IN_DOUBT, "The company's ledger is in doubt: nothing is held until it is proved."
-    elif tokens > usage.token_limit:
-        refusal, message = Refusal.ABOVE_LIMIT, f"{tokens} tokens never fit: the limit is {usage.token_limit}."
-    else:
-        refusal, message = Refusal.OVER_LIMIT, _over_limit(usage, tokens, decision.retry_after_ms)
-    return BudgetExceeded(message, tokens=tokens, usage=usage, refusal=refusal, retry_after_ms=decision.retry_after_ms)
-
-
-def _over_limit(usage: Usage, tokens: int, retry_after_ms: int | None) -> str:
+    if refusal is Refusal.IN_DOUBT:
+        return "The company's ledger is in doubt: nothing is held until it is proved."
+    if refusal is Refusal.ABOVE_LIMIT:
+        return f"{tokens} tokens never fit: the limit is {usage.token_limit}."
     message = (
         f"{tokens} tokens do not fit: of {usage.token_limit} in {usage.window_days} days "
         f"{usage.tokens_used} are used and {usage.tokens_held} held."
     )
-    if retry_after_ms is None:
+    if decision.retry_after_ms is None:
         return message
-    return f"{message} They fit in {whole_seconds(retry_after_ms)} seconds if nothing else is spent."
+    seconds = whole_seconds(decision.retry_after_ms)
+    if refusal is Refusal.OPEN_HOLDS:
+        return f"{message} They fit once enough holds have ended, in {seconds} seconds at the latest."
+    return f"{message} They fit in {seconds} seconds if nothing else is spent."

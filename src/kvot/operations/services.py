@@ -8,27 +8,35 @@ from kvot.core.keys import KeyStore
 from kvot.core.ledger import Ledger
 from kvot.core.principal import Principal
 from kvot.core.provider_keys import ProviderKeyStore
+from kvot.core.store import OnEvents, ignore
 from kvot.operations.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderKeys:
-    """Companies' own keys to providers: where they are kept, what seals them, and which providers are offered."""
+    """Companies' own keys to providers: where they are kept, what seals them (None: opened without the secret), and
+    which providers are offered."""
 
     store: ProviderKeyStore
-    sealer: Sealer
+    sealer: Sealer | None
     offered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`pepper` is the key under which the secrets of API keys are hashed; `new_id` makes ids that nobody can guess."""
+    """`pepper` is the key under which the secrets of API keys are hashed; `new_id` makes ids that nobody can guess.
+
+    Without the secret there is no pepper: whoever opens a database so makes and proves no key.
+
+    `on_events` is told how far a long operation is, where somebody watches.
+    """
 
     ledger: Ledger
     keys: KeyStore
-    pepper: bytes
+    pepper: bytes | None
     new_id: Callable[[], str]
     provider_keys: ProviderKeys
+    on_events: OnEvents = ignore
 
 
 class Caller(NamedTuple):

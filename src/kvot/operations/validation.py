@@ -1,5 +1,6 @@
 """The rules that the contract states for members, checked. Codes and texts are those that clients know."""
 
+from dataclasses import replace
 from functools import cache
 
 from kvot.contract.describe import MemberType, Request, Rule, members_of
@@ -10,11 +11,16 @@ from kvot.core.faults import fault
 def violations(request: Request) -> list[FieldError]:
     """One error per rule that a member breaks, in order of declaration. Missing optional members break none."""
     return [
-        fault(member.wire_name, rule.code, value, **rule.bounds)
+        _fault(member.wire_name, rule, value)
         for member, rules in _ruled_members(type(request))
         for rule in rules
         if not _holds(rule, value := getattr(request, member.name))
     ]
+
+
+def _fault(name: str, rule: Rule, value: object) -> FieldError:
+    found = fault(name, rule.code, value, **rule.bounds)
+    return replace(found, message=f"{found.message} {rule.hint}") if rule.hint else found
 
 
 @cache

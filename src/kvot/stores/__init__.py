@@ -9,11 +9,12 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import KeyStore
 from kvot.core.provider_keys import ProviderKeyStore
 from kvot.core.store import Store
+from kvot.core.stored_replies import StoredReplyStore
 from kvot.stores.sqlite import SqliteStore
 
 
-class Engine(Store, KeyStore, ProviderKeyStore, Protocol):
-    """What every engine offers: the ledger, the keys to it, and companies' own keys to providers."""
+class Engine(Store, KeyStore, ProviderKeyStore, StoredReplyStore, Protocol):
+    """What every engine offers: the ledger, the keys to it, companies' own keys to providers, and whose replies are."""
 
 
 def _open_sqlite(url: str, rules: Rules) -> Engine:

@@ -22,7 +22,18 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from kvot.core.archive import Audit, Events, Holds, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import (
+    Audit,
+    Events,
+    Holds,
+    Keys,
+    LedgerEnd,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    SecretCheck,
+    StoredReplies,
+)
 from kvot.core.errors import Conflict, InvalidRequest
 
 T = TypeVar("T")
@@ -39,7 +50,9 @@ _PARTS: dict[str, type[Part]] = {
     "start": LedgerStart,
     "events": Events,
     "holds": Holds,
+    "replies": StoredReplies,
     "end": LedgerEnd,
+    "secret_check": SecretCheck,
     "keys": Keys,
     "provider_keys": SealedKeys,
     "audit": Audit,

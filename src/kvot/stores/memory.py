@@ -7,12 +7,14 @@ quick: a read costs a walk over all events. The rules themselves stand in `kvot.
 from collections.abc import Sequence
 
 from kvot.core.budget import Budget, BudgetChange, PartialBudget, Rules, completed
+from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
 from kvot.core.model import (
     CompanyBudget,
     Correction,
     Decision,
+    Difference,
     EventColumns,
     HoldChange,
     NewEvent,
@@ -22,11 +24,13 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
 )
 from kvot.core.provider_keys import SealedKey
+from kvot.core.store import OnEvents, ignore
 from kvot.core.window import MS_PER_HOUR
 from kvot.stores.memory_company import Company
 
@@ -45,6 +49,7 @@ class MemoryStore:
         self._keys: dict[str, ApiKey] = {}
         self._provider_keys: dict[tuple[str, str], SealedKey] = {}
         self._keys_version = 0
+        self._secret_check: bytes | None = None
         self._is_open = True
 
     @property
@@ -163,19 +168,37 @@ class MemoryStore:
         self._need_open()
         return sorted(self._companies)
 
-    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
-        return self._write(company_id, now_ms).prune(before_ms)
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: OnEvents = ignore) -> Pruned:
+        pruned = self._write(company_id, now_ms).prune(before_ms)
+        on_events(pruned.events)
+        return pruned
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """There are no kept numbers here, so none can differ and no company is ever in doubt."""
         events = self._read(company_id, now_ms).events.values()
         return Verification(company_id, len(events), sum(event.tokens for event in events), ())
 
+    async def verify_shared(self, company_id: str | None = None, *, now_ms: int) -> SharedVerification:
+        """No row here can lose its company, and no audit log is kept."""
+        self._need_open()
+        clocks = sorted((id_, company.clock_ms) for id_, company in self._companies.items())
+        ahead = [each for each in clocks if each[1] > now_ms + LEAP_MAX_MS and company_id in (None, each[0])]
+        differences = tuple((id_, Difference("company clock", clock_ms, now_ms)) for id_, clock_ms in ahead)
+        return SharedVerification(0 if company_id is None else None, differences)
+
     async def ready(self) -> None:
         self._need_open()
 
     async def close(self) -> None:
         self._is_open = False
+
+    # -- stored replies --------------------------------------------------------------------------------------
+
+    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+        self._write(company_id, now_ms).remember(provider, reply_id)
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        return self._read(company_id, now_ms).has_reply(provider, reply_id)
 
     # -- keys ------------------------------------------------------------------------------------------------
 
@@ -193,6 +216,12 @@ class MemoryStore:
         if key.revoked_at_ms is None:
             self._put_key(key._replace(revoked_at_ms=now_ms))
         return True
+
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        self._need_open()
+        if self._secret_check is None or replaced_by is not None:
+            self._secret_check = check
+        return self._secret_check == check
 
     async def find_key(self, key_id: str) -> ApiKey | None:
         self._need_open()

@@ -3,8 +3,23 @@ of which it knows the inside."""
 
 from collections.abc import AsyncIterator
 
-from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys, in_parts
+from kvot.core.archive import (
+    Audit,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerEnd,
+    LedgerPart,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    SecretCheck,
+    StoredReplies,
+    in_parts,
+)
 from kvot.core.model import Correction, Event, Kind, NewEvent, NewHold, Verification
+from kvot.core.stored_replies import StoredReply
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_company import Company
 
@@ -15,12 +30,13 @@ class MemorySource:
     def __init__(self, store: MemoryStore) -> None:
         self._companies = {company_id: copy_of(company) for company_id, company in store._companies.items()}
         self._keys = list(store._keys.values())
+        self._secret_check = store._secret_check
         self._provider_keys = [store._provider_keys[which] for which in sorted(store._provider_keys)]
 
     async def companies(self) -> list[str]:
         return sorted(self._companies)
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         company = self._companies[company_id]
         floor_at_ms = company.floor_ms or 0
         yield LedgerStart(
@@ -32,8 +48,13 @@ class MemorySource:
         holds = [_kept(company, hold_id) for hold_id in company.holds]
         for part in in_parts(holds):
             yield Holds(holds[part])
+        replies = [StoredReply(*which, at_ms) for which, at_ms in company.replies.items()]
+        for part in in_parts(replies):
+            yield StoredReplies(replies[part])
 
-    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
+    async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
+        if self._secret_check is not None:
+            yield SecretCheck(self._secret_check)
         for part in in_parts(self._keys):
             yield Keys(self._keys[part])
         for part in in_parts(self._provider_keys):
@@ -67,6 +88,10 @@ class MemorySink:
             case Holds(holds):
                 for kept in holds:
                     _take_hold(self._company, kept)
+            case StoredReplies(replies):
+                self._company.replies |= {(each.provider, each.reply_id): each.at_ms for each in replies}
+            case SecretCheck(check):
+                self._store._secret_check = check
             case Keys(keys):
                 for key in keys:
                     self._store._put_key(key)

@@ -30,6 +30,7 @@ from kvot.core.model import (
     Usage,
 )
 from kvot.core.store import late_settlement_event_id, settlement_event_id
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
 from kvot.core.window import floor_before
 
 NO_DETAIL = CallDetail()
@@ -49,6 +50,7 @@ class Company:
     asked: dict[str, NewHold] = field(default_factory=dict)  # by hold id, as the client sent it
     settled: dict[str, Settlement] = field(default_factory=dict)  # the same
     changes: list[BudgetChange] = field(default_factory=list)
+    replies: dict[tuple[str, str], int] = field(default_factory=dict)  # when each was remembered, by provider and id
 
     # -- time ------------------------------------------------------------------------------------------------
 
@@ -70,6 +72,7 @@ class Company:
             asked=dict(self.asked),
             settled=dict(self.settled),
             changes=list(self.changes),
+            replies=dict(self.replies),
         )
         copy.advance(now_ms)
         return copy
@@ -356,6 +359,7 @@ class Company:
         for hold in list(self.holds.values()):
             if self._is_forgotten(hold, self.floor_ms):
                 self._forget(hold.hold_id)
+        self._forget_replies(len(self.replies))
         return Pruned(self.floor_ms, len(forgotten))
 
     def _is_forgotten(self, hold: Hold, floor_ms: int) -> bool:
@@ -366,6 +370,23 @@ class Company:
     def _forget(self, hold_id: str) -> None:
         del self.holds[hold_id], self.asked[hold_id]
         self.settled.pop(hold_id, None)
+
+    # -- stored replies --------------------------------------------------------------------------------------
+
+    def remember(self, provider: str, reply_id: str) -> None:
+        self.replies[provider, reply_id] = self.clock_ms
+        self._forget_replies(FORGOTTEN_AT_ONCE_MAX)
+
+    def has_reply(self, provider: str, reply_id: str) -> bool:
+        at_ms = self.replies.get((provider, reply_id))
+        return at_ms is not None and at_ms > self.clock_ms - REPLIES_KEPT_MS
+
+    def _forget_replies(self, count: int) -> None:
+        """The oldest of those that are not kept any longer, at most `count`."""
+        last_ms = self.clock_ms - REPLIES_KEPT_MS
+        old = sorted((at_ms, which) for which, at_ms in self.replies.items() if at_ms <= last_ms)
+        for _, which in old[:count]:
+            del self.replies[which]
 
 
 def end_of(hold: Hold) -> int:

@@ -1,7 +1,8 @@
 """Moving a whole database from a source to a sink, and telling whether two hold the same.
 
-A ledger is told by its digest: the sum, modulo 2 ** 256, of SHA-256 over its start and each of its events and holds.
-So it is the same in whatever order an engine gives them, and nothing has to be sorted or kept in memory.
+A ledger is told by its digest: the sum, modulo 2 ** 256, of SHA-256 over its start and each of its events, holds and
+stored replies. So it is the same in whatever order an engine gives them, and nothing has to be sorted or kept in
+memory.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kvot.core.archive import Events, Holds, LedgerEnd, LedgerStart, Part, Sink, Source
+from kvot.core.archive import Events, Holds, LedgerEnd, LedgerStart, Part, SecretCheck, Sink, Source, StoredReplies
 from kvot.core.errors import Conflict, InvalidRequest
 from kvot.core.model import HoldState
 
@@ -44,7 +45,7 @@ class LedgerSum:
         self._digest = Digest()
         self._digest.add([start])
 
-    def add(self, part: Events | Holds) -> None:
+    def add(self, part: Events | Holds | StoredReplies) -> None:
         self._digest.add(part[0])
         match part:
             case Events(events):
@@ -75,13 +76,15 @@ class Summary:
             case LedgerStart():
                 self._expect(self._ledger is None and part.company_id not in self.ends)
                 self._ledger = LedgerSum(part)
-            case Events() | Holds():
+            case Events() | Holds() | StoredReplies():
                 self._expect(self._ledger is not None)
                 assert self._ledger is not None
                 self._ledger.add(part)
             case LedgerEnd():
                 self._expect(self._ledger is not None and self._ledger.end() == part)
                 self.ends[part.company_id], self._ledger = part, None
+            case SecretCheck():
+                self._expect(self._ledger is None)
             case _:
                 self._expect(self._ledger is None)
                 self._shared.add(part[0])
@@ -131,9 +134,11 @@ async def end_of(source: Source, company_id: str, on_part: OnPart | None = None)
 
 
 async def digest_of_shared(source: Source) -> str:
+    """Without the check of the secret: a database in which nothing is kept yet has one once it was served."""
     digest = Digest()
     async for part in source.shared():
-        digest.add(part[0])
+        if not isinstance(part, SecretCheck):
+            digest.add(part[0])
     return digest.text()
 
 

@@ -2,8 +2,9 @@
 
 | metric | what it says |
 |---|---|
+| kvot_requests_total | requests to operations of the contract, by what became of them |
 | kvot_tokens_total | tokens charged, by kind (cached is part of input, reasoning of output) and source of the figure |
-| kvot_reservations_total | calls whose tokens were held, held for a shorter answer (clamped), or refused |
+| kvot_reservations_total | calls whose tokens were held, held for a shorter answer (clamped), or refused; holds too |
 | kvot_held_tokens_total, kvot_settled_tokens_total | settled / held is how well holds are used: too low is a fault |
 | kvot_overshoot_tokens_total | tokens settled above their hold: overspending, where the budget had no room for them |
 | kvot_estimate_error | (input held - input used) / input used; below 0 too little was held |
@@ -17,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from kvot.telemetry.tally import KINDS, Spread, Tallies, Tally
+from kvot.telemetry.tally import KINDS, Outcome, Requests, Spread, Tallies, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -38,8 +39,9 @@ _SPREADS: tuple[tuple[str, str, Callable[[Tally], Spread]], ...] = (
 class Metrics(Collector):
     """`worker`: which of several processes behind one port this is; every series then says so."""
 
-    def __init__(self, tallies: Tallies, worker: str | None = None) -> None:
+    def __init__(self, tallies: Tallies, requests: Requests, worker: str | None = None) -> None:
         self._tallies = tallies
+        self._requests = requests
         self._worker = {} if worker is None else {"worker": worker}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -51,8 +53,10 @@ class Metrics(Collector):
         rows = [
             ({**self._worker, **dict(zip(_WHERE, where, strict=True))}, tally) for where, tally in self._tallies.items()
         ]
+        requests = [(self._worker, *each) for each in self._requests.items()]
+        yield _operations(requests)
         yield _tokens(rows)
-        yield _held_or_refused(rows)
+        yield _held_or_refused(rows, requests)
         for name, help_, count in _COUNTERS:
             counter = CounterMetricFamily(name, help_)
             for labels, tally in rows:
@@ -63,6 +67,18 @@ class Metrics(Collector):
 
 
 _Rows = list[tuple[dict[str, str], Tally]]
+_Asked = list[tuple[dict[str, str], tuple[str, Outcome], int]]
+
+_RESERVE = "ReserveAiChatTokens"
+_HOLDS: dict[Outcome, str] = {"done": "held", "refused": "refused"}
+"""What a request for a hold is among the reservations. One that is not as it must be is none."""
+
+
+def _operations(requests: _Asked) -> Metric:
+    family = CounterMetricFamily("kvot_requests", "Requests to operations.")
+    for labels, (operation, outcome), count in requests:
+        family.add_sample("kvot_requests_total", {**labels, "operation": operation, "outcome": outcome}, count)
+    return family
 
 
 def _tokens(rows: _Rows) -> Metric:
@@ -74,12 +90,16 @@ def _tokens(rows: _Rows) -> Metric:
     return family
 
 
-def _held_or_refused(rows: _Rows) -> Metric:
+def _held_or_refused(rows: _Rows, requests: _Asked) -> Metric:
     family = CounterMetricFamily("kvot_reservations", "Calls whose tokens were held, held for less, or refused.")
     for labels, tally in rows:
         calls = {"held": tally.held_calls, "clamped": tally.clamped_calls, "refused": tally.refused_calls}
         for outcome, count in calls.items():
             family.add_sample("kvot_reservations_total", {**labels, "outcome": outcome}, count)
+    for labels, (operation, asked), count in requests:
+        if operation == _RESERVE and asked in _HOLDS:
+            of_holds = {**labels, "endpoint": "holds", "outcome": _HOLDS[asked]}
+            family.add_sample("kvot_reservations_total", of_holds, count)
     return family
 
 

@@ -1,11 +1,13 @@
-"""What the gateway's calls came to, counted in memory: plain numbers, so that a call costs next to nothing.
+"""What calls and requests came to, counted in memory: plain numbers, so that one costs next to nothing.
 
-By provider and kind of call, which the configuration and the code name; never by company, model, user or anything else
-that a client chooses, so there are never more numbers than a few hundred. Used on one event loop, without locks.
+By provider and kind of call, or by operation, which the configuration and the code name; never by company, model, user
+or anything else that a client chooses, so there are never more numbers than a few hundred. Used on one event loop,
+without locks.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from typing import Literal
 
 from kvot.core.model import Settlement, Source
 
@@ -84,6 +86,26 @@ class Tally:
         tokens[3] += reasoning or 0
         if used_input and charged.source is Source.REPORTED:
             self.estimate_error.observe((held_input - used_input) / used_input)
+
+
+Outcome = Literal["done", "refused", "rejected", "failed"]
+"""What became of a request to an operation: tokens to be held did not fit (refused), it was not as it must be, not
+allowed, or about what is not there (rejected), or the fault was ours or the store's. Plain text: an enumeration's hash
+costs more than all the rest of counting."""
+
+
+class Requests:
+    """Requests to operations, by the operation's name and outcome: as many numbers as operations times outcomes."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, Outcome], int] = {}
+
+    def count(self, operation: str, outcome: Outcome) -> None:
+        key = operation, outcome
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def items(self) -> Iterator[tuple[tuple[str, Outcome], int]]:
+        yield from self._counts.items()
 
 
 class Tallies:

@@ -7,7 +7,7 @@ registered unit of its `qu`, so a parameter of our own says what is counted.
 from collections.abc import Mapping
 from typing import Protocol
 
-from kvot.core.errors import BudgetExceeded, Refusal
+from kvot.core.errors import BudgetExceeded, Refusal, whole_seconds
 from kvot.core.model import Usage
 from kvot.core.window import MS_PER_DAY, MS_PER_SECOND
 from kvot.wire.scalars import instant, shortest_date
@@ -36,7 +36,7 @@ def available(usage: Told) -> int:
 
 
 def fields_of(usage: Told, retry_after_s: int | None = None) -> tuple[tuple[bytes, bytes], ...]:
-    """RateLimit-Policy and RateLimit. `retry_after_s`: when what was asked for fits, after a refusal."""
+    """RateLimit-Policy and RateLimit. `retry_after_s`: when to ask again, after a refusal."""
     policy = f'"budget";q={usage.token_limit};w={usage.window_days * _S_PER_DAY};kvot-unit="tokens"'
     until = "" if retry_after_s is None else f";t={retry_after_s}"
     limit = f'"budget";r={available(usage)}{until}'
@@ -59,6 +59,8 @@ def to_meta(error: BudgetExceeded) -> dict[str, str]:
         "IsWithinBudget": "true" if usage.is_within_budget else "false",
         "WindowDays": str(usage.window_days),
     }
+    if error.fits_after_ms is not None:
+        meta["FitsAfterSeconds"] = str(whole_seconds(error.fits_after_ms))
     if error.retry_after_s is not None:
         meta["RetryAfterSeconds"] = str(error.retry_after_s)
     return meta
@@ -76,6 +78,6 @@ def from_meta(message: str, meta: Mapping[str, str]) -> BudgetExceeded:
         int(meta["TokenLimit"]),
         in_doubt=refusal is Refusal.IN_DOUBT,
     )
-    wait_s = meta.get("RetryAfterSeconds")
-    wait_ms = None if wait_s is None else int(wait_s) * MS_PER_SECOND
-    return BudgetExceeded(message, tokens=int(meta["Tokens"]), usage=usage, refusal=refusal, retry_after_ms=wait_ms)
+    fits_s = meta.get("FitsAfterSeconds")
+    fits_ms = None if fits_s is None else int(fits_s) * MS_PER_SECOND
+    return BudgetExceeded(message, tokens=int(meta["Tokens"]), usage=usage, refusal=refusal, fits_after_ms=fits_ms)

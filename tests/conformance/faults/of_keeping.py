@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from kvot.core.budget import Budget, BudgetChange
 from kvot.core.model import HoldState, NewEvent, Pruned, Recorded, Usage
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_company import Company
 from tests.conformance.faults.base import DurableMemory
@@ -120,6 +121,29 @@ class HoldsForgottenWhenOpenedAgain(DurableMemory):
         super().take_over(before)
         for company in self._companies.values():
             company.holds = {name: hold for name, hold in company.holds.items() if hold.state is not HoldState.OPEN}
+
+
+class RepliesOfAllCompanies(DurableMemory):
+    """A stored reply is looked for by its provider and its id alone."""
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        companies = [self._read(each, now_ms) for each in self._companies]
+        return any(company.has_reply(provider, reply_id) for company in companies)
+
+
+class RepliesForgottenWhenOpenedAgain(DurableMemory):
+    def take_over(self, before: MemoryStore) -> None:
+        super().take_over(before)
+        for company in self._companies.values():
+            company.replies.clear()
+
+
+class RepliesForgottenTooSoon(Company):
+    """The oldest go with each that is remembered, also those that are still kept."""
+
+    def remember(self, provider: str, reply_id: str) -> None:
+        super().remember(provider, reply_id)
+        self.replies = dict(list(self.replies.items())[-FORGOTTEN_AT_ONCE_MAX:])
 
 
 class RevokedKeyLives(DurableMemory):

@@ -217,6 +217,24 @@ FAULTS = (
         "test_holds_are_there_after_the_engine_was_opened_again",
     ),
     Fault(
+        of_keeping.RepliesOfAllCompanies,
+        "whoever knows the id of a stored reply is taken for who made it",
+        "test_a_reply_is_nobody_elses",
+        in_script=False,
+    ),
+    Fault(
+        of_keeping.RepliesForgottenWhenOpenedAgain,
+        "whose stored replies are is forgotten when the engine is opened again",
+        "test_a_reply_is_its_companys_also_after_the_engine_was_opened_again",
+        in_script=False,
+    ),
+    Fault(
+        of_keeping.RepliesForgottenTooSoon,
+        "to remember a stored reply forgets others that are still kept",
+        "test_only_what_is_no_longer_kept_is_forgotten_also_where_it_is_much",
+        in_script=False,
+    ),
+    Fault(
         of_keeping.RevokedKeyLives,
         "a revoked key stays live",
         "test_a_revoked_key_says_since_when_and_revoking_twice_keeps_the_first_time",

@@ -106,3 +106,17 @@ async def test_the_version_stays_while_no_key_changes(scene: Scene):
 async def test_keys_make_no_company(scene: Scene):
     await add(scene)
     assert await scene.store.companies() == []
+
+
+async def test_the_first_secret_is_the_one_and_another_is_told_from_it(scene: Scene):
+    assert await scene.store.bind_secret(b"first")
+    assert not await scene.store.bind_secret(b"second")
+    await scene.reopen()
+    assert await scene.store.bind_secret(b"first")
+
+
+async def test_a_secret_is_replaced_by_whoever_says_so(scene: Scene):
+    await scene.store.bind_secret(b"first")
+    assert await scene.store.bind_secret(b"second", replaced_by="ann", now_ms=T0)
+    assert [await scene.store.bind_secret(each) for each in (b"first", b"second")] == [False, True]
+    assert (await scene.store.verify_shared(now_ms=T0)).audit_lines in (0, 1)

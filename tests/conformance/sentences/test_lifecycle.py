@@ -38,6 +38,7 @@ async def test_a_closed_engine_answers_nothing(scene: Scene):
         store.companies,
         lambda: store.prune(COMPANY, T0, now_ms=T0),
         lambda: store.verify(COMPANY, now_ms=T0),
+        lambda: store.verify_shared(now_ms=T0),
         lambda: store.find_key("k"),
         store.list_keys,
     ):

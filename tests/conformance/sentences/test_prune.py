@@ -3,7 +3,7 @@
 import pytest
 
 from kvot.core.errors import InvalidRequest
-from kvot.core.model import Status
+from kvot.core.model import EventColumns, NewEvent, Status
 from kvot.core.window import floor_before
 from tests.conformance.scene import COMPANY, DAY, HOUR, MINUTE, OTHER, T0, WINDOW, Scene
 
@@ -176,3 +176,49 @@ async def test_a_company_of_which_nothing_is_kept_starts_again_from_nothing(scen
     assert (await prune(scene)).events == 1
     assert await scene.used() == 0
     assert (await scene.record("new", 7)).usage.tokens_used == 7
+
+
+class Ended(Exception):
+    pass
+
+
+ROWS = 12_000
+
+
+async def end_on_the_way(scene: Scene) -> int:
+    """A prune that ends when a quarter of what it should delete is gone; how much is. Its floor is raised before it
+    says anything, and it says so of each piece."""
+    old = [(COMPANY, NewEvent(f"old{number}", 1, OLD + number)) for number in range(ROWS)]
+    assert set(await scene.store.record_many(EventColumns.of(old), now_ms=T0)) == {Status.DONE}
+    gone: list[int] = []
+
+    def tell(events: int) -> None:
+        gone.append(events)
+        if sum(gone) >= ROWS // 4:
+            raise Ended
+
+    with pytest.raises(Ended):
+        await scene.store.prune(COMPANY, BEFORE, now_ms=T0, on_events=tell)
+    return sum(gone)
+
+
+async def test_a_prune_that_ends_on_the_way_leaves_a_true_ledger(scene: Scene):
+    await scene.record("late", 3, OLD - 5)
+    await scene.record("kept", 10)
+    before = [await scene.usage(at_ms) for at_ms in (FLOOR + WINDOW, T0)]
+    await end_on_the_way(scene)
+    await scene.reopen()
+    found = await scene.store.verify(COMPANY, now_ms=T0)
+    assert (found.events, found.differences) == (1, ())
+    after = [await scene.usage(at_ms) for at_ms in (FLOOR + WINDOW, T0)]
+    assert [each.tokens_used for each in after] == [each.tokens_used for each in before]
+    await raises_beyond_retention(scene.usage(FLOOR))
+
+
+async def test_the_next_prune_finishes_what_one_left_that_ended_on_the_way(scene: Scene):
+    gone = await end_on_the_way(scene)
+    await scene.record("on", 5)
+    assert gone + (await prune(scene)).events == ROWS
+    assert (await prune(scene)).events == 0
+    found = await scene.store.verify(COMPANY, now_ms=T0)
+    assert (found.events, found.differences) == (1, ())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from kvot.core.model import Source, Status
+from kvot.core.clock import LEAP_MAX_MS
+from kvot.core.model import Difference, NewEvent, Source, Status
 from tests.conformance.scene import COMPANY, DAY, HOUR, MINUTE, OTHER, T0, WINDOW, Scene
 
 H0 = T0 // HOUR * HOUR
@@ -145,3 +146,15 @@ async def test_a_company_in_doubt_is_admitted_nothing_and_still_recorded(scene: 
     assert (await scene.reserve("h", 1, company=OTHER)).status is Status.DONE
     await scene.reopen()
     assert (await scene.reserve("h", 10**9, now_ms=T0 + WINDOW)).status is Status.IN_DOUBT
+
+
+async def test_a_clock_that_is_ahead_of_now_is_told_with_its_company_and_by_how_much(scene: Scene):
+    await scene.record("e", 10)
+    await scene.store.record(OTHER, NewEvent("e", 10), now_ms=T0 + DAY)
+    assert (await scene.store.verify_shared(now_ms=T0 + DAY - LEAP_MAX_MS)).differences == ()
+    found = await scene.store.verify_shared(now_ms=T0)
+    assert found.differences == ((OTHER, Difference("company clock", T0 + DAY, T0)),)
+    assert found.audit_lines == 0
+    one = await scene.store.verify_shared(COMPANY, now_ms=T0)
+    assert (one.audit_lines, one.differences) == (None, ())
+    assert not (await scene.store.usage(OTHER, now_ms=T0)).in_doubt

@@ -25,6 +25,9 @@ class DictKeys:
             self.keys_version += 1
         return True
 
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        raise NotImplementedError
+
     async def find_key(self, key_id: str) -> ApiKey | None:
         self.looked_up.append(key_id)
         return self.keys.get(key_id)

@@ -13,7 +13,7 @@ from kvot.core.errors import TokenRejected
 from kvot.http.auth import jwks as jwks_module
 from kvot.http.auth.claims import ClaimRules
 from kvot.http.auth.jwks import FRESH_MS, GOOD_MS, PAUSE_MS, Jwks, JwksUnusable, file_fetch, https_fetch, read_jwks
-from kvot.http.auth.tokens import TokenVerifier
+from kvot.http.auth.tokens import TokenVerifier, secret_key
 from tests.http.auth.https_server import HttpsServer, reply
 from tests.http.auth.signing import EC, NOW_MS, RSA, RSA_NEXT, claims, sign
 
@@ -161,7 +161,7 @@ class TestKeeping:
         signer.gate.clear()
         jwks = Jwks(signer.fetch)
         assert not await finds(jwks, RSA, NOW_MS)
-        assert jwks.problem == "TimeoutError: "
+        assert jwks.problem == "TimeoutError: no answer within 0.01 s"
 
 
 def public(key: RSAKey | ECKey, **changes: Any) -> dict[str, Any]:
@@ -278,6 +278,34 @@ class TestHttps:
         assert await finds(jwks, RSA_NEXT, NOW_MS + PAUSE_MS)
         assert not await finds(jwks, RSA, NOW_MS + PAUSE_MS)
         assert len(server.asked) == 2
+
+
+class TestProblem:
+    """Anybody may read it at /readyz."""
+
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (OSError(111, "Connection refused"), "ConnectionRefusedError: Connection refused"),
+            (FileNotFoundError(2, "No such file", "/etc/private/jwks.json"), "FileNotFoundError: No such file"),
+            (JwksUnusable("cannot ask https://user:pass@signer/jwks?token=x now"), "cannot ask its address now"),
+        ],
+    )
+    async def test_it_names_no_address_no_password_and_no_file(self, error, said):
+        async def fetch() -> bytes:
+            raise error
+
+        jwks = Jwks(fetch)
+        assert not await finds(jwks, RSA, NOW_MS)
+        assert jwks.problem == said
+
+    async def test_a_verifier_passes_it_on_and_a_fixed_key_has_none(self):
+        signer = Signer()
+        signer.body = None
+        verifier = TokenVerifier(Jwks(signer.fetch), ClaimRules())
+        await verifier.verify(sign(claims(), RSA, kid="rsa-1"), NOW_MS)
+        assert verifier.problem == "unreachable"
+        assert TokenVerifier(secret_key("s" * 32), ClaimRules()).problem is None
 
 
 class TestFile:

@@ -1,25 +1,38 @@
 """A migrated database of its own for each test, on the run's private server, and stores on it."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from kvot.core.budget import Rules
 from kvot.stores.postgres import PostgresStore, Time
-from tests.postgres.databases import DATABASES, shared_server
+from tests.postgres.databases import DATABASES, shared_pooler, shared_server
+from tests.postgres.pooler import Pooler
 from tests.postgres.server import PrivateServer
 
+T = TypeVar("T")
 
-@pytest.fixture(scope="session")
-def server() -> PrivateServer:
+
+def needed(start: Callable[[], T]) -> T:
     try:
-        return shared_server()
+        return start()
     except ConnectionError as error:
         if os.environ.get("CI"):
             raise  # a missing server never shrinks CI
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def server() -> PrivateServer:
+    return needed(shared_server)
+
+
+@pytest.fixture(scope="session")
+def pooler(server: PrivateServer) -> Pooler:
+    return needed(shared_pooler)
 
 
 @pytest.fixture

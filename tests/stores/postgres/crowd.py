@@ -1,5 +1,6 @@
 """A crowd of stores on one database, as several processes are: each has connections and lanes of its own."""
 
+import asyncio
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ import asyncpg
 from kvot.core.budget import Rules
 from kvot.core.model import NewEvent
 from kvot.stores.postgres import PostgresStore, Time
-from tests.conformance.scene import T0, Engine, FullStore
+from kvot.stores.postgres.batches import record_operation
+from kvot.stores.postgres.encoding import to_call
+from tests.conformance.scene import COMPANY, T0, Engine, FullStore, Scene
 from tests.postgres.databases import DATABASES, shared_server
+
+from .test_trouble import until_one_waits_for_a_lock
 
 STORES = 4
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -56,6 +61,25 @@ async def open_waiting_crowd(folder: Path, rules: Rules) -> FullStore:
 
 async def open_crowd(folder: Path, rules: Rules) -> FullStore:
     return await Crowd.open(await DATABASES.url(folder), rules)
+
+
+async def sees_what_another_writes_meanwhile(scene: Scene) -> None:
+    """Lost writes, without a race: a transaction of somebody else is under way when the company is asked for."""
+    await scene.record("first", 1)
+    url = await DATABASES.url(scene.folder)
+    other, observer = await asyncpg.connect(url), await asyncpg.connect(url)
+    default = scene.rules.default_budget
+    rules = [default.token_limit, default.window_days, scene.rules.retention_ms, scene.rules.future_max_ms]
+    try:
+        async with other.transaction():
+            operations = to_call([record_operation(NewEvent("other", 10), T0)])
+            await other.fetch("SELECT * FROM kvot.write($1, $2, 0, $3)", COMPANY, rules, operations)
+            waits = asyncio.ensure_future(scene.record("e", 100))
+            await until_one_waits_for_a_lock(observer)
+        assert (await waits).usage.tokens_used == 111
+    finally:
+        await other.close()
+        await observer.close()
 
 
 CROWDS = {

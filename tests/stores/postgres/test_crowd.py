@@ -12,7 +12,7 @@ from tests.conformance.checks import LAYERS, Check
 from tests.conformance.scene import COMPANY, OTHER, T0, Scene
 from tests.postgres.databases import DATABASES, run
 
-from .crowd import CROWDS
+from .crowd import CROWDS, sees_what_another_writes_meanwhile
 from .test_trouble import TERMINATE, eventually
 
 RACES = LAYERS["races"]
@@ -30,6 +30,10 @@ async def scene(server: object, tmp_path: Path, request: pytest.FixtureRequest) 
 @pytest.mark.parametrize("race", RACES.values(), ids=list(RACES))
 async def test_a_race(race: Check, scene: Scene):
     await race(scene)
+
+
+async def test_what_another_transaction_writes_meanwhile_is_seen(scene: Scene):
+    await sees_what_another_writes_meanwhile(scene)
 
 
 async def test_of_a_budget_for_one_percent_of_the_tries_not_a_token_more_is_held(scene: Scene):

@@ -1,6 +1,6 @@
 """Faults planted in the SQL, one at a time: the conformance suite must not let any pass.
 
-Each changes a line of one function. The checks that are named must fail on it, those of the races on a crowd of stores;
+Each changes a line of one function. The checks that are named must fail on it, those of locks on a crowd of stores;
 on the functions as they are, all of them pass (test_crowd, and the suite itself).
 """
 
@@ -16,9 +16,10 @@ from tests.conformance.checks import LAYERS
 from tests.conformance.scene import Engine, FullStore, Scene
 from tests.postgres.databases import DATABASES
 
-from .crowd import Crowd, wait_for_locks
+from .crowd import Crowd, sees_what_another_writes_meanwhile, wait_for_locks
 
 CHECKS = {name: check for layer in LAYERS.values() for name, check in layer.items()}
+CHECKS["what another transaction writes meanwhile is seen"] = sees_what_another_writes_meanwhile
 
 
 class Fault(NamedTuple):
@@ -28,6 +29,8 @@ class Fault(NamedTuple):
     wrong: str
     caught_by: str
     of_a_crowd: bool = False
+    takes_free: bool = False
+    """Of a crowd that takes what is free; others wait for locks."""
 
 
 LOCKED = "SELECT * INTO c FROM kvot.company WHERE company_id = p_company FOR UPDATE;"
@@ -38,7 +41,7 @@ FAULTS = [
         "take",
         LOCKED,
         "SELECT * INTO c FROM kvot.company WHERE company_id = p_company;",
-        "test_of_many_who_want_the_last_unit_one_gets_it",
+        "what another transaction writes meanwhile is seen",
         of_a_crowd=True,
     ),
     Fault(
@@ -47,7 +50,7 @@ FAULTS = [
         LOCKED,
         "SELECT * INTO c FROM kvot.company WHERE company_id = p_company;"
         " PERFORM FROM kvot.company WHERE company_id = p_company FOR UPDATE;",
-        "test_as_many_are_admitted_as_fit_and_never_one_more",
+        "what another transaction writes meanwhile is seen",
         of_a_crowd=True,
     ),
     Fault(
@@ -56,8 +59,17 @@ FAULTS = [
         LOCKED,
         "SELECT y.* INTO c FROM kvot.company x, LATERAL (SELECT z.* FROM kvot.company z"
         " WHERE z.company_id = x.company_id OFFSET 0) y WHERE x.company_id = p_company FOR UPDATE OF x;",
-        "test_as_many_are_admitted_as_fit_and_never_one_more",
+        "what another transaction writes meanwhile is seen",
         of_a_crowd=True,
+    ),
+    Fault(
+        "a company that is free is read and not locked",
+        "take_free",
+        "FOR UPDATE SKIP LOCKED",
+        "",
+        "what another transaction writes meanwhile is seen",
+        of_a_crowd=True,
+        takes_free=True,
     ),
     Fault(
         "what fits exactly is refused",
@@ -131,9 +143,9 @@ FAULTS = [
     ),
     Fault(
         "pruning takes a slot too much",
-        "do_prune",
-        "e.at <= floor_ms",
-        "e.at <= floor_ms + 1",
+        "sweep_piece",
+        "AND e.event_id <= next\n        AND e.at <= floor_ms",
+        "AND e.event_id <= next\n        AND e.at <= floor_ms + 1",
         "test_ids_are_forgotten_with_their_events_and_no_others",
     ),
 ]
@@ -146,7 +158,7 @@ def engine_with(fault: Fault) -> Engine:
         url = await DATABASES.url(folder)
         if url not in planted:
             await plant(url, fault)
-            if fault.of_a_crowd:
+            if fault.of_a_crowd and not fault.takes_free:
                 await wait_for_locks(url)
             planted.add(url)
         return await Crowd.open(url, rules) if fault.of_a_crowd else PostgresStore.open(url, rules, time=Time.GIVEN)

@@ -67,7 +67,9 @@ async def test_a_lone_operation_goes_at_once_and_later_ones_together(line: Line,
     assert line.shared[1:] == [{B: ["3"], A: ["2", "4"]}]
 
 
-async def test_so_many_calls_go_side_by_side_each_company_in_one(line: Line, lanes: Lanes, monkeypatch):
+async def test_so_many_calls_go_side_by_side_and_each_takes_its_share_of_all_operations(
+    line: Line, lanes: Lanes, monkeypatch
+):
     monkeypatch.setattr(lanes_module, "CALLS_MAX", 2)
     for company, operation in ((A, "1"), (A, "2"), (B, "3"), (C, "4")):
         lanes.submit(company, operation)
@@ -75,7 +77,42 @@ async def test_so_many_calls_go_side_by_side_each_company_in_one(line: Line, lan
     assert line.shared == [{A: ["1"]}, {B: ["3"]}]
     line.open.set()
     await lanes.close()
-    assert line.shared[2:] == [{C: ["4"], A: ["2"]}]
+    assert line.shared[2:] == [{C: ["4"]}, {A: ["2"]}]
+
+
+async def test_a_company_s_operations_are_not_cut_into_shares(line: Line, lanes: Lanes, monkeypatch):
+    monkeypatch.setattr(lanes_module, "CALLS_MAX", 2)
+    for company, operation in ((A, "1"), (A, "2"), (A, "3"), (B, "4")):
+        lanes.submit(company, operation)
+    await turn()
+    assert line.shared == [{A: ["1", "2", "3"]}, {B: ["4"]}]
+
+
+async def test_whoever_is_answered_and_asks_again_at_once_goes_along(line: Line, lanes: Lanes):
+    async def client(company: str) -> None:
+        for number in "12":
+            await lanes.submit(company, number)
+
+    clients = asyncio.gather(client(A), client(B))
+    await turn()
+    waits = lanes.submit(C, "3")
+    line.open.set()
+    await asyncio.gather(clients, waits)
+    assert line.shared == [{A: ["1"], B: ["1"]}, {C: ["3"], A: ["2"], B: ["2"]}]
+
+
+async def test_whoever_waits_too_long_is_refused_and_nothing_was_sent(line: Line, lanes: Lanes, monkeypatch):
+    monkeypatch.setattr(lanes_module, "LOOKS_MAX", 2)
+    monkeypatch.setattr(lanes_module, "LOOK_EVERY_S", 0)
+    sent = lanes.submit(A, "1")
+    await turn()
+    late = [lanes.submit(company, each) for company, each in ((A, "2"), (B, "3"), (B, "4"))]
+    refusals = await asyncio.gather(*late, return_exceptions=True)
+    assert ["Nothing was done" in str(each) for each in refusals] == [True] * 3
+    line.open.set()
+    assert await sent == "1"
+    assert [await lanes.submit(company, "5") for company in (A, B)] == ["5", "5"]
+    assert line.shared == [{A: ["1"]}, {A: ["5"]}, {B: ["5"]}]
 
 
 async def test_a_company_that_is_not_free_goes_alone_and_nobody_waits_for_it(line: Line, lanes: Lanes):

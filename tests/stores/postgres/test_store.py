@@ -1,14 +1,15 @@
-"""What the engine does of its own: any text, the audit log, a transaction pooler, big batches."""
+"""What the engine does of its own: any text, the audit log, big batches."""
 
 import asyncpg
 import pytest
 
 from kvot.core.budget import Budget, Rules
+from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.keys import ApiKey
-from kvot.core.model import CallDetail, Correction, EventColumns, NewEvent, NewHold, Settlement, Status
+from kvot.core.model import CallDetail, Correction, Difference, EventColumns, NewEvent, NewHold, Status
 from kvot.core.provider_keys import SealedKey
 from kvot.stores import open_store
-from kvot.stores.postgres import PostgresStore, Time
+from kvot.stores.postgres import PostgresStore
 from kvot.stores.postgres.encoding import from_text, to_text
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.databases import run
@@ -45,16 +46,6 @@ async def test_four_labels_of_the_greatest_length_are_kept(store: PostgresStore)
     labels = [chr(0x1F600 + number) * 255 for number in range(4)]
     event = NewEvent("e", 1, None, detail=CallDetail._make([*labels, None, None, None, None]))
     assert (await store.record(COMPANY, event, now_ms=T0)).status is Status.DONE
-
-
-async def test_behind_a_pooler_every_operation_is_a_transaction_of_its_own(url: str):
-    store = PostgresStore.open(f"{url}&pooler=transaction", Rules(), time=Time.GIVEN)
-    await store.record(COMPANY, NewEvent("e", 7), now_ms=T0)
-    await store.reserve(COMPANY, NewHold("h", 5, 1000), now_ms=T0)
-    assert (await store.settle(COMPANY, "h", Settlement(3), now_ms=T0)).usage.tokens_used == 10
-    assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 10
-    await store.ready()
-    await store.close()
 
 
 async def test_a_url_opens_the_engine(url: str):
@@ -112,8 +103,8 @@ async def audited(store: PostgresStore) -> PostgresStore:
 
 
 async def test_the_audit_log_of_a_company_and_that_of_keys_follow(audited: PostgresStore):
-    assert await audited.verify_audit(COMPANY) is None
-    assert await audited.verify_audit() is None
+    found = await audited.verify_shared(now_ms=T0)
+    assert (found.audit_lines, found.differences) == (6, ())
 
 
 async def test_each_change_of_a_key_leaves_a_line(audited: PostgresStore, url: str):
@@ -133,9 +124,44 @@ async def test_tampering_shows(audited: PostgresStore, url: str, tampering: str,
     with pytest.raises(Exception, match="append-only"):
         await run(database_of(url), tampering)
     await run(database_of(url), f"SET session_replication_role = replica; {tampering}")
-    assert await audited.verify_audit(COMPANY) == line
+    where = f"audit log, line {line} does not follow from those before it"
+    assert (await audited.verify_shared(now_ms=T0)).differences == ((COMPANY, Difference(where, None, None)),)
 
 
 async def test_tampering_with_the_log_of_keys_shows(audited: PostgresStore, url: str):
     await run(database_of(url), "SET session_replication_role = replica; DELETE FROM kvot.key_audit WHERE seq = 1")
-    assert await audited.verify_audit() == 1
+    where = "audit log of keys, line 1 does not follow from those before it"
+    assert (await audited.verify_shared(now_ms=T0)).differences == ((None, Difference(where, None, None)),)
+
+
+# -- what no ledger by itself can prove ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def lived_in(store: PostgresStore) -> PostgresStore:
+    """A company with something in every table, and one beside it."""
+    await store.set_budget(COMPANY, Budget(10_000, 30), actor="operator", reason=None, now_ms=T0)
+    await store.record(COMPANY, NewEvent("e1", 10, detail=CallDetail(model="m")), now_ms=T0)
+    await store.record(COMPANY, NewEvent("late", 5, T0 - 10), now_ms=T0)
+    await store.reserve(COMPANY, NewHold("h1", 100, 60_000), now_ms=T0)
+    await store.record(OTHER, NewEvent("e1", 10), now_ms=T0)
+    return store
+
+
+async def test_rows_of_a_company_whose_own_row_is_gone_are_named_by_table(lived_in: PostgresStore, url: str):
+    await run(database_of(url), f"DELETE FROM kvot.company WHERE company_id = '{COMPANY}'")
+    rows = {"budget": 1, "point": 1, "late": 4, "label_set": 1, "event": 2, "hold": 1, "rollup": 2}
+    assert (await lived_in.verify_shared(now_ms=T0)).differences == tuple(
+        (COMPANY, Difference(f"{table}, of a company that has no row of its own", count, 0))
+        for table, count in rows.items()
+    )
+
+
+async def test_a_clock_that_is_ahead_is_named_with_its_company(lived_in: PostgresStore, url: str):
+    ahead_ms = T0 + LEAP_MAX_MS + 1
+    await run(database_of(url), f"UPDATE kvot.company SET clock = {ahead_ms} WHERE company_id = '{COMPANY}'")
+    expected = ((COMPANY, Difference("company clock", ahead_ms, T0)),)
+    assert (await lived_in.verify_shared(now_ms=T0)).differences == expected
+    assert (await lived_in.verify_shared(COMPANY, now_ms=T0)).differences == expected
+    assert (await lived_in.verify_shared(OTHER, now_ms=T0)).differences == ()
+    assert (await lived_in.verify_shared(now_ms=T0 + 1)).differences == ()

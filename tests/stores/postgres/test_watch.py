@@ -1,8 +1,10 @@
 """A change of keys in one process is known in the others at once, and without word nothing is believed for long."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from kvot.core.budget import Rules
@@ -14,13 +16,17 @@ from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.watch import KeysWatch
 from tests.conformance.scene import COMPANY, T0
 
+from .test_trouble import until_one_waits_for_a_lock
+
 KEY = ApiKey("k1", b"h" * 32, COMPANY, frozenset(), None, T0, "ann")
 
 
-@pytest.fixture(params=["", "&pooler=transaction"], ids=["direct", "behind a pooler"])
+@pytest.fixture(params=[False, True], ids=["direct", "behind a pooler"])
 async def other(url: str, request: pytest.FixtureRequest) -> AsyncIterator[PostgresStore]:
     """Another process."""
-    store = PostgresStore.open(url + request.param, Rules(), time=Time.GIVEN)
+    if request.param:
+        url = request.getfixturevalue("pooler").before(url)
+    store = PostgresStore.open(url, Rules(), time=Time.GIVEN)
     yield store
     await store.close()
 
@@ -81,3 +87,17 @@ async def test_a_database_that_is_not_there_does_not_hold_the_question_up(tmp_pa
     await watch.start()
     assert watch.version != watch.version
     await watch.close()
+
+
+async def test_a_watch_that_is_closed_while_it_connects_leaves_no_connection_behind(url: str):
+    """The warning of one that was left fails the test."""
+    blocker = await asyncpg.connect(url)
+    await blocker.execute("BEGIN; LOCK TABLE kvot.schema_version IN ACCESS EXCLUSIVE MODE")
+    watch = KeysWatch(Address.parse(url))
+    asked = asyncio.ensure_future(watch.start())
+    await until_one_waits_for_a_lock(blocker)
+    await watch.close()
+    await asked
+    await blocker.close()
+    del watch, asked
+    gc.collect()

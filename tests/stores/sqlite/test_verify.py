@@ -3,6 +3,7 @@
 import pytest
 
 from kvot.core.budget import Budget
+from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.model import CallDetail, Correction, Difference, NewEvent, NewHold, Status
 
 from .conftest import COMPANY, OTHER, T0
@@ -112,3 +113,30 @@ async def test_a_pruned_ledger_proves_itself(lived_in):
 async def test_an_event_cannot_be_edited(lived_in):
     with pytest.raises(Exception, match="an event is never changed"):
         lived_in._write_connection.execute("UPDATE event SET tokens = 0")
+
+
+TABLES = ["budget", "point", "late", "label_set", "event", "hold", "rollup"]
+
+
+async def test_rows_of_a_company_whose_own_row_is_gone_are_named_by_table(lived_in):
+    count = "SELECT count(*) FROM {} WHERE company_no = 1"
+    rows = {each: lived_in._reader.number(count.format(each)) for each in TABLES}
+    lived_in._write_connection.execute("DELETE FROM company")
+    found = await lived_in.verify_shared(now_ms=T0 + 4 * HOUR)
+    assert found.differences == tuple(
+        (None, Difference(f"{each}, of company_no 1, which has no row of its own", rows[each], 0)) for each in TABLES
+    )
+    assert all(rows.values())
+
+
+async def test_a_clock_that_is_ahead_is_named_with_its_company_and_puts_nobody_in_doubt(lived_in):
+    now_ms = T0 + 4 * HOUR
+    await lived_in.record(OTHER, NewEvent("e1", 10), now_ms=now_ms)
+    ahead_ms = now_ms + LEAP_MAX_MS + 1
+    lived_in._write_connection.execute("UPDATE company SET clock = ? WHERE company_no = 1", (ahead_ms,))
+    expected = ((COMPANY, Difference("company clock", ahead_ms, now_ms)),)
+    assert (await lived_in.verify_shared(now_ms=now_ms)).differences == expected
+    assert (await lived_in.verify_shared(COMPANY, now_ms=now_ms)).differences == expected
+    assert (await lived_in.verify_shared(OTHER, now_ms=now_ms)).differences == ()
+    assert (await lived_in.verify_shared(now_ms=now_ms + 1)).differences == ()
+    assert not (await lived_in.usage(COMPANY, now_ms=now_ms)).in_doubt

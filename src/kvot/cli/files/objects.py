@@ -3,7 +3,7 @@
 import codecs
 import json
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import count, islice
 from typing import Any, BinaryIO
 
 import msgspec
@@ -104,33 +104,33 @@ def read_array(file: BinaryIO, mapping: Mapping[str, str]) -> Iterator[RawRows]:
     """Rows in batches. What follows a fault of syntax cannot be told from it: one refusal speaks for the rest."""
     refusals: list[Refusal] = []
     elements = _elements(_Array(file), refusals)
-    ordinal = 0
     while portion := list(islice(elements, BLOCK_LINES_MAX)):
-        rows = [(ordinal + n, line, each) for n, (line, each) in enumerate(portion, 1) if isinstance(each, dict)]
-        refusals += [_no_object(line) for line, each in portion if not isinstance(each, dict)]
-        ordinal += len(portion)
-        columns = _columns([each for _, _, each in rows], mapping)
-        yield RawRows([line for _, line, _ in rows], columns, refusals.copy(), [place for place, _, _ in rows])
+        rows = [(place, each) for place, each in portion if isinstance(each, dict)]
+        refusals += [_no_object(place) for place, each in portion if not isinstance(each, dict)]
+        columns = _columns([each for _, each in rows], mapping)
+        yield RawRows([place for place, _ in rows], columns, refusals.copy(), [ordinal for (_, ordinal), _ in rows])
         refusals.clear()
     yield RawRows([], {}, refusals)
 
 
-def _no_object(line: int) -> Refusal:
-    return Refusal(line, None, "InvalidJson", "The element is no object.")
+def _no_object(place: tuple[int, int]) -> Refusal:
+    return Refusal(place, None, "InvalidJson", "The element is no object.")
 
 
-def _elements(array: _Array, refusals: list[Refusal]) -> Iterator[tuple[int, Any]]:
-    """Each element with the line that it begins on."""
-    line = 1
+def _elements(array: _Array, refusals: list[Refusal]) -> Iterator[tuple[tuple[int, int], Any]]:
+    """Each element with the line that it begins on and its number, from one."""
+    place = (1, 1)
     try:
         character = array.skip("[")
-        while character not in ("]", ""):
-            line = array.line
-            yield line, array.element()
+        for ordinal in count(1):
+            place = (array.line, ordinal)
+            if character in ("]", ""):
+                break
+            yield place, array.element()
             character = array.skip(",")
     except ValueError as error:  # JSON's and UTF-8's faults alike
         message = f"The array cannot be read on from here ({error})."
-        refusals.append(Refusal(line, None, "InvalidJson", message))
+        refusals.append(Refusal(place, None, "InvalidJson", message))
         return
     if not character:
-        refusals.append(Refusal(array.line, None, "InvalidJson", "The array does not end."))
+        refusals.append(Refusal(place, None, "InvalidJson", "The array does not end."))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.cli.files.values import CONVERSIONS, Unfit
-from kvot.operations.imports import Refusal, Rows
+from kvot.operations.imports import Place, Refusal, Rows
 
 _ROWS_NAMES = {
     "id": "event_ids",
@@ -21,20 +21,20 @@ _ROWS_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class RawRows:
-    """Columns by field, all as long as `numbers`, which are the rows' lines; and the lines that are no rows.
+    """Columns by field, all as long as `numbers`, which say where the rows stand; and the lines that are no rows.
 
-    `ordinals` tell rows apart that may share a line; where they are None, lines do.
+    `ordinals` are what ids are made of that rows do not have; where they are None, lines are.
     """
 
-    numbers: Sequence[int]
+    numbers: Sequence[Place]
     columns: Mapping[str, Sequence[Any]]
     refusals: list[Refusal]
     ordinals: Sequence[int] | None = None
 
 
-def to_rows(raw: RawRows, ids_of: Callable[[Sequence[int]], list[str]]) -> tuple[Rows, list[Refusal]]:
+def to_rows(raw: RawRows, ids_of: Callable[[Sequence[Place]], list[str]]) -> tuple[Rows, list[Refusal]]:
     """Rows to import, and the refusals of the lines that are none. A row without an id gets that of its place."""
-    places = raw.ordinals or raw.numbers
+    places: Sequence[Place] = raw.ordinals or raw.numbers
     numbers, refusals = raw.numbers, raw.refusals
     try:
         columns = {name: CONVERSIONS[name][0](name, column) for name, column in raw.columns.items()}
@@ -49,10 +49,10 @@ def to_rows(raw: RawRows, ids_of: Callable[[Sequence[int]], list[str]]) -> tuple
 
 
 def _row_by_row(
-    raw: RawRows, all_places: Sequence[int]
-) -> tuple[list[int], list[int], dict[str, Sequence[Any]], list[Refusal]]:
-    numbers: list[int] = []
-    places: list[int] = []
+    raw: RawRows, all_places: Sequence[Place]
+) -> tuple[list[Place], list[Place], dict[str, Sequence[Any]], list[Refusal]]:
+    numbers: list[Place] = []
+    places: list[Place] = []
     rows: list[list[Any]] = []
     refusals = list(raw.refusals)
     names = list(raw.columns)

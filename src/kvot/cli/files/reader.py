@@ -13,7 +13,7 @@ from kvot.cli.files.lines import Block, read_blocks
 from kvot.cli.files.objects import read_array, read_lines
 from kvot.cli.files.raw import RawRows, to_rows
 from kvot.cli.files.tables import Table
-from kvot.operations.imports import Refusal, Rows
+from kvot.operations.imports import Place, Refusal, Rows
 
 ID_PREFIX_LENGTH = 16
 """Hexadecimal digits of the file's hash that lead the ids of its lines: 64 bits keep files of one company apart."""
@@ -27,7 +27,7 @@ class UnreadableFile(Exception):
 
 
 class FileBatch(NamedTuple):
-    """Rows in the order of the file; their positions are line numbers. `end_byte`: how much was read by then."""
+    """Rows in the order of the file, with where they stand in it. `end_byte`: how much was read by then."""
 
     rows: Rows
     refusals: list[Refusal]
@@ -61,7 +61,7 @@ class UsageFile:
             return (read_lines(block, self.mapping) for block in blocks)
         return _read_table(blocks, self.mapping)
 
-    def _ids_of(self, places: Sequence[int]) -> list[str]:
+    def _ids_of(self, places: Sequence[Place]) -> list[str]:
         prefix = self._hash
         return [f"{prefix}:{place}" for place in places]
 

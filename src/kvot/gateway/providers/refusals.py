@@ -2,22 +2,28 @@
 
 from typing import Any
 
-from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable, TooManyRequests, whole_seconds
+from kvot.core.errors import InvalidRequest, KvotError
 from kvot.core.window import MS_PER_SECOND
-from kvot.gateway.dialect import Limits
+from kvot.gateway.dialect import Limits, Pair
 from kvot.wire.scalars import utc
 
 
-def retry_after_s(error: KvotError) -> int | None:
-    """Whole seconds until a retry may succeed; None where waiting does not help."""
-    return whole_seconds(error.retry_after_ms) if isinstance(error, StoreUnavailable | TooManyRequests) else None
+def retry_headers(limits: Limits) -> tuple[Pair, ...]:
+    """Of an exhausted budget: when to ask again, if that helps, and that clients are not to do so by themselves. They
+    would ask twice more at once, or sleep for hours. Where open holds alone are in the way they may."""
+    wait = retry_after(limits.retry_after_s)
+    return wait if limits.is_short_term else ((b"x-should-retry", b"false"), *wait)
+
+
+def retry_after(wait_s: int | None) -> tuple[Pair, ...]:
+    return () if wait_s is None else ((b"retry-after", b"%d" % wait_s),)
 
 
 def budget_block(limits: Limits) -> dict[str, Any]:
-    """`window` is in seconds. `resetsAt` is when the tokens asked for fit; null where waiting cannot help."""
+    """`window` is in seconds. `resetsAt` is when the tokens certainly fit; null where waiting cannot help."""
     resets_at = None
-    if limits.retry_after_ms is not None:
-        resets_at = utc(limits.now_ms + limits.retry_after_ms).isoformat(timespec="milliseconds") + "Z"
+    if limits.fits_after_ms is not None:
+        resets_at = utc(limits.now_ms + limits.fits_after_ms).isoformat(timespec="milliseconds") + "Z"
     return {
         "window": limits.window_ms // MS_PER_SECOND,
         "limit": limits.token_limit,

@@ -7,6 +7,7 @@ count, so a key that was taken away is refused by then, and nothing is accepted 
 
 import asyncio
 import base64
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -39,7 +40,8 @@ class JwksUnusable(Exception):
 
 
 class Jwks:
-    """A source of keys for `TokenVerifier`. `problem` says why the last fetch failed, for the edges to report."""
+    """A source of keys for `TokenVerifier`. `problem` says why the last fetch failed, for /readyz, which anybody may
+    ask."""
 
     algorithms = frozenset(ALGORITHM_BY_KIND.values())
 
@@ -93,9 +95,21 @@ class Jwks:
             async with asyncio.timeout(FETCH_SECONDS_MAX):
                 keys = read_jwks(await self._fetch())
         except (OSError, JwksUnusable) as error:  # OSError: the time-out too
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = _said(error)
             return
         self._keys, self._fetched_at_ms, self.problem = keys, now_ms, None
+
+
+def _said(error: OSError | JwksUnusable) -> str:
+    """Why a fetch failed, without addresses, which may hold a password, and without the names of files."""
+    if isinstance(error, TimeoutError) and not error.args:  # ours: the system's own says what it waited for
+        return f"TimeoutError: no answer within {FETCH_SECONDS_MAX:g} s"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    return _ADDRESS.sub("its address", str(error))
+
+
+_ADDRESS = re.compile(r"[a-z]+://[^\s'\"]*", re.IGNORECASE)
 
 
 def https_fetch(url: str, ssl_context: ssl.SSLContext | None) -> Fetch:

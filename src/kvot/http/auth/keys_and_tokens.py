@@ -75,6 +75,11 @@ class KeysAndTokens:
         self._identities.move_to_end(digest)
         return identity.principal
 
+    @property
+    def problem(self) -> str | None:
+        """Why the keys of bearer tokens could not be fetched the last time; None where they could, or need not be."""
+        return self._tokens.problem if self._tokens is not None else None
+
     async def close(self) -> None:
         if self._tokens is not None:
             await self._tokens.close()

@@ -46,6 +46,11 @@ class KeySource(Protocol):
     @property
     def algorithms(self) -> frozenset[str]: ...
 
+    @property
+    def problem(self) -> str | None:
+        """Why keys could not be fetched the last time; None where they could, or need not be."""
+        ...
+
     async def find(self, algorithm: str, key_id: str | None, now_ms: int) -> FoundKey | None: ...
 
     async def close(self) -> None: ...
@@ -53,6 +58,8 @@ class KeySource(Protocol):
 
 class FixedKey:
     """One key, from the settings. A token's `kid` does not matter: there is nothing to choose."""
+
+    problem = None
 
     def __init__(self, algorithm: str, key: VerificationKey) -> None:
         self.algorithms = frozenset({algorithm})
@@ -163,6 +170,10 @@ class TokenVerifier:
         check_parties(claims, self._rules)
         good_until_ms = min(expires_at_ms, found.good_until_ms or expires_at_ms)
         return TokenIdentity(to_principal(claims, self._rules), good_until_ms)
+
+    @property
+    def problem(self) -> str | None:
+        return self._keys.problem
 
     async def close(self) -> None:
         await self._keys.close()

@@ -11,11 +11,26 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
+from kvot.core.archive import (
+    PART_ROWS_MAX,
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerPart,
+    LedgerStart,
+    SealedKeys,
+    SecretCheck,
+    StoredReplies,
+)
 from kvot.core.budget import Budget, BudgetChange, Rules
 from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind, Settlement, Source, Verification
+from kvot.core.stored_replies import StoredReply
 from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.connection import need_direct
 from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_uuid
 from kvot.stores.postgres.errors import DRIVER_ERRORS, told
 from kvot.stores.postgres.keys import COLUMNS, from_row
@@ -33,12 +48,16 @@ _BUDGETS = """SELECT effective_at, token_limit, window_days, actor, reason FROM 
     WHERE company_id = $1 ORDER BY seq"""
 _EVENTS = """SELECT event_id, at, at_given, tokens, kind::text, source::text, labels,
     input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason
-    FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
+    FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1 AND at > $2"""
 _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expires_at, state::text, closed_at, actual,
     dispatched_asked, settlement
-    FROM kvot.hold LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
+    FROM kvot.hold AS kept LEFT JOIN kvot.label_set USING (company_id, label_set_no)
+    WHERE company_id = $1 AND NOT kvot.is_forgotten(kept, $2)"""
+"""What is at or below the floor is forgotten, also where a prune has not come to its end and deleted it."""
+_REPLIES = "SELECT provider, reply_id, at FROM kvot.stored_reply WHERE company_id = $1"
 _KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
 _PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM kvot.provider_key ORDER BY company_id, provider"
+_SECRET_CHECK = "SELECT digest FROM kvot.secret_check"
 _AUDIT = """SELECT at, actor, action, company_id::text, subject, detail::text FROM (
     SELECT at, actor, action, company_id, subject, detail, 0 AS log, seq FROM kvot.audit
     UNION ALL SELECT at, actor, action, company_id, subject, detail, 1, seq FROM kvot.key_audit
@@ -67,7 +86,7 @@ class PostgresSource:
         with telling(self._shown):
             return [company_id for (company_id,) in await self._connection.fetch(_COMPANIES)]
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         company = to_uuid(company_id)
         with telling(self._shown):
             row = await self._connection.fetchrow(_COMPANY, company)
@@ -75,12 +94,16 @@ class PostgresSource:
         assert row is not None, "only companies that are there are asked for"
         clock, floor_at, forgotten, in_doubt = row
         yield LedgerStart(company_id, clock, floor_at, forgotten, in_doubt, tuple(changes))
-        async for events in self._parts(_EVENTS, _to_event, company):
+        async for events in self._parts(_EVENTS, _to_event, company, floor_at):
             yield Events(events)
-        async for holds in self._parts(_HOLDS, _to_hold, company):
+        async for holds in self._parts(_HOLDS, _to_hold, company, floor_at):
             yield Holds(holds)
+        async for replies in self._parts(_REPLIES, _to_reply, company):
+            yield StoredReplies(replies)
 
-    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
+    async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
+        async for checks in self._parts(_SECRET_CHECK, lambda row: SecretCheck(row[0])):
+            yield checks[0]
         async for keys in self._parts(_KEYS, from_row):
             yield Keys(keys)
         async for sealed in self._parts(_PROVIDER_KEYS, provider_keys.from_row):
@@ -119,6 +142,7 @@ async def connect(url: str, begin: str, check: Check) -> tuple[asyncpg.Connectio
             server_settings={"application_name": "kvot keeping"},
         )
         try:
+            await need_direct(connection, address)
             await connection.execute(begin)
             await check(connection, address.shown)
         except BaseException:
@@ -160,6 +184,11 @@ def _to_hold(row: asyncpg.Record) -> KeptHold:
     who = (hold_id, amount, ttl_ms, dispatched, *from_labels(labels))
     hold = Hold(*who, created_at, expires_at, HoldState(state), closed_at, actual)  # type: ignore[call-arg]
     return KeptHold(hold, asked, None if text is None else _to_settlement(text))
+
+
+def _to_reply(row: asyncpg.Record) -> StoredReply:
+    provider, reply_id, at_ms = row
+    return StoredReply(from_text(provider), from_text(reply_id), at_ms)
 
 
 def _to_settlement(text: str) -> Settlement:

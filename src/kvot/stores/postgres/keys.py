@@ -12,6 +12,8 @@ COLUMNS = """key_id, secret_hash, company_id::text, roles, name, created_at, cre
 _ADD = """SELECT kvot.add_key(ROW($1::text, $2::bytea, $3::uuid, $4::text[], $5::text, $6::bigint, $7::text, $8::bigint,
     $9::bigint, $10::text[])::kvot.api_key, $11, $12, $13)"""
 _REVOKE = "SELECT kvot.revoke_key($1, $2, $3, $4, $5)"
+_BIND_SECRET = "SELECT kvot.bind_secret($1)"
+_REPLACE_SECRET = "SELECT kvot.replace_secret($1, $2, $3, $4)"
 _FIND = f"SELECT {COLUMNS} FROM kvot.api_key WHERE key_id = $1"
 _LIST = f"""SELECT {COLUMNS} FROM kvot.api_key WHERE $1::uuid IS NULL OR company_id = $1
     ORDER BY created_at, key_id"""
@@ -31,6 +33,11 @@ class Keys:
     async def revoke(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
         company = None if company_id is None else to_uuid(company_id)
         return await self.change(_REVOKE, to_text(key_id), company, now_ms, self._drift_max_ms, to_text(actor))
+
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None, now_ms: int) -> bool:
+        if replaced_by is not None:
+            return await self.change(_REPLACE_SECRET, check, now_ms, self._drift_max_ms, to_text(replaced_by))
+        return bool((await self._pool.run(_BIND_SECRET, check))[0][0])
 
     async def find(self, key_id: str) -> ApiKey | None:
         await self.watch()

@@ -4,19 +4,22 @@ An operation goes at once while fewer than CALLS_MAX calls are on their way; tho
 together, as one transaction with one flush of the disk. Such a call takes the companies that are free and waits for no
 lock. A company that was not free goes on in calls of its own, which wait for it and for which nobody else waits.
 
-A lone operation never waits for company. Each has its own answer. A company has one call on its way at a time.
+A lone operation never waits for company. Each has its own answer. A company has one call on its way at a time. Nobody
+waits to be sent for longer than LOOKS_MAX, and nothing was done for whoever is refused.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from itertools import takewhile
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 
-CALLS_MAX = 4
-"""Shared calls on their way: one that works while another flushes. More would carry fewer operations each."""
+CALLS_MAX = 2
+"""Shared calls on their way: one that works while the other flushes. With more, each carries fewer operations, and what
+a transaction and a flush cost is spent more often (docs/internals/benches.md)."""
 
 SHARED_OPERATIONS_MAX = 64
 """In one shared call: some ten milliseconds, which is how long it keeps companies locked and neighbours waiting."""
@@ -27,6 +30,14 @@ CALL_OPERATIONS_MAX = 256
 WAITING_MAX = 10_000
 """Of one process: seconds' worth. Whoever comes later is refused at once."""
 
+LOOK_EVERY_S = 0.25
+"""How often those who have waited too long are looked for. One timer for all costs less than one for each."""
+
+LOOKS_MAX = 5
+"""So many looks an operation waits to be sent, a second and a quarter at the most. Whoever has waited that long had
+better come again, as with connections. Looks are counted and not seconds: a process that stood still refuses nobody for
+having done so."""
+
 Answers = list[asyncpg.Record | Exception]
 """For each operation, in order, its row, or why there is none."""
 
@@ -36,7 +47,15 @@ Send = Callable[[str, Sequence[str]], Awaitable[Answers]]
 SendShared = Callable[[Mapping[str, Sequence[str]]], Awaitable[Mapping[str, Answers]]]
 """Do operations of those companies that are free; nothing is done of a company that has no answers."""
 
-Waiting = list[tuple[str, "asyncio.Future[asyncpg.Record]"]]
+
+class Waiter(NamedTuple):
+    operation: str
+    future: "asyncio.Future[asyncpg.Record]"
+    until_look: int
+    """The look at which it has waited too long to be sent."""
+
+
+Waiting = list[Waiter]
 
 
 class Lanes:
@@ -50,18 +69,23 @@ class Lanes:
         self._calls = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._count = 0
+        self._looks = 0
+        self._next_look: asyncio.TimerHandle | None = None
 
     def submit(self, company_id: str, operation: str) -> "asyncio.Future[asyncpg.Record]":
         """Have an operation done, also for a caller who stops waiting. Raises StoreUnavailable when too many wait."""
         if self._count >= WAITING_MAX:
             raise StoreUnavailable(f"{WAITING_MAX} operations are waiting. Nothing was done; try again.")
-        future: asyncio.Future[asyncpg.Record] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[asyncpg.Record] = loop.create_future()
         self._count += 1
         lane = self._lanes.get(company_id)
         if lane is None:
             lane = self._lanes[company_id] = []
             self._ready[company_id] = None
-        lane.append((operation, future))
+        lane.append(Waiter(operation, future, self._looks + LOOKS_MAX))
+        if self._next_look is None:
+            self._next_look = loop.call_later(LOOK_EVERY_S, self._refuse_late)
         if self._ready and self._calls < CALLS_MAX:
             self._calls += 1
             self._begin(self._drive_shared())
@@ -72,6 +96,22 @@ class Lanes:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    def _refuse_late(self) -> None:
+        """Refuse whoever has waited too long, and look again later if anything is left."""
+        self._looks += 1
+        for company_id, lane in list(self._lanes.items()):
+            late = sum(1 for _ in takewhile(lambda waiter: waiter.until_look <= self._looks, lane))
+            if late:
+                self._answer(self._take(company_id, late), [_waited_too_long()] * late)
+                self._leave(company_id)
+        loop = asyncio.get_running_loop()
+        self._next_look = loop.call_later(LOOK_EVERY_S, self._refuse_late) if self._lanes else None
+
+    def _leave(self, company_id: str) -> None:
+        """Take a lane away of which nothing is left. That of a call on its way is taken away when it returns."""
+        if company_id in self._ready and not self._lanes[company_id]:
+            del self._ready[company_id], self._lanes[company_id]
+
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -80,18 +120,21 @@ class Lanes:
     async def _drive_shared(self) -> None:
         while self._ready:
             await self._call_shared(self._take_ready())
+            await asyncio.sleep(0)  # whoever was answered and asks again at once goes along
         self._calls -= 1
 
     def _take_ready(self) -> dict[str, Waiting]:
-        """Of the lanes that wait, as many operations as one call takes. The busiest company comes last, so that it is
-        locked for the shortest time."""
+        """Of the lanes that wait, this call's share of all operations there are. A lane is not cut for that, since what
+        is left of it would wait for this call. The busiest company comes last, so that it is locked for the shortest
+        time."""
         taken: dict[str, Waiting] = {}
-        room = SHARED_OPERATIONS_MAX
-        while self._ready and room:
+        share = min(-(-self._count // CALLS_MAX), SHARED_OPERATIONS_MAX)
+        count = 0
+        while self._ready and count < share:
             company_id = next(iter(self._ready))
             del self._ready[company_id]
-            taken[company_id] = self._take(company_id, room)
-            room -= len(taken[company_id])
+            taken[company_id] = self._take(company_id, SHARED_OPERATIONS_MAX - count)
+            count += len(taken[company_id])
         return dict(sorted(taken.items(), key=lambda each: len(each[1])))
 
     def _take(self, company_id: str, room: int) -> Waiting:
@@ -134,7 +177,8 @@ class Lanes:
 
     def _answer(self, waiting: Waiting, answers: Answers) -> None:
         self._count -= len(waiting)
-        for (_, future), answer in zip(waiting, answers, strict=True):
+        for waiter, answer in zip(waiting, answers, strict=True):
+            future = waiter.future
             if future.done():  # its caller was cancelled
                 continue
             if isinstance(answer, Exception):
@@ -144,4 +188,10 @@ class Lanes:
 
 
 def _operations(waiting: Waiting) -> list[str]:
-    return [operation for operation, _ in waiting]
+    return [waiter.operation for waiter in waiting]
+
+
+def _waited_too_long() -> StoreUnavailable:
+    return StoreUnavailable(
+        "The database is busy: other operations are still on their way. Nothing was done; try again."
+    )

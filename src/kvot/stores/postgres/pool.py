@@ -6,23 +6,17 @@ cut for it. Nothing here depends on a session: behind a pooler every statement b
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.connection import ANSWER_GRACE_S, STATEMENT_TIMEOUT_MS, check_again, close, connect
 from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, told
-from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check
-
-STATEMENT_TIMEOUT_MS = 5_000
-"""Operations take milliseconds. One that takes this long waits for a lock that somebody else does not give back."""
 
 LONG_TIMEOUT_MS = 600_000
 """Proving or pruning a ledger of a hundred million events takes minutes."""
-
-ANSWER_GRACE_S = 2.0
-"""How much longer than the statement's own time-out we wait for its answer: the server should be first to give up."""
 
 PATIENCE_S = 1.0
 """How long to wait for a connection to come free. Whoever has waited that long had better come again."""
@@ -30,9 +24,20 @@ PATIENCE_S = 1.0
 WAITING_MAX = 1_000
 """So many callers may wait for a connection; the next one is refused at once."""
 
+BELIEVED_S = 1.0
+"""A connection whose last check is older is checked again before it is used: a later Kvot may have migrated the
+database meanwhile, or somebody made it read-only. That is one in hundreds of calls where there are many."""
+
 T = TypeVar("T")
 Rows = list[asyncpg.Record]
 Work = Callable[[asyncpg.Connection], Awaitable[T]]
+
+
+class _Checked(NamedTuple):
+    """A connection, and when its database was last seen to be one that can be used."""
+
+    connection: asyncpg.Connection
+    at_s: float
 
 
 class Pool:
@@ -42,7 +47,7 @@ class Pool:
         self.address = address
         self._slots = asyncio.Semaphore(address.connections_max)
         self._waiting = 0
-        self._idle: list[asyncpg.Connection] = []
+        self._idle: list[_Checked] = []
         self._busy: set[asyncio.Task[Any]] = set()
         self._is_closed = False
 
@@ -71,7 +76,7 @@ class Pool:
         if self._busy:
             await asyncio.wait(self._busy)
         while self._idle:
-            await _close(self._idle.pop())
+            await close(self._idle.pop().connection)
 
     def need_open(self) -> None:
         if self._is_closed:
@@ -92,15 +97,15 @@ class Pool:
         self.need_open()
         await self._take_slot()
         try:
-            connection = await self._connection()
+            checked = await self._checked()
             try:
-                return await work(connection)
+                return await work(checked.connection)
             except DRIVER_ERRORS as error:
                 if not is_connected_after(error):
-                    connection.terminate()
+                    checked.connection.terminate()
                 raise told(self.address.shown, error) from error
             finally:
-                await self._give_back(connection)
+                await self._give_back(checked)
         finally:
             self._slots.release()
 
@@ -125,21 +130,38 @@ class Pool:
             f"{self.address.shown} is busy: all {count} connections are. Nothing was done; try again."
         )
 
-    async def _connection(self) -> asyncpg.Connection:
+    async def _checked(self) -> _Checked:
         while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed():
-                return connection
-        return await connect(self.address)
+            checked = self._idle.pop()
+            if checked.connection.is_closed():
+                continue
+            if _now_s() - checked.at_s <= BELIEVED_S:
+                return checked
+            if await self._is_good(checked.connection):
+                return _Checked(checked.connection, _now_s())
+        return _Checked(await connect(self.address), _now_s())
 
-    async def _give_back(self, connection: asyncpg.Connection) -> None:
+    async def _is_good(self, connection: asyncpg.Connection) -> bool:
+        """Whether it can still be used. Raises StoreUnavailable when the database cannot."""
+        try:
+            await check_again(connection, self.address)
+        except DRIVER_ERRORS:
+            connection.terminate()
+            return False
+        except StoreUnavailable:
+            await close(connection)
+            raise
+        return True
+
+    async def _give_back(self, checked: _Checked) -> None:
         """A connection that is still in a transaction, or in the middle of an answer, is not used again."""
+        connection = checked.connection
         if connection.is_closed():
             return
         if self._is_closed or connection.is_in_transaction():
-            await _close(connection)
+            await close(connection)
         else:
-            self._idle.append(connection)
+            self._idle.append(checked)
 
     async def _fetch(self, connection: asyncpg.Connection, timeout_ms: int | None, query: str, *values: object) -> Rows:
         """In a transaction of its own only where the time-out is not the connection's."""
@@ -174,39 +196,5 @@ class _Transaction:
             await self._connection.execute("ROLLBACK")
 
 
-async def connect(address: Address) -> asyncpg.Connection:
-    """A connection to a primary that has our schema. Raises StoreUnavailable."""
-    settings = {"application_name": "kvot"}
-    if not address.behind_pooler:
-        settings["statement_timeout"] = str(STATEMENT_TIMEOUT_MS)
-    try:
-        connection = await asyncpg.connect(
-            address.dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=STATEMENT_TIMEOUT_MS / 1000 + ANSWER_GRACE_S,
-            statement_cache_size=0 if address.behind_pooler else 100,
-            max_cached_statement_lifetime=0,
-            server_settings=settings,
-        )
-    except (*DRIVER_ERRORS, ValueError) as error:
-        raise told(address.shown, error) from error
-    try:
-        if address.behind_pooler:
-            async with connection.transaction():
-                await check(connection, address.shown)
-        else:
-            await check(connection, address.shown)
-    except DRIVER_ERRORS as error:
-        await _close(connection)
-        raise told(address.shown, error) from error
-    except StoreUnavailable:
-        await _close(connection)
-        raise
-    return connection
-
-
-async def _close(connection: asyncpg.Connection) -> None:
-    try:
-        await connection.close(timeout=1.0)
-    except DRIVER_ERRORS:
-        connection.terminate()
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -9,9 +9,23 @@ from typing import Any, Self
 
 import asyncpg
 
-from kvot.core.archive import Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import (
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerEnd,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    SecretCheck,
+    StoredReplies,
+)
 from kvot.core.budget import Rules
 from kvot.core.model import Event
+from kvot.core.stored_replies import StoredReply
 from kvot.core.window import MS_PER_HOUR, SHIFTS
 from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.archive import connect, let_go, telling
@@ -34,6 +48,8 @@ _LABEL_SET_NO = "SELECT kvot.label_set_no($1, $2)"
 _ADD_KEY = """INSERT INTO kvot.api_key(key_id, secret_hash, company_id, roles, name, created_at, created_by, expires_at,
     revoked_at, networks) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"""
 _ADD_PROVIDER_KEY = "INSERT INTO kvot.provider_key VALUES ($1, $2, $3, $4, $5)"
+_SET_SECRET = """INSERT INTO kvot.secret_check VALUES (true, $1)
+    ON CONFLICT (one) DO UPDATE SET digest = excluded.digest"""
 _KEYS_CHANGED = "UPDATE kvot.keys_version SET version = version + 1"
 _LINE = """coalesce(last.seq, 0) + 1, $1::bigint, $2, $3, {company}$5, $6::jsonb,
     kvot.line_hash(last.hash, coalesce(last.seq, 0) + 1, $1, $2, $3, $4::uuid, $5, $6::jsonb)
@@ -51,6 +67,7 @@ _HOLD = (
     "company_id", "hold_id", "amount", "ttl_ms", "dispatched_asked", "dispatched", "label_set_no",
     "created_at", "expires_at", "state", "closed_at", "actual", "settlement",
 )  # fmt: skip
+_REPLY = ("company_id", "provider", "reply_id", "at")
 
 _SUM_POINTS = """INSERT INTO kvot.point SELECT $1, at, $2 + (sum(tokens) OVER (ORDER BY at))::bigint FROM (
     SELECT at, sum(tokens) AS tokens FROM kvot.event WHERE company_id = $1 AND at <= $3 GROUP BY at
@@ -69,7 +86,8 @@ _SUM_UP = """UPDATE kvot.company SET
     due_at = (SELECT min(expires_at) FROM kvot.hold WHERE company_id = $1 AND state = 'open'),
     hold_span_ms = (SELECT coalesce(max(expires_at - created_at), 0) FROM kvot.hold WHERE company_id = $1)
     WHERE company_id = $1"""
-_ANALYZE = "ANALYZE kvot.company, kvot.event, kvot.point, kvot.late, kvot.hold, kvot.rollup, kvot.label_set"
+_ANALYZE = """ANALYZE kvot.company, kvot.event, kvot.point, kvot.late, kvot.hold, kvot.rollup, kvot.label_set,
+    kvot.stored_reply"""
 
 
 class PostgresSink:
@@ -102,8 +120,12 @@ class PostgresSink:
                 await self._copy("event", _EVENT, [await self._of_event(event) for event in events])
             case Holds(holds):
                 await self._copy("hold", _HOLD, [await self._of_hold(kept) for kept in holds])
+            case StoredReplies(replies):
+                await self._copy("stored_reply", _REPLY, [self._of_reply(each) for each in replies])
             case LedgerEnd():
                 await self._sum_up()
+            case SecretCheck(digest):
+                await self._connection.execute(_SET_SECRET, digest)
             case Keys(keys):
                 await self._connection.executemany(_ADD_KEY, [to_row(key) for key in keys])
                 await self._connection.execute(_KEYS_CHANGED)
@@ -168,6 +190,10 @@ class PostgresSink:
         times = (hold.created_at_ms, hold.expires_at_ms, hold.state.value, hold.closed_at_ms)
         settlement = None if kept.settlement is None else settlement_text(kept.settlement)
         return (company, hold.hold_id, *asked, *times, hold.actual, settlement)
+
+    def _of_reply(self, reply: StoredReply) -> tuple[Any, ...]:
+        assert self._start is not None, "stored replies are of a company"
+        return (to_uuid(self._start.company_id), to_text(reply.provider), to_text(reply.reply_id), reply.at_ms)
 
     async def _labelled(self, labels: tuple[str | None, ...]) -> tuple[Any, int]:
         """The company, and its number of a combination of labels."""

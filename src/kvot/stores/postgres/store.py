@@ -28,11 +28,14 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
 )
 from kvot.core.provider_keys import SealedKey
+from kvot.core.store import OnEvents, ignore
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.batches import Batch, record_operation
 from kvot.stores.postgres.encoding import (
@@ -53,6 +56,7 @@ from kvot.stores.postgres.keys import Keys
 from kvot.stores.postgres.lanes import Lanes
 from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
 from kvot.stores.postgres.provider_keys import ProviderKeys
+from kvot.stores.postgres.sweep import sweep
 from kvot.stores.postgres.watch import KeysWatch
 from kvot.stores.postgres.writes import Writes
 
@@ -63,11 +67,12 @@ _BREAKDOWN = "SELECT label, events, tokens, input_tokens, output_tokens FROM kvo
 _WHEN_FITS = "SELECT kvot.when_fits($1, $2, $3, $4, $5)"
 _BUDGET = "SELECT kvot.budget_read($1, $2, $3, $4, $5)"
 _VERIFY = "SELECT place, kept, recomputed, was_in_doubt FROM kvot.verify($1, $2, $3, $4)"
+_VERIFY_SHARED = "SELECT company::text, place, kept, recomputed FROM kvot.verify_shared($1, $2, $3)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
 _WITH_DUE = "SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id"
 _TOUCH = "SELECT pg_logical_emit_message(true, 'kvot', 'ready')"
-_AUDIT_BREAK = "SELECT kvot.first_audit_break($1)"
-_KEY_AUDIT_BREAK = "SELECT kvot.first_key_audit_break()"
+
+_HAS_REPLY = "SELECT kvot.has_reply($1, $2, $3, $4, $5, $6)"
 
 _BY = {"source": 0, "provider": 1, "model": 2, "user": 3, "feature": 4}
 
@@ -232,11 +237,13 @@ class PostgresStore:
     async def companies(self) -> list[str]:
         return [company_id for (company_id,) in await self._pool.run(_COMPANIES, timeout_ms=LONG_TIMEOUT_MS)]
 
-    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
-        operation = to_operation("prune", now_ms, before_ms=before_ms, brief=True)
-        row = await self._writes.alone(company_id, operation, timeout_ms=LONG_TIMEOUT_MS)
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: OnEvents = ignore) -> Pruned:
+        operation = to_operation("prune", now_ms, before_ms=before_ms, replies_kept_ms=REPLIES_KEPT_MS, brief=True)
+        row = await self._write(company_id, operation)
         done = msgspec.json.decode(row["note"])
-        return Pruned(done["floor_at"], done["events"])
+        if done["sweep"] is None:
+            return Pruned(done["floor_at"], 0)
+        return Pruned(done["floor_at"], await sweep(self._pool, company_id, done["sweep"], on_events))
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """Takes seconds for a million events, in one snapshot; nobody waits for it."""
@@ -246,15 +253,13 @@ class PostgresStore:
             await self._write(company_id, to_operation("doubt", now_ms, in_doubt=bool(differences), brief=True))
         return Verification(company_id, first["kept"], first["recomputed"], differences)
 
-    async def verify_audit(self, company_id: str | None = None) -> int | None:
-        """The number of the first line of a company's audit log (None: that of keys) that does not follow from those
-        before it; None: all do."""
-        if company_id is None:
-            rows = await self._pool.run(_KEY_AUDIT_BREAK, timeout_ms=LONG_TIMEOUT_MS)
-        else:
-            rows = await self._pool.run(_AUDIT_BREAK, to_uuid(company_id), timeout_ms=LONG_TIMEOUT_MS)
-        line: int | None = rows[0][0]
-        return line
+    async def verify_shared(self, company_id: str | None = None, *, now_ms: int) -> SharedVerification:
+        company = None if company_id is None else to_uuid(company_id)
+        first, *rows = await self._pool.run(
+            _VERIFY_SHARED, company, now_ms, self._drift_max_ms, timeout_ms=LONG_TIMEOUT_MS
+        )
+        found = tuple((whose, Difference(place, kept, recomputed)) for whose, place, kept, recomputed in rows)
+        return SharedVerification(first["kept"], found)
 
     async def ready(self) -> None:
         """A commit that changes nothing, since only a commit shows that commits are possible."""
@@ -265,6 +270,25 @@ class PostgresStore:
         await self._watch.close()
         await self._pool.close()
 
+    # -- stored replies ------------------------------------------------------------------------------------------
+
+    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+        operation = to_operation(
+            "remember",
+            now_ms,
+            provider=to_text(provider),
+            id=to_text(reply_id),
+            replies_kept_ms=REPLIES_KEPT_MS,
+            forgotten_max=FORGOTTEN_AT_ONCE_MAX,
+            brief=True,
+        )
+        await self._write(company_id, operation)
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        which = (to_text(provider), to_text(reply_id), REPLIES_KEPT_MS)
+        rows = await self._pool.run(_HAS_REPLY, to_uuid(company_id), now_ms, self._drift_max_ms, *which)
+        return bool(rows[0][0])
+
     # -- keys ----------------------------------------------------------------------------------------------------
 
     async def add_key(self, key: ApiKey, *, actor: str, now_ms: int) -> bool:
@@ -272,6 +296,9 @@ class PostgresStore:
 
     async def revoke_key(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
         return await self._keys.revoke(key_id, company_id=company_id, actor=actor, now_ms=now_ms)
+
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        return await self._keys.bind_secret(check, replaced_by=replaced_by, now_ms=now_ms)
 
     async def find_key(self, key_id: str) -> ApiKey | None:
         return await self._keys.find(key_id)

@@ -12,8 +12,8 @@ import asyncpg
 
 from kvot.core.errors import KvotError
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.connection import connect
 from kvot.stores.postgres.errors import DRIVER_ERRORS
-from kvot.stores.postgres.pool import connect
 
 POLL_S = 0.5
 BELIEVED_S = 1.0

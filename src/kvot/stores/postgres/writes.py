@@ -1,7 +1,7 @@
-"""Calls of `kvot.write`, the one function that writes: operations of one company, one answer each.
+"""Calls of the functions that write: `kvot.write` for operations of one company, `kvot.write_free` for several's.
 
-`kvot.write_free` calls it for several companies in one transaction. Distributed over workers (Citus) a ledger lacks it:
-each company's operations are then a call of their own.
+Each operation has an answer. Distributed over workers (Citus) a ledger lacks `kvot.write_free`: each company's
+operations are then a call of their own. What is unknown is never sent again from here: it may yet be done.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +20,6 @@ from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool, Rows
 _WRITE = "SELECT * FROM kvot.write($1, $2, $3, $4)"
 _WRITE_FREE = "SELECT * FROM kvot.write_free($1, $2, $3, $4)"
 _BUSY = "busy"
-
-SHARES_CALLS = False
-"""Whether operations of several companies may go as one transaction. Off: of twenty histories of four stores whose
-backends are terminated one could not be explained one operation at a time. It stays off until that is understood."""
 _RECORD_NEW = "SELECT kvot.record_new($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 
 
@@ -32,7 +28,7 @@ class Writes:
         self._pool = pool
         self._rules = rules
         self._drift_max_ms = drift_max_ms
-        self._sends_alone = not SHARES_CALLS  # or once the database is found to lack the function
+        self._sends_alone = False  # until the database is found to lack the function
 
     async def send_shared(self, calls: Mapping[str, Sequence[str]]) -> dict[str, Answers]:
         """What several lanes are given in one transaction. A company that is not free is left out; all are where the
@@ -64,11 +60,6 @@ class Writes:
             rows = await self._pool.run_to_end(_WRITE, *self._values(company_id, [operation]))
         except KvotError as error:
             return error
-        return rows[0]
-
-    async def alone(self, company_id: str, operation: str, *, timeout_ms: int) -> asyncpg.Record:
-        """One operation that takes longer than others would like to wait."""
-        rows = await self._pool.run(_WRITE, *self._values(company_id, [operation]), timeout_ms=timeout_ms)
         return rows[0]
 
     async def together(self, batches: dict[str, Batch]) -> dict[str, list[Status]]:

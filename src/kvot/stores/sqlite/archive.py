@@ -13,15 +13,29 @@ from typing import Self, TypeVar
 
 import apsw
 
-from kvot.core.archive import PART_ROWS_MAX, Audit, AuditLine, Events, Holds, KeptHold, Keys, LedgerStart, SealedKeys
+from kvot.core.archive import (
+    PART_ROWS_MAX,
+    Audit,
+    AuditLine,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerPart,
+    LedgerStart,
+    SealedKeys,
+    SecretCheck,
+    StoredReplies,
+)
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
-from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, verify
-from kvot.stores.sqlite.company import load
+from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, stored_replies, verify
+from kvot.stores.sqlite.company import Company, load
 from kvot.stores.sqlite.connection import CACHE_KIB, WRITER_PATIENCE_MS, Row, Tx, check_version, unavailable
-from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key
+from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key, to_key
 from kvot.stores.sqlite.schema import check_current, known_steps
+from kvot.stores.sqlite.sweep import is_forgotten
 
 T = TypeVar("T")
 
@@ -29,7 +43,7 @@ _LABELS = """LEFT JOIN label_set
     ON label_set.company_no = kept.company_no AND label_set.label_set_no = kept.label_set_no"""
 _EVENTS = f"""SELECT event_id, at, at_given, tokens, kind, source, provider, model, user, feature,
     input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason
-    FROM event AS kept {_LABELS} WHERE kept.company_no = ?"""
+    FROM event AS kept {_LABELS} WHERE kept.company_no = ? AND kept.at > ?"""
 _HOLDS = f"""SELECT hold_id, amount, ttl_ms, dispatched, provider, model, user, feature, created_at, expires_at, state,
     closed_at, actual, dispatched_asked, settlement
     FROM hold AS kept {_LABELS} WHERE kept.company_no = ?"""
@@ -68,7 +82,7 @@ class SqliteSource:
         with told(self._path):
             return keeping.companies(self._tx)
 
-    async def ledger(self, company_id: str) -> AsyncIterator[LedgerStart | Events | Holds]:
+    async def ledger(self, company_id: str) -> AsyncIterator[LedgerPart]:
         with told(self._path):
             company = load(self._tx, company_id, 0)
             forgotten = company.floor_cum + company.floor_late
@@ -76,13 +90,17 @@ class SqliteSource:
             yield LedgerStart(
                 company_id, company.clock, company.floor_at, forgotten, bool(company.in_doubt), tuple(changes)
             )
-            for events in self._parts(_EVENTS, _to_event, company.no):
+            for events in self._parts(_EVENTS, _to_event, company.no, company.floor_at):
                 yield Events(events)
             for holds in self._parts(_HOLDS, _to_hold, company.no):
-                yield Holds(holds)
+                yield Holds([kept for kept in holds if not self._is_forgotten(company, kept.hold)])
+            for replies in self._parts(stored_replies.LIST, stored_replies.from_row, company.no):
+                yield StoredReplies(replies)
 
-    async def shared(self) -> AsyncIterator[Keys | SealedKeys | Audit]:
+    async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         with told(self._path):
+            if check := keys.secret_check(self._tx):
+                yield SecretCheck(check)
             for each in self._parts(_KEYS, keys.from_row):
                 yield Keys(each)
             for sealed in self._parts(_PROVIDER_KEYS, provider_keys.from_row):
@@ -101,6 +119,11 @@ class SqliteSource:
 
     async def close(self) -> None:
         self._tx.connection.close()
+
+    def _is_forgotten(self, company: Company, hold: Hold) -> bool:
+        """A prune that has not come to its end may not have deleted it yet."""
+        times = (hold.created_at_ms, hold.closed_at_ms)
+        return is_forgotten(self._tx, company, company.floor_at, to_key(hold.hold_id), *times)
 
     def _parts(self, sql: str, read: Callable[[Row], T], *values: int) -> Iterator[list[T]]:
         rows: Iterable[Row] = iter(self._tx.execute(sql, values))

@@ -50,6 +50,26 @@ def revoke_key(tx: Tx, key_id: str, company_id: str | None, actor: str, now_ms: 
     return True
 
 
+def bind_secret(tx: Tx, check: bytes) -> bool:
+    tx.execute("INSERT INTO secret_check VALUES (1, ?) ON CONFLICT DO NOTHING", (check,))
+    return secret_check(tx) == check
+
+
+def replace_secret(tx: Tx, check: bytes, actor: str, now_ms: int) -> bool:
+    set_secret(tx, check)
+    audit.note(tx, at_ms=now_ms, actor=actor, action="accept_secret", company_id=None, subject="secret", detail={})
+    return True
+
+
+def set_secret(tx: Tx, check: bytes) -> None:
+    tx.execute("INSERT INTO secret_check VALUES (1, ?) ON CONFLICT DO UPDATE SET digest = excluded.digest", (check,))
+
+
+def secret_check(tx: Tx) -> bytes | None:
+    rows = tx.execute("SELECT digest FROM secret_check").fetchall()
+    return bytes(rows[0][0]) if rows else None
+
+
 def find_key(tx: Tx, key_id: str) -> ApiKey | None:
     rows = tx.execute(_FIND, (key_id,)).fetchall()
     return from_row(rows[0]) if rows else None

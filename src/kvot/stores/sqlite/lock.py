@@ -8,27 +8,52 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kvot.core.errors import StoreUnavailable
 
 _OWNER_BYTES_MAX = 4_096
 
 
+class Holder(NamedTuple):
+    """The process that has a database, as far as it says: its address is known once a server answers."""
+
+    pid: int | None
+    url: str | None
+
+    @property
+    def process(self) -> str:
+        return "another process" if self.pid is None else f"process {self.pid}"
+
+
+def holder_of(database: Path) -> Holder | None:
+    """Who has a database; None: nobody. Takes nothing, but for an instant a lock beside which no other is given."""
+    try:
+        file = os.open(_beside(database), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None  # never opened; or not ours to read, which opening the database will tell
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return None
+    except OSError:
+        return _read(file)
+    finally:
+        os.close(file)
+
+
 class DatabaseLock:
     """Held from its making until `release`. Raises StoreUnavailable, naming the holder, if another process has it."""
 
     def __init__(self, database: Path) -> None:
-        self._path = database.with_name(f"{database.name}-lock")
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(_beside(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             reason = f"{database} cannot be locked: {error.strerror}. Let the user that runs Kvot write to its folder."
             raise StoreUnavailable(reason) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = self._read()
+            holder = _read(self._file)
             os.close(self._file)
             raise StoreUnavailable(_in_use(database, holder)) from error
         self.write(url=None)
@@ -43,16 +68,21 @@ class DatabaseLock:
         """The file stays: to remove it would let two processes lock two files of the same name."""
         os.close(self._file)
 
-    def _read(self) -> dict[str, Any]:
-        try:
-            owner = json.loads(os.pread(self._file, _OWNER_BYTES_MAX, 0))
-        except (OSError, ValueError):  # its holder is just writing it
-            return {}
-        return owner if isinstance(owner, dict) else {}
+
+def _beside(database: Path) -> Path:
+    return database.with_name(f"{database.name}-lock")
 
 
-def _in_use(database: Path, owner: dict[str, Any]) -> str:
-    process = f"process {owner['pid']}" if "pid" in owner else "another process"
-    if "url" not in owner:
-        return f"{database} is in use by {process}. End it, or use another database."
-    return f"{database} is in use by {process} ({owner['url']}); use --url {owner['url']} to ask it instead."
+def _read(file: int) -> Holder:
+    try:
+        owner = json.loads(os.pread(file, _OWNER_BYTES_MAX, 0))
+    except (OSError, ValueError):  # its holder is just writing it
+        owner = None
+    said: dict[str, Any] = owner if isinstance(owner, dict) else {}
+    return Holder(said.get("pid"), said.get("url"))
+
+
+def _in_use(database: Path, holder: Holder) -> str:
+    if holder.url is None:
+        return f"{database} is in use by {holder.process}. End it, or use another database."
+    return f"{database} is in use by {holder.process} ({holder.url}); use --url {holder.url} to ask it instead."

@@ -9,12 +9,24 @@ from typing import Self
 
 import apsw
 
-from kvot.core.archive import Audit, Events, Holds, KeptHold, Keys, LedgerEnd, LedgerStart, Part, SealedKeys
+from kvot.core.archive import (
+    Audit,
+    Events,
+    Holds,
+    KeptHold,
+    Keys,
+    LedgerEnd,
+    LedgerStart,
+    Part,
+    SealedKeys,
+    SecretCheck,
+    StoredReplies,
+)
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import Event
 from kvot.core.window import MS_PER_HOUR, SHIFTS
-from kvot.stores.sqlite import audit, entry, keys, labels, provider_keys
+from kvot.stores.sqlite import audit, entry, keys, labels, provider_keys, stored_replies
 from kvot.stores.sqlite.archive import told
 from kvot.stores.sqlite.connection import WRITER_PATIENCE_MS, Row, Tx, check_version, connect
 from kvot.stores.sqlite.encoding import HOLD_STATE_NO, KIND_NO, SOURCE_NO, to_guid, to_key
@@ -91,8 +103,12 @@ class SqliteSink:
                 self._tx.executemany(entry.INSERT, [self._of_event(event) for event in events])
             case Holds(holds):
                 self._tx.executemany(_ADD_HOLD, [self._of_hold(kept) for kept in holds])
+            case StoredReplies(replies):
+                self._tx.executemany(stored_replies.SET, [(self._no, *each) for each in replies])
             case LedgerEnd():
                 self._sum_up()
+            case SecretCheck(check):
+                keys.set_secret(self._tx, check)
             case Keys(added):
                 self._tx.executemany(keys.ADD, [keys.to_row(key) for key in added])
             case SealedKeys(sealed):

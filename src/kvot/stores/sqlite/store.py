@@ -28,13 +28,28 @@ from kvot.core.model import (
     Series,
     Settlement,
     Share,
+    SharedVerification,
     Status,
     Usage,
     Verification,
 )
 from kvot.core.provider_keys import SealedKey
+from kvot.core.store import OnEvents, ignore
 from kvot.core.window import MS_PER_DAY
-from kvot.stores.sqlite import audit, batch, budgets, events, holds, keeping, keys, provider_keys, reports, verify
+from kvot.stores.sqlite import (
+    batch,
+    budgets,
+    events,
+    holds,
+    keeping,
+    keys,
+    provider_keys,
+    reports,
+    stored_replies,
+    sweep,
+    verify,
+    verify_shared,
+)
 from kvot.stores.sqlite.connection import (
     READER_PATIENCE_MS,
     WRITER_PATIENCE_MS,
@@ -208,28 +223,25 @@ class SqliteStore:
     async def companies(self) -> list[str]:
         return self._read(keeping.companies)
 
-    async def prune(self, company_id: str, before_ms: int, *, now_ms: int) -> Pruned:
-        return await self._write(keeping.prune, company_id, before_ms, now_ms)
+    async def prune(self, company_id: str, before_ms: int, *, now_ms: int, on_events: OnEvents = ignore) -> Pruned:
+        floor_ms, place = await self._write(keeping.raise_floor, company_id, before_ms, now_ms)
+        events = 0
+        while place is not None:
+            swept = await self._write(sweep.sweep, company_id, place)
+            events, place = events + swept.events, swept.next
+            on_events(swept.events)
+        return Pruned(floor_ms, events)
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
-        """Takes seconds for a million events, on a thread and a connection of its own."""
-        self._writer.check()
-        found, was_in_doubt = await asyncio.to_thread(self._verify, company_id, now_ms)
+        """Takes seconds for a million events; nobody waits for it."""
+        found, was_in_doubt = await self._read_aside(verify.verify, company_id, now_ms)
         in_doubt = bool(found.differences)
         if in_doubt != was_in_doubt:
             await self._write(verify.set_in_doubt, company_id, in_doubt, now_ms)
         return found
 
-    def _verify(self, company_id: str, now_ms: int) -> tuple[Verification, bool]:
-        connection = connect(self._path, patience_ms=WRITER_PATIENCE_MS)
-        try:
-            return self._in_snapshot(Tx(connection, self._rules), verify.verify, company_id, now_ms)
-        finally:
-            connection.close()
-
-    async def verify_audit(self) -> int | None:
-        """The number of the first line of the audit log that does not follow from those before it; None: all do."""
-        return self._read(audit.first_break)
+    async def verify_shared(self, company_id: str | None = None, *, now_ms: int) -> SharedVerification:
+        return await self._read_aside(verify_shared.verify_shared, company_id, now_ms)
 
     async def ready(self) -> None:
         """A write that changes nothing, since only a commit shows that commits are possible."""
@@ -244,6 +256,14 @@ class SqliteStore:
         self._write_connection.close()
         self._lock.release()
 
+    # -- stored replies ------------------------------------------------------------------------------------------
+
+    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+        await self._write(stored_replies.remember, company_id, provider, reply_id, now_ms)
+
+    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+        return self._read(stored_replies.has_reply, company_id, provider, reply_id, now_ms)
+
     # -- keys ----------------------------------------------------------------------------------------------------
 
     async def add_key(self, key: ApiKey, *, actor: str, now_ms: int) -> bool:
@@ -251,6 +271,11 @@ class SqliteStore:
 
     async def revoke_key(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
         return await self._write_keys(keys.revoke_key, key_id, company_id, actor, now_ms)
+
+    async def bind_secret(self, check: bytes, *, replaced_by: str | None = None, now_ms: int = 0) -> bool:
+        if replaced_by is None:
+            return await self._write(keys.bind_secret, check)
+        return await self._write_keys(keys.replace_secret, check, replaced_by, now_ms)
 
     async def find_key(self, key_id: str) -> ApiKey | None:
         return self._read(keys.find_key, key_id)
@@ -301,6 +326,18 @@ class SqliteStore:
     def _read(self, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
         self._writer.check()
         return self._in_snapshot(self._reader, operation, *values)
+
+    async def _read_aside(self, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
+        """What takes seconds, on a thread and a connection of its own."""
+        self._writer.check()
+        return await asyncio.to_thread(lambda: self._on_new_connection(operation, *values))
+
+    def _on_new_connection(self, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
+        connection = connect(self._path, patience_ms=WRITER_PATIENCE_MS)
+        try:
+            return self._in_snapshot(Tx(connection, self._rules), operation, *values)
+        finally:
+            connection.close()
 
     def _in_snapshot(self, tx: Tx, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
         try:

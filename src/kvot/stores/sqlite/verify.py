@@ -14,17 +14,18 @@ from kvot.stores.sqlite.connection import Tx
 DIFFERENCES_MAX = 100
 """Of each kind: enough to see what is wrong, not a second copy of the ledger."""
 
-_EVENTS = "SELECT count(*), coalesce(sum(tokens), 0) FROM event WHERE company_no = ?"
+_EVENTS = "SELECT count(*), coalesce(sum(tokens), 0) FROM event WHERE company_no = ? AND at > ?"
 
 _BY_INSTANT = f"""SELECT at, sum(kept), sum(tokens) FROM (
-    SELECT at, cum - lag(cum, 1, ?2) OVER (ORDER BY at) AS kept, 0 AS tokens FROM point WHERE company_no = ?1
-    UNION ALL SELECT slot, tokens, 0 FROM late WHERE company_no = ?1 AND level = 0
-    UNION ALL SELECT at, 0, tokens FROM event WHERE company_no = ?1
+    SELECT at, cum - lag(cum, 1, ?2) OVER (ORDER BY at) AS kept, 0 AS tokens FROM point
+    WHERE company_no = ?1 AND at > ?3
+    UNION ALL SELECT slot, tokens, 0 FROM late WHERE company_no = ?1 AND level = 0 AND slot > ?3
+    UNION ALL SELECT at, 0, tokens FROM event WHERE company_no = ?1 AND at > ?3
 ) GROUP BY at HAVING sum(kept) <> sum(tokens) LIMIT {DIFFERENCES_MAX}"""
 
 _BY_SLOT = f"""SELECT slot, sum(kept), sum(tokens) FROM (
-    SELECT slot, tokens AS kept, 0 AS tokens FROM late WHERE company_no = ?1 AND level = ?2
-    UNION ALL SELECT slot >> ?3, 0, tokens FROM late WHERE company_no = ?1 AND level = ?2 - 1
+    SELECT slot, tokens AS kept, 0 AS tokens FROM late WHERE company_no = ?1 AND level = ?2 AND slot > ?4 >> ?3
+    UNION ALL SELECT slot >> ?3, 0, tokens FROM late WHERE company_no = ?1 AND level = ?2 - 1 AND slot > ?4
 ) GROUP BY slot HAVING sum(kept) <> sum(tokens) LIMIT {DIFFERENCES_MAX}"""
 
 _BY_HOUR = f"""SELECT hour, label_set_no, source,
@@ -42,9 +43,10 @@ HAVING (sum(events), sum(tokens), sum(input), sum(output))
     <> (sum(events_now), sum(tokens_now), sum(input_now), sum(output_now)) LIMIT {DIFFERENCES_MAX}"""
 _MEASURES = ("events", "tokens", "input_tokens", "output_tokens")
 
-_LAST_POINT = "SELECT at, cum FROM point WHERE company_no = ? ORDER BY at DESC LIMIT 1"
-_BELOW_FLOOR = "SELECT count(*) FROM event WHERE company_no = ? AND at <= ?"
-_LATE = "SELECT count(*), coalesce(sum(tokens), 0) FROM late WHERE company_no = ? AND level = 0"
+_LAST_POINT = "SELECT at, cum FROM point WHERE company_no = ? AND at > ? ORDER BY at DESC LIMIT 1"
+_BELOW_FLOOR = """SELECT count(*) FROM event WHERE company_no = ?1 AND at <= ?2
+    AND NOT EXISTS (SELECT * FROM sweep WHERE company_no = ?1)"""
+_LATE = "SELECT count(*), coalesce(sum(tokens), 0) FROM late WHERE company_no = ? AND level = 0 AND slot > ?"
 _OPEN = "SELECT coalesce(sum(amount), 0), min(expires_at) FROM hold WHERE company_no = ? AND state = 0"
 _SPAN = "SELECT max(expires_at - created_at) FROM hold WHERE company_no = ?"
 _BUDGET = "SELECT token_limit, window_days FROM budget WHERE company_no = ? ORDER BY seq DESC LIMIT 1"
@@ -55,8 +57,13 @@ def verify(tx: Tx, company_id: str, now_ms: int) -> tuple[Verification, bool]:
     company = load(tx, company_id, now_ms)
     checks = (_instants, _slots, _rollup, _ends, _floor, _holds, _budget)
     differences = tuple(difference for check in checks for difference in check(tx, company))
-    events, tokens = tx.execute(_EVENTS, (company.no,)).fetchall()[0]
+    events, tokens = tx.execute(_EVENTS, (company.no, _floor_of(company))).fetchall()[0]
     return Verification(company_id, events, tokens, differences), bool(company.in_doubt)
+
+
+def _floor_of(company: Company) -> int:
+    """What is above it is kept; what is not may be there no more. -1: nothing was ever forgotten."""
+    return company.floor_at or -1
 
 
 def set_in_doubt(tx: Tx, company_id: str, in_doubt: bool, now_ms: int) -> None:
@@ -67,13 +74,14 @@ def set_in_doubt(tx: Tx, company_id: str, in_doubt: bool, now_ms: int) -> None:
 
 def _instants(tx: Tx, company: Company) -> Iterator[Difference]:
     """At every millisecond the chain's step and the sidecar's slot together are what its events say."""
-    for at_ms, kept, recomputed in tx.execute(_BY_INSTANT, (company.no, company.floor_cum)):
+    for at_ms, kept, recomputed in tx.execute(_BY_INSTANT, (company.no, company.floor_cum, _floor_of(company))):
         yield Difference(f"point and late, at {at_ms}", kept, recomputed)
 
 
 def _slots(tx: Tx, company: Company) -> Iterator[Difference]:
     for level in range(1, len(SHIFTS)):
-        values = (company.no, level, SHIFTS[level] - SHIFTS[level - 1])
+        below = _floor_of(company) >> SHIFTS[level - 1]
+        values = (company.no, level, SHIFTS[level] - SHIFTS[level - 1], below)
         for slot, kept, recomputed in tx.execute(_BY_SLOT, values):
             yield Difference(f"late, level {level} slot {slot}", kept, recomputed)
 
@@ -88,18 +96,19 @@ def _rollup(tx: Tx, company: Company) -> Iterator[Difference]:
 
 def _ends(tx: Tx, company: Company) -> Iterator[Difference]:
     """The company's own row says where chain and sidecar end."""
-    last = tx.row(_LAST_POINT, (company.no,))
+    last = tx.row(_LAST_POINT, (company.no, _floor_of(company)))
     head_at, head_cum = last if last is not None else (min(company.head_at, company.floor_at), company.floor_cum)
     yield from _compare("company head_at", company.head_at, head_at)
     yield from _compare("company head_cum", company.head_cum, head_cum)
-    slots, late_tokens = tx.execute(_LATE, (company.no,)).fetchall()[0]
+    slots, late_tokens = tx.execute(_LATE, (company.no, _floor_of(company))).fetchall()[0]
     yield from _compare("company late_tokens", company.late_tokens - company.floor_late, late_tokens)
     if slots > company.late_events:
         yield Difference("company late_events", company.late_events, slots)
 
 
 def _floor(tx: Tx, company: Company) -> Iterator[Difference]:
-    """Nothing is kept at or below the floor, or questions that could be answered would be refused."""
+    """Nothing is kept at or below the floor, or questions that could be answered would be refused; unless a prune is
+    still deleting it."""
     if company.floor_at:
         below = tx.number(_BELOW_FLOOR, (company.no, company.floor_at))
         yield from _compare("event, at or below the floor", 0, below)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import InvalidRequest
-from kvot.gateway.dialect import Size
-from kvot.gateway.providers.anthropic.media import blocks_size
+from kvot.gateway.dialect import Named, Size
+from kvot.gateway.providers.anthropic.media import TOOLS_TOKENS, gather_blocks
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -17,9 +17,10 @@ from kvot.gateway.providers.members import (
     whole_at,
     with_values,
 )
-from kvot.gateway.providers.sizes import schema_bytes
+from kvot.gateway.providers.sizes import Gathered
 
 _CEILING = "max_tokens"
+_CONTAINER = "container"
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class MessagesAsk:
     output_max: int | None
     output_min: int
     answers: int = 1
+    stored: Named | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         if output_max is None or self.output_max is None or output_max >= self.output_max:
@@ -55,7 +57,14 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
         _size(members),
         ceiling,
         min(ceiling, max(1, _thinking_budget(members) + 1)),
+        stored=_stored(members.get(_CONTAINER)),
     )
+
+
+def _stored(container: object) -> Named | None:
+    """What an earlier call has run in. An object without an id asks for a new one."""
+    is_named = container is not None and (not isinstance(container, dict) or container.get("id") is not None)
+    return Named(_CONTAINER) if is_named else None
 
 
 def _thinking_budget(members: Mapping[str, Any]) -> int:
@@ -67,7 +76,13 @@ def _size(members: Mapping[str, Any]) -> Size:
     messages = members.get("messages")
     if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
         raise invalid("messages", "'messages' must be a list of objects.")
-    contents = [blocks_size(each.get("content")) for each in messages]
-    contents.append(blocks_size(members.get("system")))
-    schemas = sum(schema_bytes(members.get(name)) for name in ("tools", "output_config", "output_format"))
-    return Size(sum(each.text_bytes for each in contents) + schemas, sum(each.media_tokens for each in contents))
+    gathered = Gathered()
+    for each in messages:
+        gathered.text(each.get("role"))
+        gather_blocks(gathered, each.get("content"))
+    gather_blocks(gathered, members.get("system"))
+    for name in ("tools", "output_config", "output_format"):
+        gathered.schema(members.get(name))
+    if members.get("tools"):
+        gathered.media_tokens += TOOLS_TOKENS
+    return gathered.size

@@ -8,7 +8,7 @@ from kvot.gateway.metered import DocumentMeter, StreamMeter
 from kvot.gateway.providers.anthropic import refusals
 from kvot.gateway.providers.anthropic.asks import read_messages
 from kvot.gateway.providers.anthropic.meters import MessageEvents, read_message
-from kvot.gateway.providers.credentials import bearer, key_at
+from kvot.gateway.providers.credentials import key_anywhere, key_at
 
 
 def _messages_meter(ask: Ask, content_type: str) -> Meter:
@@ -50,7 +50,7 @@ class Anthropic:
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
         """The official client sends a bearer token since its version 2, and sent `x-api-key` before."""
-        return key_at(headers, b"x-api-key") or bearer(headers)
+        return key_at(headers, b"x-api-key") or key_anywhere(headers)
 
     def authorization(self, api_key: str) -> tuple[Pair, ...]:
         return ((b"x-api-key", api_key.encode()),) if api_key else ()

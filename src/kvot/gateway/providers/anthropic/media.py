@@ -7,41 +7,39 @@ looks like: text that could pass for an image would not be counted.
 from collections.abc import Mapping
 from typing import Any
 
-from kvot.gateway.dialect import Size
-from kvot.gateway.metered import text_bytes
+from kvot.gateway.providers.sizes import Gathered
 
 # The reasons for each figure: docs/internals/gateway.md, "Anthropic".
 IMAGE_TOKENS = 1_600
 PAGE_TOKENS = 4_600
 PAGE_BYTES = 75_000
 REFERENCE_PAGES = 10
+TOOLS_TOKENS = 530
 
 _NESTING = ("tool_result", "search_result")
 
 
-def blocks_size(content: object) -> Size:
+def gather_blocks(gathered: Gathered, content: object) -> None:
     """Of a message's content or of the system prompt: text, or blocks."""
-    text, media_tokens = 0, 0
     left = [content]
     while left:
         each = left.pop()
         if isinstance(each, list):
             left.extend(each)
         elif not isinstance(each, dict):
-            text += text_bytes(each)
+            gathered.text(each)
         elif each.get("type") == "image":
-            media_tokens += IMAGE_TOKENS
+            gathered.media_tokens += IMAGE_TOKENS
         elif each.get("type") == "document":
             tokens, inner = _document(each.get("source"))
-            media_tokens += tokens
+            gathered.media_tokens += tokens
             left.append(inner)
-            text += text_bytes([each.get("title"), each.get("context")])
+            gathered.text([each.get("title"), each.get("context")])
         elif each.get("type") in _NESTING:
             left.append(each.get("content"))
-            text += text_bytes([value for name, value in each.items() if name != "content"])
+            gathered.text([value for name, value in each.items() if name != "content"])
         else:
-            text += _text(each)
-    return Size(text, media_tokens)
+            _gather_block(gathered, each)
 
 
 def _document(source: object) -> tuple[int, object]:
@@ -55,6 +53,10 @@ def _document(source: object) -> tuple[int, object]:
     return pages * PAGE_TOKENS, None
 
 
-def _text(block: Mapping[str, Any]) -> int:
+def _gather_block(gathered: Gathered, block: Mapping[str, Any]) -> None:
     """Signatures are not read by the model; the thinking that they vouch for is counted as it stands."""
-    return text_bytes([value for name, value in block.items() if name != "signature"])
+    for name, value in block.items():
+        if name == "input":  # of a tool
+            gathered.schema(value)
+        elif name != "signature":
+            gathered.text(value)

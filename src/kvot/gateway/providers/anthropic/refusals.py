@@ -4,15 +4,10 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import BudgetExceeded, KvotError, whole_seconds
+from kvot.core.errors import BudgetExceeded, KvotError
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import (
-    budget_block,
-    error_status,
-    response_status,
-    retry_after_s,
-)
+from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
 from kvot.wire.scalars import utc
 
 _EXHAUSTED_DETAILS = {"error_code": "enforced_spend_limit_reached"}
@@ -20,18 +15,15 @@ _EXHAUSTED_DETAILS = {"error_code": "enforced_spend_limit_reached"}
 
 
 def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
-    """`x-should-retry: false`, or the clients would sleep for as long as Retry-After says, however many hours."""
+    details = {} if limits.is_short_term else {"details": _EXHAUSTED_DETAILS}
     document = {
         "type": "error",
-        "error": {"type": _kind(status), "message": message, "details": _EXHAUSTED_DETAILS},
+        "error": {"type": _kind(status), "message": message, **details},
         "request_id": request_id,
         "responseStatus": response_status(BudgetExceeded.code, message),
         "kvot": budget_block(limits),
     }
-    headers = [(b"x-should-retry", b"false")]
-    if limits.retry_after_ms is not None:
-        headers.append((b"retry-after", b"%d" % whole_seconds(limits.retry_after_ms)))
-    return _refusal(status, document, request_id, headers)
+    return _refusal(status, document, request_id, retry_headers(limits))
 
 
 def failed(error: KvotError, status: int, request_id: str) -> Refusal:
@@ -41,8 +33,7 @@ def failed(error: KvotError, status: int, request_id: str) -> Refusal:
         "request_id": request_id,
         "responseStatus": error_status(error),
     }
-    wait_s = retry_after_s(error)
-    return _refusal(status, document, request_id, [] if wait_s is None else [(b"retry-after", b"%d" % wait_s)])
+    return _refusal(status, document, request_id, retry_after(error.retry_after_s))
 
 
 _KINDS = {
@@ -64,7 +55,7 @@ def _kind(status: int) -> str:
     return _KINDS.get(status, "invalid_request_error" if status < _OURS_FROM else "api_error")
 
 
-def _refusal(status: int, document: dict[str, Any], request_id: str, headers: list[Pair]) -> Refusal:
+def _refusal(status: int, document: dict[str, Any], request_id: str, headers: tuple[Pair, ...]) -> Refusal:
     always = ((b"content-type", b"application/json"), (b"request-id", request_id.encode()))
     return Refusal(status, (*always, *headers), msgspec.json.encode(document))
 

@@ -6,11 +6,11 @@ The path names the model. A body that names another is refused: the hold would b
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kvot.gateway.dialect import Size
-from kvot.gateway.providers.gemini.media import contents_size
+from kvot.gateway.dialect import Named, Size
+from kvot.gateway.providers.gemini.media import gather_contents
 from kvot.gateway.providers.gemini.messages import Message, items, member, message_of
 from kvot.gateway.providers.members import invalid, read_object
-from kvot.gateway.providers.sizes import schema_bytes
+from kvot.gateway.providers.sizes import Gathered
 
 ANSWERS_MAX = 128
 """More candidates than any model gives."""
@@ -30,6 +30,7 @@ class GeminiAsk:
     output_max: int | None
     output_min: int = 1
     answers: int = 1
+    stored: Named | None = None  # nothing of what calls make is kept
 
     def body(self, output_max: int | None = None) -> bytes:
         if output_max is None or (self.output_max is not None and output_max >= self.output_max):
@@ -63,7 +64,7 @@ def read_embed(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
     content = message.members.get("content")
     if not isinstance(content, dict):
         raise invalid("content", "'content' must be an object.")
-    return _embedding(message, variables, contents_size(content))
+    return _embedding(message, variables, [content])
 
 
 def read_embeds(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
@@ -74,12 +75,14 @@ def read_embeds(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
         raise invalid("requests", "'requests' must be a list of objects.")
     for each in requests:
         _check_model(member(each, "model"), variables["model"])
-    sizes = [contents_size(member(each, "content")) for each in requests]
-    return _embedding(message, variables, _sum(*sizes))
+    return _embedding(message, variables, [member(each, "content") for each in requests])
 
 
-def _embedding(message: Message, variables: Mapping[str, str], size: Size) -> GeminiAsk:
-    return GeminiAsk(message, variables["model"], False, size, output_max=0, output_min=0)
+def _embedding(message: Message, variables: Mapping[str, str], contents: list[object]) -> GeminiAsk:
+    gathered = Gathered()
+    for each in contents:
+        gather_contents(gathered, each)
+    return GeminiAsk(message, variables["model"], False, gathered.size, output_max=0, output_min=0)
 
 
 def _read(body: bytes, variables: Mapping[str, str]) -> Message:
@@ -94,15 +97,15 @@ def _check_model(named: object, model: str) -> None:
 
 
 def _size(message: Message, config: Message) -> Size:
-    schemas = [message.members.get(name) for name in ("tools", "toolConfig")]
-    schemas += [config.members.get(name) for name in ("responseSchema", "responseJsonSchema", "_responseJsonSchema")]
-    cached = CACHED_TOKENS if message.members.get("cachedContent") is not None else 0
-    return _sum(
-        contents_size(message.members.get("contents")),
-        contents_size(items(message.members.get("systemInstruction"))),
-        Size(schema_bytes(schemas), cached),
-    )
-
-
-def _sum(*sizes: Size) -> Size:
-    return Size(sum(each.text_bytes for each in sizes), sum(each.media_tokens for each in sizes))
+    gathered = Gathered()
+    contents = message.members.get("contents")
+    gather_contents(gathered, contents)
+    gathered.text([member(each, "role") for each in items(contents)])  # as much as stands around a turn
+    gather_contents(gathered, items(message.members.get("systemInstruction")))
+    for name in ("tools", "toolConfig"):
+        gathered.schema(message.members.get(name))
+    for name in ("responseSchema", "responseJsonSchema", "_responseJsonSchema"):
+        gathered.schema(config.members.get(name))
+    if message.members.get("cachedContent") is not None:
+        gathered.media_tokens += CACHED_TOKENS
+    return gathered.size

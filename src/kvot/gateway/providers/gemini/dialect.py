@@ -7,7 +7,7 @@ from kvot.gateway.dialect import Ask, Endpoint, Found, Limits, Meter, Pair
 from kvot.gateway.framed import FramedMeter
 from kvot.gateway.json_array import ElementReader
 from kvot.gateway.metered import DocumentMeter, StreamMeter
-from kvot.gateway.providers.credentials import key_at, key_in
+from kvot.gateway.providers.credentials import key_anywhere, key_at, key_in
 from kvot.gateway.providers.gemini import asks, refusals
 from kvot.gateway.providers.gemini.meters import Replies, read_reply
 
@@ -78,7 +78,7 @@ class Gemini:
         return Found(endpoint, {"model": match["model"]}) if endpoint else None
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
-        return key_at(headers, b"x-goog-api-key") or key_in(query, "key")
+        return key_at(headers, b"x-goog-api-key") or key_in(query, "key") or key_anywhere(headers)
 
     def authorization(self, api_key: str) -> tuple[Pair, ...]:
         """In a header, wherever the client had its key: a query is written into logs."""

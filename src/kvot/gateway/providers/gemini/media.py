@@ -5,10 +5,8 @@ Media are looked for only where the API knows them: text that could pass for an 
 
 from typing import Any
 
-from kvot.gateway.dialect import Size
-from kvot.gateway.metered import text_bytes
 from kvot.gateway.providers.gemini.messages import camel_case, items, member
-from kvot.gateway.providers.sizes import base64_bytes, schema_bytes
+from kvot.gateway.providers.sizes import Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "Gemini".
 IMAGE_TOKENS = 1_600
@@ -27,46 +25,48 @@ BYTES_PER_TOKEN = (
 _MEDIA = frozenset({"inlineData", "fileData"})
 
 
-def contents_size(contents: object) -> Size:
+def gather_contents(gathered: Gathered, contents: object) -> None:
     """Of one content or a list of them: objects with parts, or text."""
-    text, media_tokens = 0, 0
     for content in items(contents):
         if not isinstance(content, dict):
-            text += text_bytes(content)
+            gathered.text(content)
             continue
         for part in items(member(content, "parts")):
-            size = _part_size(part)
-            text += size.text_bytes
-            media_tokens += size.media_tokens
-    return Size(text, media_tokens)
+            _gather_part(gathered, part)
 
 
-def _part_size(part: object) -> Size:
+def _gather_part(gathered: Gathered, part: object) -> None:
     if not isinstance(part, dict):
-        return Size(text_bytes(part))
+        gathered.text(part)
+        return
     reply = member(part, "functionResponse")
-    pieces = [part, *items(member(reply, "parts"))]
-    media = [_inline(data) for each in pieces if (data := member(each, "inlineData")) is not None]
-    references = sum(member(each, "fileData") is not None for each in pieces)
-    text = schema_bytes([value for name, value in _members(part) if name not in {*_MEDIA, "functionResponse"}])
-    text += schema_bytes([value for name, value in _members(reply) if name != "parts"])
-    return Size(
-        text + sum(each.text_bytes for each in media),
-        references * REFERENCE_TOKENS + sum(each.media_tokens for each in media),
-    )
+    for each in (part, *items(member(reply, "parts"))):
+        if (data := member(each, "inlineData")) is not None:
+            _gather_inline(gathered, data)
+        if member(each, "fileData") is not None:
+            gathered.media_tokens += REFERENCE_TOKENS
+    for name, value in _members(part):
+        if name not in {*_MEDIA, "functionResponse"}:
+            gathered.schema(value)
+    for name, value in _members(reply):
+        if name != "parts":
+            gathered.schema(value)
 
 
-def _inline(blob: object) -> Size:
+def _gather_inline(gathered: Gathered, blob: object) -> None:
     kind, data = member(blob, "mimeType"), member(blob, "data")
     if not isinstance(kind, str) or not isinstance(data, str):
-        return Size(text_bytes(blob))
+        gathered.text(blob)
+        return
     kind = kind.lower()
-    if kind.startswith("image/"):
-        return Size(0, IMAGE_TOKENS)
     for beginning, bytes_per_token in BYTES_PER_TOKEN:
         if kind.startswith(beginning):
-            return Size(0, base64_bytes(data) // bytes_per_token + 1)
-    return Size(base64_bytes(data))  # a file of text
+            gathered.media_tokens += base64_bytes(data) // bytes_per_token + 1
+            return
+    if kind.startswith("image/"):
+        gathered.media_tokens += IMAGE_TOKENS
+    else:
+        gathered.encoded_text(data)
 
 
 def _members(value: object) -> list[tuple[str, Any]]:

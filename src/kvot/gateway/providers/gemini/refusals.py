@@ -4,14 +4,9 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError, whole_seconds
+from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError
 from kvot.gateway.dialect import Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import (
-    budget_block,
-    error_status,
-    response_status,
-    retry_after_s,
-)
+from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
 
 _TYPE = "type.googleapis.com/google.rpc."
 
@@ -19,23 +14,21 @@ _TYPE = "type.googleapis.com/google.rpc."
 def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
     violation = {"subject": "kvot", "description": message}
     details = [{"@type": f"{_TYPE}QuotaFailure", "violations": [violation]}]
-    wait_s = None if limits.retry_after_ms is None else whole_seconds(limits.retry_after_ms)
     document = {
-        "error": _error(status, "RESOURCE_EXHAUSTED", message, [*details, *_ends(wait_s, request_id)]),
+        "error": _error(status, "RESOURCE_EXHAUSTED", message, [*details, *_ends(limits.retry_after_s, request_id)]),
         "responseStatus": response_status(BudgetExceeded.code, message),
         "kvot": budget_block(limits),
     }
-    return _refusal(status, document, [(b"x-should-retry", b"false"), *_retry_after(wait_s)])
+    return _refusal(status, document, retry_headers(limits))
 
 
 def failed(error: KvotError, status: int, request_id: str) -> Refusal:
-    wait_s = retry_after_s(error)
-    details = [*_bad_fields(error), *_ends(wait_s, request_id)]
+    details = [*_bad_fields(error), *_ends(error.retry_after_s, request_id)]
     document = {
         "error": _error(status, _word(status), error.message, details),
         "responseStatus": error_status(error),
     }
-    return _refusal(status, document, _retry_after(wait_s))
+    return _refusal(status, document, retry_after(error.retry_after_s))
 
 
 _WORDS = {
@@ -72,9 +65,5 @@ def _ends(wait_s: int | None, request_id: str) -> list[dict[str, Any]]:
     return [*retry, {"@type": f"{_TYPE}RequestInfo", "requestId": request_id}]
 
 
-def _retry_after(wait_s: int | None) -> list[Pair]:
-    return [] if wait_s is None else [(b"retry-after", b"%d" % wait_s)]
-
-
-def _refusal(status: int, document: dict[str, Any], headers: list[Pair]) -> Refusal:
+def _refusal(status: int, document: dict[str, Any], headers: tuple[Pair, ...]) -> Refusal:
     return Refusal(status, ((b"content-type", b"application/json"), *headers), msgspec.json.encode(document))

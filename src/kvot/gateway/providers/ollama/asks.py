@@ -10,8 +10,7 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.core.model import TOKENS_MAX
-from kvot.gateway.dialect import Size
-from kvot.gateway.metered import text_bytes
+from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -22,7 +21,7 @@ from kvot.gateway.providers.members import (
     truth_at,
     with_values,
 )
-from kvot.gateway.providers.sizes import schema_bytes
+from kvot.gateway.providers.sizes import Gathered
 
 IMAGE_TOKENS = 1_600
 """See docs/internals/gateway.md, "Ollama"."""
@@ -44,6 +43,7 @@ class OllamaAsk:
     output_max: int | None
     output_min: int = 1
     answers: int = 1
+    stored: Named | None = None  # nothing of what calls make is kept
 
     def body(self, output_max: int | None = None) -> bytes:
         body = self.document.body
@@ -61,24 +61,33 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     messages = document.members.get("messages")
     if not isinstance(messages, list | None) or not all(isinstance(each, dict) for each in messages or ()):
         raise invalid("messages", "'messages' must be a list of objects.")
-    sizes = [_message_size(each) for each in messages or ()]
-    sizes.append(Size(schema_bytes(document.members.get("tools"))))
-    return _generating(document, _sum(sizes))
+    gathered = Gathered()
+    for each in messages or ():
+        _gather_message(gathered, each)
+    gathered.schema(document.members.get("tools"))
+    return _generating(document, gathered.size)
 
 
 def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     document = _read(body)
     members = document.members
-    text = text_bytes([members.get(name) for name in ("prompt", "system", "template", "suffix")])
+    gathered = Gathered()
+    for name in ("prompt", "system", "template", "suffix"):
+        gathered.text(members.get(name))
+    gathered.media_tokens += _images(members)
     context = members.get("context")  # an earlier conversation: its tokens themselves
-    return _generating(document, Size(text, _images(members) + (len(context) if isinstance(context, list) else 0)))
+    if isinstance(context, list):
+        gathered.media_tokens += len(context)
+    return _generating(document, gathered.size)
 
 
 def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     """Of both its forms: `input`, which may be many texts, and the older one's `prompt`."""
     document = _read(body)
-    size = Size(text_bytes([document.members.get(name) for name in ("input", "prompt")]))
-    return OllamaAsk(document, text_at(document.members, "model"), False, size, output_max=0, output_min=0)
+    gathered = Gathered()
+    for name in ("input", "prompt"):
+        gathered.text(document.members.get(name))
+    return OllamaAsk(document, text_at(document.members, "model"), False, gathered.size, output_max=0, output_min=0)
 
 
 def _read(body: bytes) -> Document:
@@ -104,15 +113,11 @@ def _ceiling(members: Mapping[str, Any]) -> int | None:
     return value if value is not None and value > 0 else None
 
 
-def _message_size(message: Mapping[str, Any]) -> Size:
-    text = schema_bytes([value for name, value in message.items() if name != "images"])
-    return Size(text, _images(message))
+def _gather_message(gathered: Gathered, message: Mapping[str, Any]) -> None:
+    gathered.schema([value for name, value in message.items() if name != "images"])
+    gathered.media_tokens += _images(message)
 
 
 def _images(place: Mapping[str, Any]) -> int:
     images = place.get("images")
     return IMAGE_TOKENS * len(images) if isinstance(images, list) else 0
-
-
-def _sum(sizes: list[Size]) -> Size:
-    return Size(sum(each.text_bytes for each in sizes), sum(each.media_tokens for each in sizes))

@@ -6,7 +6,7 @@ from kvot.gateway.dialect import Ask, Endpoint, Found, Limits, Meter, Pair
 from kvot.gateway.framed import FramedMeter
 from kvot.gateway.metered import DocumentMeter
 from kvot.gateway.ndjson import LineReader
-from kvot.gateway.providers.credentials import bearer
+from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.ollama import asks, refusals
 from kvot.gateway.providers.ollama.meters import Lines, read_reply
 
@@ -50,7 +50,8 @@ class Ollama:
         return Found(endpoint, {}) if endpoint else None
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
-        return bearer(headers)
+        """Its official clients send a bearer token: Python's from OLLAMA_API_KEY, JavaScript's as it is told."""
+        return key_anywhere(headers)
 
     def authorization(self, api_key: str) -> tuple[Pair, ...]:
         """Ollama itself asks for none; the cloud of its makers, or a proxy before it, does."""

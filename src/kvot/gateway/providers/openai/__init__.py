@@ -5,27 +5,29 @@ A path that is not named here does not pass: what may generate, and is not meter
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
-from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair
+from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair, UsageOption
 from kvot.gateway.metered import DocumentMeter, StreamMeter
-from kvot.gateway.providers.credentials import bearer, key_at
+from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.openai import asks, meters, refusals
 from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible
+from kvot.gateway.providers.openai.stored import REPLY_ID, stored_in_path, stored_in_response
 
-_ID = r"[A-Za-z0-9_-]{1,256}"
+_RESPONSE = rf"/responses/(?P<{REPLY_ID}>[A-Za-z0-9_-]{{1,256}})"
 _MODEL = r"[A-Za-z0-9_-](?:[A-Za-z0-9_:@.-]|/(?!\.)|%2[Ff](?!\.)|%3[Aa]){0,255}"
 
 # What passes without a hold, as it makes nothing, or gives what was made and charged before.
 _PLAIN = [
-    ("GET", "/models", "models"),
-    ("GET", f"/models/{_MODEL}", "model"),
-    ("GET", f"/responses/{_ID}", "response"),
-    ("DELETE", f"/responses/{_ID}", "response_delete"),
-    ("POST", f"/responses/{_ID}/cancel", "response_cancel"),
-    ("POST", "/responses/input_tokens", "input_tokens"),
+    ("GET", "/models", Endpoint("models")),
+    ("GET", f"/models/{_MODEL}", Endpoint("model")),
+    ("POST", "/responses/input_tokens", Endpoint("input_tokens", stored=stored_in_response)),
+    ("GET", _RESPONSE, Endpoint("response", stored=stored_in_path)),
+    ("DELETE", _RESPONSE, Endpoint("response_delete", stored=stored_in_path)),
+    ("POST", f"{_RESPONSE}/cancel", Endpoint("response_cancel", stored=stored_in_path)),
 ]
-_PLAIN_PATHS = [(verb, re.compile(path), Endpoint(name)) for verb, path, name in _PLAIN]
+_PLAIN_PATHS = [(verb, re.compile(path), endpoint) for verb, path, endpoint in _PLAIN]
 
 _REQUEST_HEADERS = frozenset(
     {b"accept", b"content-type", b"user-agent", b"openai-beta", b"idempotency-key", b"x-client-request-id"}
@@ -71,6 +73,19 @@ def _chat_meter(ask: Ask, content_type: str, provider: Compatible) -> Meter:
     return StreamMeter(events, takes_out=own.adds_usage)
 
 
+def _untold(ask: Ask) -> Ask | None:
+    own = _own(ask)
+    return replace(own, adds_usage=False) if own.adds_usage else None
+
+
+_USAGE_OPTION = UsageOption(b"stream_options", _untold)
+
+
+def _stores_response(ask: Ask) -> bool:
+    """Unless the request says otherwise."""
+    return _own(ask).document.members.get("store") is not False
+
+
 def _response_meter(ask: Ask, content_type: str) -> Meter:
     if not _is_events(ask, content_type):
         return DocumentMeter(meters.read_response, "usage")
@@ -84,10 +99,14 @@ def _embeddings_meter(_ask: Ask, _content_type: str) -> Meter:
 def _metered(provider: Compatible) -> dict[str, Endpoint]:
     chat_meter = partial(_chat_meter, provider=provider)
     return {
-        "/chat/completions": Endpoint("chat", partial(asks.read_chat, provider=provider), chat_meter),
-        "/responses": Endpoint("responses", asks.read_response, _response_meter),
+        "/chat/completions": Endpoint(
+            "chat", partial(asks.read_chat, provider=provider), chat_meter, usage_option=_USAGE_OPTION
+        ),
+        "/responses": Endpoint("responses", asks.read_response, _response_meter, stores=_stores_response),
         "/embeddings": Endpoint("embeddings", asks.read_embeddings, _embeddings_meter),
-        "/completions": Endpoint("completions", partial(asks.read_completion, provider=provider), chat_meter),
+        "/completions": Endpoint(
+            "completions", partial(asks.read_completion, provider=provider), chat_meter, usage_option=_USAGE_OPTION
+        ),
     }
 
 
@@ -107,12 +126,12 @@ class OpenAi:
         if verb == "POST" and path in self._endpoints:
             return Found(self._endpoints[path], {})
         for plain_verb, pattern, endpoint in _PLAIN_PATHS:
-            if verb == plain_verb and pattern.fullmatch(path):
-                return Found(endpoint, {})
+            if verb == plain_verb and (match := pattern.fullmatch(path)):
+                return Found(endpoint, match.groupdict())
         return None
 
     def credential(self, headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> str | None:
-        return bearer(headers) or key_at(headers, b"api-key") or key_at(headers, b"x-api-key")
+        return key_anywhere(headers)
 
     def authorization(self, api_key: str) -> tuple[Pair, ...]:
         if not api_key:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import InvalidRequest
-from kvot.gateway.dialect import Size
+from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -21,8 +21,9 @@ from kvot.gateway.providers.members import (
     with_values,
 )
 from kvot.gateway.providers.openai.compatible import Compatible
-from kvot.gateway.providers.openai.media import STORED_TOKENS, content_size, input_size
-from kvot.gateway.providers.sizes import schema_bytes
+from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
+from kvot.gateway.providers.sizes import Gathered
 
 ANSWERS_MAX = 128
 """The most answers that OpenAI gives to one request."""
@@ -53,6 +54,7 @@ class OpenAiAsk:
     ceilings: tuple[str, ...] = ()
     ceiling_to_add: str | None = None
     adds_usage: bool = False
+    stored: Named | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         values = self._lowered(output_max)
@@ -86,24 +88,29 @@ class OpenAiAsk:
 def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     document = read_object(body)
     members = document.members
-    size = _sum(
-        content_size(members.get("messages")),
-        content_size(members.get("prediction")),
-        Size(sum(schema_bytes(members.get(name)) for name in ("tools", "functions", "response_format"))),
-    )
+    gathered = Gathered()
+    for name in ("messages", "prediction"):
+        gather_content(gathered, members.get(name))
+    for name in ("tools", "functions"):
+        gather_tools(gathered, members.get(name))
+    gathered.schema(members.get("response_format"))
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
-    return _generating(document, provider, size, answers, ceilings, provider.chat_ceiling)
+    ask = _generating(document, provider, gathered.size, answers, ceilings, provider.chat_ceiling)
+    ask.stored = stored_by_chat(members)
+    return ask
 
 
 def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     """The old completions: `n` answers for each of its prompts, the best of `best_of` that are all paid for."""
     document = read_object(body)
     members = document.members
-    size = _sum(input_size(members.get("prompt")), content_size(members.get("suffix")))
+    gathered = Gathered()
+    gather_input(gathered, members.get("prompt"))
+    gathered.text(members.get("suffix"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
-    return _generating(document, provider, size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
+    return _generating(document, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
 
 
 def _prompts(prompt: object) -> int:
@@ -155,24 +162,30 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
             "'background' is not possible here: the tokens of an answer that is made after its reply cannot be held "
             "to a budget. Ask for a stream instead.",
         )
-    is_stored = any(members.get(name) is not None for name in ("previous_response_id", "conversation", "prompt"))
-    size = _sum(
-        content_size(members.get("input")),
-        content_size(members.get("instructions")),
-        content_size(members.get("prompt")),
-        Size(schema_bytes(members.get("tools")) + schema_bytes(members.get("text")), STORED_TOKENS * is_stored),
-    )
+    stored = stored_by_response(members)
     names = ("max_output_tokens",)
     return OpenAiAsk(
         document,
         _response_model(members),
         truth_at(members, "stream"),
-        size,
+        _response_size(members, stored),
         _ceiling(members, names, 1),
         RESPONSE_OUTPUT_MIN,
         ceilings=names,
         ceiling_to_add=names[0],
+        stored=stored,
     )
+
+
+def _response_size(members: Mapping[str, Any], stored: Named | None) -> Size:
+    gathered = Gathered()
+    for name in ("input", "instructions", "prompt"):
+        gather_content(gathered, members.get(name))
+    gather_tools(gathered, members.get("tools"))
+    gathered.schema(members.get("text"))
+    if stored is not None or members.get("prompt") is not None:
+        gathered.media_tokens += STORED_TOKENS
+    return gathered.size
 
 
 def _response_model(members: Mapping[str, Any]) -> str:
@@ -185,8 +198,6 @@ def _response_model(members: Mapping[str, Any]) -> str:
 def read_embeddings(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
     document = read_object(body)
     members = document.members
-    return OpenAiAsk(document, text_at(members, "model"), False, input_size(members.get("input")), 0, 0)
-
-
-def _sum(*sizes: Size) -> Size:
-    return Size(sum(each.text_bytes for each in sizes), sum(each.media_tokens for each in sizes))
+    gathered = Gathered()
+    gather_input(gathered, members.get("input"))
+    return OpenAiAsk(document, text_at(members, "model"), False, gathered.size, 0, 0)

@@ -7,9 +7,7 @@ image is decided by the type of its part, never by how a text begins: a text tha
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kvot.gateway.dialect import Size
-from kvot.gateway.metered import text_bytes
-from kvot.gateway.providers.sizes import base64_bytes
+from kvot.gateway.providers.sizes import Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "media constants of OpenAI".
 IMAGE_TOKENS = 2_500
@@ -20,6 +18,7 @@ FILE_BYTES_PER_TOKEN = 4
 FILE_TOKENS_MAX = 200_000
 FILE_REFERENCE_TOKENS = 25_000
 STORED_TOKENS = 32_000
+TOOLS_TOKENS = 256
 
 _Part = Mapping[str, Any]
 
@@ -70,21 +69,21 @@ MEDIA: dict[str, Callable[[_Part], tuple[int, str]]] = {
 """By a part's type: the tokens that it counts, and the member that is then not text."""
 
 
-def content_size(content: object) -> Size:
+def gather_content(gathered: Gathered, content: object) -> None:
     """Of messages or input items, at any depth: all strings are text but what MEDIA takes and encrypted reasoning."""
-    text, media_tokens = 0, 0
     left = [content]
     while left:
         each = left.pop()
         if isinstance(each, str):
-            text += text_bytes(each)
+            gathered.text(each)
         elif isinstance(each, list):
             left.extend(each)
         elif isinstance(each, dict):
             tokens, members = _without_media(each)
-            media_tokens += tokens
+            gathered.media_tokens += tokens
             left.extend(members)
-    return Size(text, media_tokens)
+            if "tools" in each:  # found by an earlier turn, and offered to the model again with their names
+                gathered.schema(each["tools"])
 
 
 def _without_media(part: dict[str, Any]) -> tuple[int, list[Any]]:
@@ -101,10 +100,17 @@ def _without_media(part: dict[str, Any]) -> tuple[int, list[Any]]:
     return 0, list(part.values())
 
 
-def input_size(value: object) -> Size:
-    """Of what embeddings and the old completions read: text, texts, or numbers, each of which is one token."""
+def gather_tools(gathered: Gathered, tools: object) -> None:
+    """Where there are any, the API adds instructions of its own."""
+    if tools:
+        gathered.media_tokens += TOOLS_TOKENS
+        gathered.schema(tools)
+
+
+def gather_input(gathered: Gathered, value: object) -> None:
+    """What embeddings and the old completions read: text, texts, or numbers, each of which is one token."""
+    gathered.text(value)
     items = value if isinstance(value, list) else [value]
-    numbers = sum(type(each) is int for each in items)
+    gathered.media_tokens += sum(type(each) is int for each in items)
     nested = [each for each in items if isinstance(each, list)]
-    numbers += sum(type(each) is int for inner in nested for each in inner)
-    return Size(text_bytes(value), numbers)
+    gathered.media_tokens += sum(type(each) is int for inner in nested for each in inner)

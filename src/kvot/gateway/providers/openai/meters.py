@@ -9,8 +9,9 @@ import msgspec
 
 from kvot.gateway.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.providers.openai.compatible import Compatible
-from kvot.gateway.providers.openai.media import content_size
+from kvot.gateway.providers.openai.media import gather_content
 from kvot.gateway.providers.openai.usage import chat_usage, embedding_usage, response_usage
+from kvot.gateway.providers.sizes import Gathered
 from kvot.gateway.sse import Event
 from kvot.gateway.tokens import Reported
 
@@ -166,9 +167,11 @@ _BEGUN_OR_ENDED = ("response.created", *_ENDED)
 
 def read_response(document: bytes) -> Reading:
     response = _decode_response(document)
+    generated = Gathered()
+    gather_content(generated, response.output)
     return Reading(
         response_usage(response.usage),
-        content_size(response.output).text_bytes,
+        generated.size.text_bytes,
         response.error is not None or response.status == "failed",
         name_or_none(response.model),
         name_or_none(response.id),

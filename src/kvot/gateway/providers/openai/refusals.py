@@ -4,28 +4,22 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError, whole_seconds
+from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError
 from kvot.core.window import MS_PER_SECOND
-from kvot.gateway.dialect import Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import (
-    budget_block,
-    error_status,
-    response_status,
-    retry_after_s,
-)
+from kvot.gateway.dialect import PREVIOUS_REPLY_NOT_FOUND, Limits, Pair, Refusal
+from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
+
+_EXHAUSTED = ("insufficient_quota", "project_spend_limit_exceeded")
+_SHORT_TERM = ("tokens", "rate_limit_exceeded")
 
 
 def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
-    """`x-should-retry: false`, as the clients would otherwise ask twice more at once, or sleep for hours."""
     document = {
-        "error": _error(message, "insufficient_quota", "project_spend_limit_exceeded"),
+        "error": _error(message, *(_SHORT_TERM if limits.is_short_term else _EXHAUSTED)),
         "responseStatus": response_status(BudgetExceeded.code, message),
         "kvot": budget_block(limits),
     }
-    headers = [(b"x-should-retry", b"false")]
-    if limits.retry_after_ms is not None:
-        headers.append((b"retry-after", b"%d" % whole_seconds(limits.retry_after_ms)))
-    return _refusal(status, document, request_id, headers)
+    return _refusal(status, document, request_id, retry_headers(limits))
 
 
 _INVALID = "invalid_request_error"
@@ -40,22 +34,22 @@ _WORDS: dict[int, tuple[str, str | None]] = {
     503: ("server_error", "service_unavailable"),
     504: ("server_error", "timeout"),
 }
+_CODES = {PREVIOUS_REPLY_NOT_FOUND: "previous_response_not_found"}
 _OURS_FROM = 500
 
 
 def failed(error: KvotError, status: int, request_id: str) -> Refusal:
-    kind, code = _WORDS.get(status, (_INVALID if status < _OURS_FROM else "server_error", None))
+    kind, code = _WORDS.get(status, (_INVALID if status < _OURS_FROM else "server_error", _CODES.get(error.code)))
     param = error.fields[0].field if isinstance(error, InvalidRequest) and error.fields else None
     document = {"error": _error(error.message, kind, code, param), "responseStatus": error_status(error)}
-    wait_s = retry_after_s(error)
-    return _refusal(status, document, request_id, [] if wait_s is None else [(b"retry-after", b"%d" % wait_s)])
+    return _refusal(status, document, request_id, retry_after(error.retry_after_s))
 
 
 def _error(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:
     return {"message": message, "type": kind, "param": param, "code": code}
 
 
-def _refusal(status: int, document: dict[str, Any], request_id: str, headers: list[Pair]) -> Refusal:
+def _refusal(status: int, document: dict[str, Any], request_id: str, headers: tuple[Pair, ...]) -> Refusal:
     always = ((b"content-type", b"application/json"), (b"x-request-id", request_id.encode()))
     return Refusal(status, (*always, *headers), msgspec.json.encode(document))
 

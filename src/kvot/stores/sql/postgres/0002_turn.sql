@@ -69,13 +69,17 @@ END $$;
 -- The lock is a statement of its own and what it protects is read in later ones. Under READ COMMITTED each of them sees
 -- what was committed before the lock was given; a statement that locks and reads sees what was committed before it
 -- began to wait.
-CREATE FUNCTION kvot.take(p_company uuid, rules bigint[]) RETURNS kvot.turn LANGUAGE plpgsql AS $$
-DECLARE
-  c kvot.company;
+CREATE FUNCTION kvot.need_read_committed() RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
   IF current_setting('transaction_isolation') <> 'read committed' THEN
     RAISE EXCEPTION 'The ledger is written in READ COMMITTED only.' USING ERRCODE = 'KV002';
   END IF;
+END $$;
+
+CREATE FUNCTION kvot.take(p_company uuid, rules bigint[]) RETURNS kvot.turn LANGUAGE plpgsql AS $$
+DECLARE
+  c kvot.company;
+BEGIN
   SELECT * INTO c FROM kvot.company WHERE company_id = p_company FOR UPDATE;
   IF NOT FOUND THEN
     INSERT INTO kvot.company(company_id, clock) VALUES (p_company, 0) ON CONFLICT DO NOTHING;
@@ -84,7 +88,19 @@ BEGIN
   RETURN kvot.turn_of(c, rules, c.clock);
 END $$;
 
-CREATE FUNCTION kvot.save(t kvot.turn) RETURNS void LANGUAGE plpgsql AS $$
+-- The same for a company that no other transaction has, and of which no hold is due by an instant: its company_id is NULL
+-- if it is not so, or if the company never wrote. It waits for nobody.
+CREATE FUNCTION kvot.take_free(p_company uuid, rules bigint[], by_ms bigint) RETURNS kvot.turn LANGUAGE plpgsql AS $$
+DECLARE
+  c kvot.company;
+BEGIN
+  SELECT * INTO c FROM kvot.company WHERE company_id = p_company AND coalesce(due_at > by_ms, true)
+    FOR UPDATE SKIP LOCKED;
+  RETURN kvot.turn_of(c, rules, c.clock);
+END $$;
+
+-- Write a turn to its company's row, and give it back: an assignment is an expression and costs less than a statement.
+CREATE FUNCTION kvot.save(t kvot.turn) RETURNS kvot.turn LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE kvot.company SET clock = t.clock, head_at = t.head_at, head_cum = t.head_cum, floor_at = t.floor_at,
     floor_cum = t.floor_cum, floor_late = t.floor_late, late_events = t.late_events, late_tokens = t.late_tokens,
@@ -92,6 +108,7 @@ BEGIN
     token_limit = CASE WHEN t.has_budget THEN t.token_limit END,
     window_days = CASE WHEN t.has_budget THEN t.window_days END
   WHERE company_id = t.company_id;
+  RETURN t;
 END $$;
 
 -- Why what lies later than an instant cannot all be told; NULL if it can.

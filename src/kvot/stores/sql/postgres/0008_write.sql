@@ -32,43 +32,7 @@ CREATE TYPE kvot.answer AS (
 CREATE FUNCTION kvot.write(p_company uuid, rules bigint[], drift_max_ms bigint, asked jsonb) RETURNS SETOF kvot.answer
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 BEGIN
-  RETURN QUERY SELECT * FROM kvot.act(p_company, rules, drift_max_ms, asked);
-END $$;
-
--- What kvot.write does, under the settings of whoever calls it.
-CREATE FUNCTION kvot.act(p_company uuid, rules bigint[], drift_max_ms bigint, asked jsonb) RETURNS SETOF kvot.answer
-LANGUAGE plpgsql AS $$
-DECLARE
-  t kvot.turn := kvot.take(p_company, rules);
-  operation jsonb;
-BEGIN
-  FOR i IN 0..jsonb_array_length(asked) - 1 LOOP
-    operation := asked->i;
-    IF i > 0 THEN  -- what came of the operation before is told
-      t.status := NULL;
-      t.event_at := NULL;
-      t.fits_at := NULL;
-      t.hold := NULL;
-      t.note := NULL;
-      t.error := NULL;
-    END IF;
-    t := kvot.advance(t, kvot.time_of((operation->'now_ms')::bigint, drift_max_ms));
-    CASE operation->>'do'
-      WHEN 'record' THEN t := kvot.do_record(t, operation);
-      WHEN 'reserve' THEN t := kvot.do_reserve(t, operation);
-      WHEN 'settle' THEN t := kvot.do_settle(t, operation);
-      WHEN 'release' THEN t := kvot.do_release(t, operation);
-      WHEN 'dispatch' THEN t := kvot.do_dispatch(t, operation);
-      WHEN 'renew' THEN t := kvot.do_renew(t, operation);
-      WHEN 'correct' THEN t := kvot.do_correct(t, operation);
-      WHEN 'set_budget' THEN t := kvot.do_set_budget(t, operation);
-      WHEN 'prune' THEN t := kvot.do_prune(t, operation);
-      WHEN 'doubt' THEN t := kvot.do_doubt(t, operation);
-      WHEN 'expire' THEN t.status := 'done';
-    END CASE;
-    RETURN NEXT kvot.answer_of(t, (operation->'brief') IS NULL);
-  END LOOP;
-  PERFORM kvot.save(t);
+  RETURN QUERY SELECT * FROM kvot.act(ARRAY[p_company], rules, drift_max_ms, ARRAY[asked], true);
 END $$;
 
 -- Operations of several companies in one transaction, those of each as kvot.write takes them. It waits for no lock: of a
@@ -77,20 +41,60 @@ END $$;
 CREATE FUNCTION kvot.write_free(p_companies uuid[], rules bigint[], drift_max_ms bigint, asked jsonb[])
 RETURNS SETOF kvot.answer
 LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan SET jit = off AS $$
-DECLARE
-  busy kvot.answer;
-  now_ms bigint;
 BEGIN
+  RETURN QUERY SELECT * FROM kvot.act(p_companies, rules, drift_max_ms, asked, false);
+END $$;
+
+-- What both do, under the settings of whoever calls it.
+CREATE FUNCTION kvot.act(p_companies uuid[], rules bigint[], drift_max_ms bigint, asked jsonb[], waits boolean)
+RETURNS SETOF kvot.answer LANGUAGE plpgsql AS $$
+DECLARE
+  t kvot.turn;
+  operations jsonb;
+  operation jsonb;
+  busy kvot.answer;
+BEGIN
+  PERFORM kvot.need_read_committed();
   busy.status := 'busy';
-  FOR i IN 1..cardinality(p_companies) LOOP
-    now_ms := kvot.time_of((asked[i]->-1->'now_ms')::bigint, drift_max_ms);
-    PERFORM FROM kvot.company c WHERE c.company_id = p_companies[i] AND coalesce(c.due_at > now_ms, true)
-      FOR UPDATE SKIP LOCKED;
-    IF FOUND THEN
-      RETURN QUERY SELECT * FROM kvot.act(p_companies[i], rules, drift_max_ms, asked[i]);
+  FOR n IN 1..cardinality(p_companies) LOOP
+    operations := asked[n];
+    IF waits THEN
+      t := kvot.take(p_companies[n], rules);
     ELSE
-      RETURN NEXT busy;
+      t := kvot.take_free(p_companies[n], rules, kvot.time_of((operations->-1->'now_ms')::bigint, drift_max_ms));
     END IF;
+    IF t.company_id IS NULL THEN
+      RETURN NEXT busy;
+      CONTINUE;
+    END IF;
+    FOR i IN 0..jsonb_array_length(operations) - 1 LOOP
+      operation := operations->i;
+      IF i > 0 THEN  -- what came of the operation before is told
+        t.status := NULL;
+        t.event_at := NULL;
+        t.fits_at := NULL;
+        t.hold := NULL;
+        t.note := NULL;
+        t.error := NULL;
+      END IF;
+      t := kvot.advance(t, kvot.time_of((operation->'now_ms')::bigint, drift_max_ms));
+      CASE operation->>'do'
+        WHEN 'reserve' THEN t := kvot.do_reserve(t, operation);
+        WHEN 'settle' THEN t := kvot.do_settle(t, operation);
+        WHEN 'record' THEN t := kvot.do_record(t, operation);
+        WHEN 'release' THEN t := kvot.do_release(t, operation);
+        WHEN 'dispatch' THEN t := kvot.do_dispatch(t, operation);
+        WHEN 'renew' THEN t := kvot.do_renew(t, operation);
+        WHEN 'correct' THEN t := kvot.do_correct(t, operation);
+        WHEN 'set_budget' THEN t := kvot.do_set_budget(t, operation);
+        WHEN 'remember' THEN t := kvot.do_remember(t, operation);
+        WHEN 'prune' THEN t := kvot.do_prune(t, operation);
+        WHEN 'doubt' THEN t := kvot.do_doubt(t, operation);
+        WHEN 'expire' THEN t.status := 'done';
+      END CASE;
+      RETURN NEXT kvot.answer_of(t, (operation->'brief') IS NULL);
+    END LOOP;
+    t := kvot.save(t);
   END LOOP;
 END $$;
 

@@ -15,7 +15,8 @@ DECLARE
   first_ms bigint;
   last_ms bigint;
 BEGIN
-  PERFORM kvot.save(t);  -- whatever comes of it, the clock has advanced
+  PERFORM kvot.need_read_committed();
+  t := kvot.save(t);  -- whatever comes of it, the clock has advanced
   SELECT array_agg(ROW(p_company, x.id, coalesce(x.at, t.clock), x.tokens, x.at IS NOT NULL, 'usage', x.source,
       coalesce(set_nos[x.label_no], 0), x.input, x.output, x.cached, x.reasoning, NULL, NULL)::kvot.event),
       sum(x.tokens), min(coalesce(x.at, t.clock)), max(coalesce(x.at, t.clock))
@@ -37,7 +38,7 @@ BEGIN
     ON CONFLICT (company_id, hour, label_set_no, source) DO UPDATE SET events = r.events + excluded.events,
       tokens = r.tokens + excluded.tokens, input_tokens = r.input_tokens + excluded.input_tokens,
       output_tokens = r.output_tokens + excluded.output_tokens;
-  PERFORM kvot.save(kvot.post_all(t, events));
+  t := kvot.save(kvot.post_all(t, events));
   RETURN true;
 END $$;
 

@@ -22,12 +22,15 @@ SELECT create_distributed_table('kvot.event', 'company_id', colocate_with => 'kv
 SELECT create_distributed_table('kvot.hold', 'company_id', colocate_with => 'kvot.company');
 SELECT create_distributed_table('kvot.rollup', 'company_id', colocate_with => 'kvot.company');
 SELECT create_distributed_table('kvot.audit', 'company_id', colocate_with => 'kvot.company');
+SELECT create_distributed_table('kvot.sweep', 'company_id', colocate_with => 'kvot.company');
+SELECT create_distributed_table('kvot.stored_reply', 'company_id', colocate_with => 'kvot.company');
 SELECT create_distributed_table('kvot.provider_key', 'company_id', colocate_with => 'kvot.company');
 
 -- What belongs to no company is on every worker. Keys change seldom and are looked up by every process.
 SELECT create_reference_table('kvot.api_key');
 SELECT create_reference_table('kvot.keys_version');
 SELECT create_reference_table('kvot.key_audit');
+SELECT create_reference_table('kvot.secret_check');
 SELECT create_reference_table('kvot.schema_version');
 
 -- The operations run where their company is.
@@ -48,6 +51,10 @@ SELECT create_distributed_function('kvot.budget_read(uuid, bigint[], bigint, big
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.verify(uuid, bigint[], bigint, bigint)', '$1',
   colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.sweep_piece(uuid, bigint, integer, text, integer)', '$1',
+  colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.has_reply(uuid, bigint, bigint, text, text, bigint)', '$1',
+  colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.first_audit_break(uuid)', '$1', colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.label_set_no(uuid, text[])', '$1', colocate_with => 'kvot.company');
 
@@ -55,6 +62,7 @@ SELECT create_distributed_function('kvot.label_set_no(uuid, text[])', '$1', colo
 SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'series', 'breakdown',
-  'when_fits', 'budget_read', 'verify', 'first_audit_break', 'label_set_no', 'refuse_change', 'add_key', 'revoke_key',
-  'keys_changed', 'set_provider_key', 'remove_provider_key', 'first_key_audit_break', 'companies_with_due_holds')
+  'when_fits', 'budget_read', 'verify', 'sweep_piece', 'first_audit_break', 'label_set_no', 'has_reply', 'refuse_change', 'add_key',
+  'revoke_key', 'keys_changed', 'set_provider_key', 'remove_provider_key', 'bind_secret', 'replace_secret', 'first_key_audit_break',
+  'verify_shared', 'stray_rows', 'companies_with_due_holds')
 ORDER BY p.oid;

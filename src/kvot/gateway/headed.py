@@ -1,0 +1,59 @@
+"""The client of a call, given the provider's reply in our words, and what is kept of it for whoever asks again."""
+
+from kvot.gateway.call import FIRST_REFUSAL, Client
+from kvot.gateway.dialect import Pair
+from kvot.gateway.headers import reply_headers
+from kvot.gateway.holding import Held
+from kvot.gateway.provider import Provider
+from kvot.gateway.retries import REPLY_BYTES_MAX, Reply
+
+REPEATED_HEADER = b"x-kvot-repeated"
+"""On a reply that is given a second time, to a client that asked again for what had not reached it."""
+
+
+class Headed:
+    """`keeps`: the whole reply, if it is small. `is_delivered`: all of it was handed to the client."""
+
+    def __init__(self, client: Client, provider: Provider, held: Held | None, *, keeps: bool = False) -> None:
+        self._client = client
+        self._provider = provider
+        self._held = held
+        self._status = 0
+        self._headers: tuple[Pair, ...] = ()
+        self._body: bytearray | None = bytearray() if keeps else None
+        self._is_whole = False
+        self.is_delivered = False
+
+    @property
+    def whole_reply(self) -> Reply | None:
+        """The reply as the client was sent it, once it has ended well."""
+        if self._body is None or not self._is_whole or self._status >= FIRST_REFUSAL:
+            return None
+        return Reply(self._status, self._headers, bytes(self._body))
+
+    async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
+        ours = reply_headers(self._provider.dialect, headers, self._held)
+        self._status, self._headers = status, ours
+        await self._client.begin(status, ours, is_stream=is_stream)
+
+    async def write(self, data: bytes) -> None:
+        if self._status >= FIRST_REFUSAL and self._provider.api_key:
+            # Some providers quote the key that they refuse. It is ours, and no client's to see.
+            data = data.replace(self._provider.api_key.encode(), b"***")
+        if self._body is not None:
+            self._body += data
+            if len(self._body) > REPLY_BYTES_MAX:
+                self._body = None
+        await self._client.write(data)
+
+    async def end(self) -> None:
+        self._is_whole = True
+        await self._client.end()
+        self.is_delivered = True
+
+
+async def give(reply: Reply, client: Client) -> None:
+    """The same again."""
+    await client.begin(reply.status, (*reply.headers, (REPEATED_HEADER, b"true")))
+    await client.write(reply.body)
+    await client.end()

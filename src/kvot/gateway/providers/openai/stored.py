@@ -1,0 +1,64 @@
+"""Where a request names what the provider keeps of earlier calls: responses, conversations, items, containers, sound.
+
+Files, vector stores and prompts are not among them: no path that makes one is passed on, so they are of whoever keeps
+the account, and meant for those who call.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kvot.gateway.dialect import Named
+from kvot.gateway.metered import name_or_none
+from kvot.gateway.providers.members import read_object
+
+REPLY_ID = "reply_id"
+"""The variable of a path that names a response."""
+
+_PREVIOUS = "previous_response_id"
+
+_Item = Mapping[str, Any]
+
+
+def stored_by_response(members: Mapping[str, Any]) -> Named | None:
+    """What a request to Responses names; an earlier response only if that is all."""
+    if members.get("conversation") is not None:
+        return Named("conversation")
+    if _any(members.get("input"), _is_reference):
+        return Named("input")
+    if _any(members.get("tools"), _is_in_container):
+        return Named("tools")
+    previous = members.get(_PREVIOUS)
+    return None if previous is None else Named(_PREVIOUS, name_or_none(previous) or "")
+
+
+def stored_in_response(body: bytes, _variables: Mapping[str, str]) -> Named | None:
+    """The same of a request that has not been read. Raises InvalidRequest."""
+    return stored_by_response(read_object(body).members)
+
+
+def stored_in_path(_body: bytes, variables: Mapping[str, str]) -> Named:
+    return Named(None, variables[REPLY_ID])
+
+
+def stored_by_chat(members: Mapping[str, Any]) -> Named | None:
+    """Sound of an earlier answer is named in its message."""
+    is_named = _any(members.get("messages"), lambda message: message.get("audio") is not None)
+    return Named("messages") if is_named else None
+
+
+def _is_reference(item: _Item) -> bool:
+    """An item by its id alone. One with its content in it is the client's own word, whatever id stands beside."""
+    kind = item.get("type")
+    if kind is None:
+        return item.get("id") is not None and item.get("content") is None
+    return kind == "item_reference" or (kind == "image_generation_call" and item.get("result") is None)
+
+
+def _is_in_container(tool: _Item) -> bool:
+    environment = tool.get("environment")
+    is_named = isinstance(environment, dict) and environment.get("container_id") is not None
+    return is_named or isinstance(tool.get("container"), str)
+
+
+def _any(items: object, is_one: Callable[[_Item], bool]) -> bool:
+    return isinstance(items, list) and any(type(each) is dict and is_one(each) for each in items)

@@ -1,0 +1,60 @@
+"""Paths of providers that are not there: what a person meets who has a setting left to make, or a name mistyped.
+
+Where the path begins with a dialect's name its clients are told in their own words, and by which setting it would lead
+somewhere. Any other is an ordinary 404; which providers there are is said to those who are signed in alone.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+
+from kvot.core.errors import NotAuthenticated, NotFound
+from kvot.gateway.providers import DIALECTS
+from kvot.http.errors import STATUSES
+from kvot.http.gateway import REQUEST_ID, new_request_id
+from kvot.http.replies import Reply
+from kvot.http.surface import Answer, Asked
+from kvot.settings import OWN_PROVIDERS, variable
+
+_VERBS = ("POST", "GET")
+
+
+class Unconfigured:
+    """A surface behind the gateway, which has taken the paths that lead to a provider. `providers`: their names."""
+
+    def __init__(self, providers: Sequence[str]) -> None:
+        self._there_are = f"There are {', '.join(providers)}." if providers else "There is none."
+
+    def find(self, path: str) -> Answer | None:
+        name, _, rest = path[1:].partition("/")
+        if name in DIALECTS:
+            return _in_its_words
+        is_call = any(dialect.find(verb, f"/{rest}", {}) for dialect in DIALECTS.values() for verb in _VERBS)
+        return self._not_found if is_call else None
+
+    async def _not_found(self, asked: Asked) -> Reply:
+        message = "No provider has this name here."
+        try:
+            await asked.principal()
+        except NotAuthenticated:
+            raise NotFound(message) from None
+        raise NotFound(f"{message} {self._there_are}")
+
+
+async def _in_its_words(asked: Asked) -> Reply:
+    name, _, rest = asked.scope["path"][1:].partition("/")
+    dialect, request_id = DIALECTS[name], new_request_id()
+    error = NotFound(f"The provider {name} is not configured here: {_next(name)}.")
+    refusal = dialect.failed(error, STATUSES[NotFound], request_id)
+    if found := dialect.find(asked.scope["method"], f"/{rest}", _query(asked)):
+        refusal = found.endpoint.framed(refusal)
+    return Reply(refusal.status, (*refusal.headers, (REQUEST_ID, request_id.encode())), refusal.body)
+
+
+def _query(asked: Asked) -> dict[str, str]:
+    return dict(parse_qsl(asked.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+
+def _next(name: str) -> str:
+    if name not in OWN_PROVIDERS:
+        return f"name it in the settings file, as [providers.{name}]"
+    return f"set {variable(f'{name}_base_url' if name == 'ollama' else f'{name}_api_key')}"

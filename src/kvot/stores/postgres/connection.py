@@ -1,0 +1,92 @@
+"""One connection: to a primary that has our schema, by way of a pooler where the URL says so and of none elsewhere."""
+
+import asyncio
+
+import asyncpg
+
+from kvot.core.errors import StoreUnavailable
+from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check
+
+STATEMENT_TIMEOUT_MS = 5_000
+"""Operations take milliseconds. One that takes this long waits for a lock that somebody else does not give back."""
+
+ANSWER_GRACE_S = 2.0
+"""How much longer than the statement's own time-out we wait for its answer: the server should be first to give up."""
+
+_UNSUPPORTED = "unsupported startup parameter"
+"""What PgBouncer says, as it is installed, to a client that brings a setting of its session along."""
+
+_POOLED = "KV009"
+_NEED_DIRECT = f"""DO $$ BEGIN IF pg_backend_pid() <> %d THEN
+    RAISE EXCEPTION 'pooled' USING ERRCODE = '{_POOLED}'; END IF; END $$"""
+
+
+async def connect(address: Address) -> asyncpg.Connection:
+    """A connection to a primary that has our schema. Raises StoreUnavailable."""
+    settings = {"application_name": "kvot"}
+    if not address.behind_pooler:
+        settings["statement_timeout"] = str(STATEMENT_TIMEOUT_MS)
+    try:
+        connection = await asyncpg.connect(
+            address.dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=STATEMENT_TIMEOUT_MS / 1000 + ANSWER_GRACE_S,
+            statement_cache_size=0 if address.behind_pooler else 100,
+            max_cached_statement_lifetime=0,
+            server_settings=settings,
+        )
+    except (*DRIVER_ERRORS, ValueError) as error:
+        if _UNSUPPORTED in str(error):
+            raise _hidden_pooler(address) from error
+        raise told(address.shown, error) from error
+    try:
+        await need_direct(connection, address)
+        await check_again(connection, address)
+    except DRIVER_ERRORS as error:
+        await close(connection)
+        raise told(address.shown, error) from error
+    except StoreUnavailable:
+        await close(connection)
+        raise
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def check_again(connection: asyncpg.Connection, address: Address) -> None:
+    """Raises StoreUnavailable unless its database is still one that can be used, and what the driver raises."""
+    if address.behind_pooler:
+        async with connection.transaction():
+            await check(connection, address.shown)
+    else:
+        await check(connection, address.shown)
+
+
+async def need_direct(connection: asyncpg.Connection, address: Address) -> None:
+    """Raise StoreUnavailable when not the one answers whom we connected to and the URL does not say so.
+
+    A pooler that nobody told us of would run one client's prepared statements for another: the same name, and another
+    operation.
+    """
+    if address.behind_pooler:
+        return
+    try:
+        await connection.execute(_NEED_DIRECT % connection.get_server_pid())
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == _POOLED:
+            raise _hidden_pooler(address) from error
+        raise
+
+
+def _hidden_pooler(address: Address) -> StoreUnavailable:
+    return StoreUnavailable(f"{address.shown} is behind a pooler. Say so in its URL: ?pooler=transaction")
+
+
+async def close(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.close(timeout=1.0)
+    except DRIVER_ERRORS:
+        connection.terminate()

@@ -1,0 +1,78 @@
+"""Streams that are cut: what they leave in the log (our own line where somebody must look, nothing of uvicorn's), and
+who counts as gone."""
+
+import asyncio
+import json
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from kvot.http import server
+from tests.gateway.calls import CALLS, Seen, ask, headers_of, is_stream, post
+from tests.provider import Fault, Script
+
+STREAMS = [call for call in CALLS if is_stream(call)]
+LONG = "zq-said-by-the-model " * 500
+
+
+@pytest.mark.parametrize("call", STREAMS)
+@pytest.mark.parametrize("fault", [Fault.DROP_BEFORE_USAGE, Fault.BROKEN_FRAMES])
+async def test_a_provider_that_breaks_off_is_one_line(open_scene, caplog, capfd, call, fault):
+    scene = await open_scene(Script(fault=fault, text=LONG))
+    seen = await ask(scene, call)
+    assert (seen.status, seen.is_whole) == (200, False)
+    await scene.settled()
+    logged = capfd.readouterr()
+    (line,) = (logged.out + logged.err).splitlines()
+    assert "provider failed" in line
+    assert "zq-said" not in line
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("call", STREAMS)
+async def test_a_client_that_leaves_is_none(open_scene, caplog, capfd, call):
+    scene = await open_scene(Script(fault=Fault.STALL))
+    path, body = CALLS[call]
+    async with (
+        httpx2.AsyncClient() as client,
+        client.stream("POST", scene.url + path, json=body, headers=headers_of(path, scene.key)) as reply,
+    ):
+        await anext(reply.aiter_raw())
+    await scene.settled()
+    logged = capfd.readouterr()
+    assert (logged.out + logged.err, caplog.messages) == ("", [])
+
+
+async def test_a_stop_that_waits_no_longer_leaves_no_stack_trace(open_scene, caplog, monkeypatch):
+    """uvicorn says itself that it gave up waiting; the calls that it cancels are no faults of ours."""
+    monkeypatch.setattr(server, "DRAIN_S", 0)
+    scene = await open_scene(Script(fault=Fault.STALL))
+    path, body = CALLS["chat-stream"]
+    seen = Seen()
+    call = asyncio.create_task(post(scene, path, body, seen=seen))
+    while not seen.body:
+        await asyncio.sleep(0)
+    scene.stopper.stop()
+    await call
+    assert (seen.status, seen.is_whole) == (200, False)
+    assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.mark.parametrize("call", ["chat-stream", "messages"])
+async def test_a_client_that_closes_its_half_has_left(open_scene, call):
+    """docs/internals/decisions/half-closed.md"""
+    scene = await open_scene(Script(fault=Fault.HANG))
+    path, body = CALLS[call]
+    content, address = json.dumps(body).encode(), urlsplit(scene.url)
+    head = f"POST {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {scene.key}\r\n"
+    head += f"content-length: {len(content)}\r\n\r\n"
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(head.encode() + content)
+    while not scene.provider.requests:
+        await asyncio.sleep(0)
+    writer.write_eof()
+    await scene.provider.requests[0].closed.wait()
+    assert await reader.read() == b""
+    assert await scene.settled() > 0
+    writer.close()

@@ -1,0 +1,294 @@
+"""What a provider keeps of one company's calls is out of every other company's reach."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from kvot.contract.keys import CreateApiKey
+from kvot.contract.provider_keys import UpdateAiChatProviderKey
+from kvot.core.errors import StoreUnavailable
+from kvot.gateway.dialect import Named
+from kvot.gateway.providers import DIALECTS
+from kvot.operations import Caller
+from kvot.operations.keys import create_key
+from kvot.operations.provider_keys import set_provider_key
+from tests.gateway.calls import CALLS, Seen, post
+from tests.gateway.conftest import COMPANY, OPERATOR, Scene
+from tests.provider import Fault, Script
+
+OTHER = "c0000000-0000-4000-8000-000000000002"
+PATHS = [
+    ("GET", "/openai/v1/responses/resp_1"),
+    ("DELETE", "/openai/v1/responses/resp_1"),
+    ("POST", "/openai/responses/resp_1/cancel"),
+]
+PATH, BODY = CALLS["responses"]
+STREAM = BODY | {"stream": True}
+PREVIOUS = {"previous_response_id": "resp_1"}
+REFERENCE = [{"type": "item_reference", "id": "msg_1"}]
+NAMED = [
+    ("/v1/responses", PREVIOUS, Named("previous_response_id", "resp_1")),
+    ("/v1/responses", {"previous_response_id": 5}, Named("previous_response_id", "")),
+    ("/v1/responses", {"previous_response_id": ""}, Named("previous_response_id", "")),
+    ("/v1/responses", {"previous_response_id": "x" * 257}, Named("previous_response_id", "")),
+    ("/v1/responses", PREVIOUS | {"input": REFERENCE}, Named("input")),
+    ("/v1/responses", PREVIOUS | {"conversation": "conv_1"}, Named("conversation")),
+    ("/v1/responses", {"conversation": {"id": "conv_1"}}, Named("conversation")),
+    ("/v1/responses", {"input": REFERENCE}, Named("input")),
+    ("/v1/responses", {"input": [{"id": "msg_1"}]}, Named("input")),
+    ("/v1/responses", {"input": [{"type": "image_generation_call", "id": "ig_1"}]}, Named("input")),
+    ("/v1/responses", {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, Named("tools")),
+    ("/v1/responses", {"tools": [{"type": "shell", "environment": {"container_id": "cntr_1"}}]}, Named("tools")),
+    ("/v1/chat/completions", {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, Named("messages")),
+]
+FREE = [
+    ("/v1/responses", {"input": [{"id": "msg_1", "role": "assistant", "content": "said"}], "store": True}),
+    ("/v1/responses", {"input": [5, None, "x"], "previous_response_id": None, "prompt": {"id": "pmpt_1"}}),
+    ("/v1/responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+    ("/v1/chat/completions", {"messages": [{"role": "user", "content": "previous_response_id", "audio": None}]}),
+]
+
+
+def read(dialect: str, path: str, body: Any) -> Any:
+    found = DIALECTS[dialect].find("POST", path, {})
+    assert found is not None
+    assert found.endpoint.read is not None
+    return found.endpoint.read(json.dumps({"model": "m"} | body).encode(), found.variables)
+
+
+@pytest.mark.parametrize(("path", "body", "named"), NAMED)
+def test_a_request_says_what_it_names_of_all_that_is_kept(path, body, named):
+    assert read("openai", path, body).stored == named
+
+
+@pytest.mark.parametrize(("path", "body"), FREE)
+def test_what_the_client_says_itself_names_nothing(path, body):
+    assert read("openai", path, body).stored is None
+
+
+@pytest.mark.parametrize(
+    ("container", "member"),
+    [("container_1", "container"), ({"id": "container_1"}, "container"), ({"skills": []}, None), (None, None)],
+)
+def test_anthropics_containers_are_kept_too(container, member):
+    body = {"max_tokens": 5, "messages": [], "container": container}
+    assert read("anthropic", "/v1/messages", body).stored == (member and Named(member))
+
+
+# -- over a real port -------------------------------------------------------------------------------------------------
+
+
+async def send(scene: Scene, verb: str, path: str, body: Any = None, key: str | None = None) -> httpx2.Response:
+    headers = {"authorization": f"Bearer {key or scene.key}"}
+    async with httpx2.AsyncClient() as client:
+        return await client.request(verb, scene.url + path, json=body, headers=headers)
+
+
+async def key_of(scene: Scene, **asked: Any) -> str:
+    made = await create_key(scene.house.services, Caller(OPERATOR), CreateApiKey(**asked))
+    assert made.key is not None
+    return made.key
+
+
+def official(scene: Scene, key: str | None = None) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{scene.url}/openai/v1", api_key=key or scene.key, max_retries=0)
+
+
+async def make(scene: Scene, body: Any = BODY) -> Seen:
+    """An answer that the provider stores as resp_1."""
+    seen = await post(scene, PATH, body)
+    assert seen.status == 200
+    return seen
+
+
+async def is_known(scene: Scene, reply_id: str = "resp_1") -> bool:
+    now_ms = scene.house.services.ledger.now_ms()
+    return await scene.house.store.has_reply(COMPANY, "openai", reply_id, now_ms=now_ms)
+
+
+async def test_the_official_client_goes_on_with_what_it_made(scene):
+    async with official(scene) as client:
+        first = await client.responses.create(model="m", input="Hello")
+        second = await client.responses.create(model="m", input="And?", previous_response_id=first.id)
+        assert (await client.responses.retrieve(second.id)).id == second.id
+        await client.responses.cancel(second.id)
+        await client.responses.delete(second.id)
+    assert scene.provider.requests[1].json["previous_response_id"] == first.id
+
+
+async def test_the_official_client_goes_on_with_what_it_streamed(scene):
+    async with official(scene) as client:
+        async with client.responses.stream(model="m", input="Hello") as stream:
+            first = await stream.get_final_response()
+        async with client.responses.stream(model="m", input="And?", previous_response_id=first.id) as stream:
+            await stream.until_done()
+        assert (await client.responses.retrieve(first.id)).id == first.id
+
+
+async def test_another_company_is_told_that_there_is_none(scene):
+    await make(scene)
+    async with official(scene, await key_of(scene, company_id=OTHER)) as client:
+        for call in (client.responses.retrieve, client.responses.delete, client.responses.cancel):
+            with pytest.raises(openai.NotFoundError, match="Response with id 'resp_1' not found"):
+                await call("resp_1")
+        with pytest.raises(openai.BadRequestError) as refused:
+            await client.responses.create(model="m", input="And?", previous_response_id="resp_1")
+    error = refused.value
+    assert (error.code, error.param) == ("previous_response_not_found", "previous_response_id")
+    assert error.type == "invalid_request_error"
+    assert len(scene.provider.requests) == 1
+
+
+@pytest.mark.parametrize(("verb", "path"), PATHS)
+async def test_the_words_are_the_same_whether_or_not_there_is_such_an_answer(scene, verb, path):
+    before = await send(scene, verb, path)
+    await make(scene)
+    other = await send(scene, verb, path, key=await key_of(scene, company_id=OTHER))
+    assert (before.status_code, before.json()) == (other.status_code, other.json())
+    assert (before.status_code, before.json()["error"]["code"]) == (404, "not_found")
+    assert len(scene.provider.requests) == 1
+
+
+@pytest.mark.parametrize("path", ["/openai/v1/responses", "/openai/v1/responses/input_tokens"])
+async def test_a_request_that_names_an_answer_of_nobodys_is_refused_and_nothing_is_asked(scene, path):
+    reply = await send(scene, "POST", path, BODY | PREVIOUS)
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "previous_response_id")
+    assert error["code"] == "previous_response_not_found"
+    assert "Previous response with id 'resp_1' not found." in error["message"]
+    assert not scene.provider.requests
+    assert await scene.settled() == 0
+    await make(scene)
+    assert (await send(scene, "POST", path, BODY | PREVIOUS)).status_code == 200
+
+
+async def test_an_answer_of_ones_own_does_not_open_what_is_named_beside_it(scene):
+    await make(scene)
+    reply = await send(scene, "POST", PATH, BODY | PREVIOUS | {"input": REFERENCE})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "input")
+    assert "KVOT_STORED_RESPONSES" in reply.json()["error"]["message"]
+    assert len(scene.provider.requests) == 1
+
+
+async def test_an_answer_is_its_own_providers(scene):
+    await make(scene)
+    assert (await send(scene, "GET", "/mistral/v1/responses/resp_1")).status_code == 404
+    assert len(scene.provider.requests) == 1
+
+
+@pytest.mark.parametrize("body", [BODY, STREAM])
+async def test_what_is_not_stored_is_not_remembered(scene, body):
+    await make(scene, body | {"store": False})
+    assert not await is_known(scene)
+    await make(scene, body | {"store": None})
+    assert await is_known(scene)
+
+
+async def test_an_answer_beyond_the_bound_of_a_document_is_remembered(open_scene):
+    scene = await open_scene(Script(text="å" * 2**20, chunks=2))
+    await make(scene)
+    assert await is_known(scene)
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_INSIDE, Fault.DROP_BEFORE_USAGE, Fault.USAGE_MISSING])
+async def test_a_stream_that_does_not_end_well_is_remembered_once_its_id_has_passed(open_scene, fault):
+    scene = await open_scene(Script(fault=fault))
+    seen = await post(scene, PATH, STREAM)
+    assert b'"id":"resp_1"' in seen.body
+    await scene.settled()
+    assert await is_known(scene)
+
+
+async def test_the_answer_to_another_api_is_not_remembered(scene):
+    await post(scene, *CALLS["chat"])
+    assert not await is_known(scene, "chatcmpl-1")
+
+
+async def test_what_is_said_without_an_answer_is_remembered_of_none(open_scene):
+    scene = await open_scene(Script(status=500))
+    assert (await post(scene, PATH, BODY)).status == 500
+    assert not await is_known(scene)
+
+
+@pytest.mark.parametrize(("verb", "path"), PATHS)
+async def test_no_answer_of_the_store_is_no_leave(scene, verb, path, monkeypatch):
+    await make(scene)
+
+    async def fail(*_: Any, **__: Any) -> bool:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(scene.house.store, "has_reply", fail)
+    for reply in (await send(scene, verb, path), await send(scene, "POST", PATH, BODY | PREVIOUS)):
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "service_unavailable")
+        assert "disk" not in reply.text
+    assert len(scene.provider.requests) == 1
+
+
+async def test_what_could_not_be_remembered_at_once_is_remembered_in_the_end(scene, monkeypatch):
+    remember, tries = scene.house.store.remember_reply, []
+
+    async def fail_once(*which: Any, **when: Any) -> None:
+        tries.append(which)
+        if len(tries) == 1:
+            raise StoreUnavailable("busy")
+        await remember(*which, **when)
+
+    monkeypatch.setattr(scene.house.store, "remember_reply", fail_once)
+    await make(scene)
+    assert await scene.settled() == 21
+    while not await is_known(scene):
+        await send(scene, "GET", "/openai/v1/models")
+    assert len(tries) == 2
+
+
+async def test_what_is_remembered_is_given_to_the_store_in_the_turn_of_the_settlement(scene, monkeypatch):
+    """So that both share a commit: neither waits for the other's."""
+    both_are_here = asyncio.Barrier(2)
+
+    def wait_and(write: Any) -> Any:
+        async def written(*values: Any, **when: Any) -> Any:
+            async with asyncio.timeout(10):
+                await both_are_here.wait()
+            return await write(*values, **when)
+
+        return written
+
+    for name in ("settle", "remember_reply"):
+        monkeypatch.setattr(scene.house.store, name, wait_and(getattr(scene.house.store, name)))
+    await make(scene)
+    assert await is_known(scene)
+
+
+async def test_a_company_with_a_key_of_its_own_reaches_what_is_its_own(scene):
+    request = UpdateAiChatProviderKey(company_id=COMPANY, provider="openai", api_key="sk-the-company-s-own-0123")
+    await set_provider_key(scene.house.services, Caller(OPERATOR), request)
+    for verb, path in PATHS:
+        await send(scene, verb, path)
+    assert (await post(scene, PATH, BODY | PREVIOUS)).status == 200
+    assert len(scene.provider.requests) == len(PATHS) + 1
+    assert not await is_known(scene), "under our key it would be somebody else's"
+
+
+async def test_a_setting_lets_all_companies_share(open_scene):
+    scene = await open_scene(stored_responses="shared")
+    for verb, path in PATHS:
+        await send(scene, verb, path)
+    for named in (PREVIOUS, {"conversation": "conv_1"}):
+        assert (await post(scene, PATH, BODY | named)).status == 200
+    assert len(scene.provider.requests) == len(PATHS) + 2
+
+
+async def test_a_superadmin_reaches_what_the_company_that_it_acts_for_has_made(scene):
+    """And nothing without one: its key would otherwise reach what each of them has stored."""
+    headers = {"authorization": f"Bearer {await key_of(scene, roles=['superadmin'])}"}
+    acting, other = ({"x-kvot-company-id": company} for company in (COMPANY, OTHER))
+    assert (await post(scene, PATH, BODY, headers | acting)).status == 200
+    cancel = "/openai/v1/responses/resp_1/cancel"
+    assert (await post(scene, cancel, {}, headers | acting)).status == 200
+    assert (await post(scene, cancel, {}, headers | other)).status == 404
+    assert (await post(scene, cancel, {}, headers)).status == 404
+    assert (await send(scene, "GET", "/openai/v1/responses/resp_1")).status_code == 200

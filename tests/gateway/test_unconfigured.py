@@ -1,0 +1,101 @@
+"""A path of a provider that is not there says what is missing, and nothing to strangers that they need not know."""
+
+import json
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from tests.gateway.calls import CALLS
+
+NONE = {
+    f"{name}_{what}": None for name in ("openai", "anthropic", "gemini", "ollama") for what in ("api_key", "base_url")
+}
+CHAT = "/v1/chat/completions"
+
+
+async def ask(scene: Any, path: str, verb: str = "POST", **headers: str) -> Any:
+    async with httpx2.AsyncClient() as client:
+        return await client.request(verb, scene.url + path, headers=headers)
+
+
+@pytest.fixture
+async def bare(open_scene):
+    return await open_scene(**NONE)
+
+
+@pytest.mark.parametrize(
+    ("path", "setting", "member"),
+    [
+        (f"/openai{CHAT}", "KVOT_OPENAI_API_KEY", "error"),
+        ("/openai", "KVOT_OPENAI_API_KEY", "error"),
+        ("/openai/no/such/path", "KVOT_OPENAI_API_KEY", "error"),
+        ("/anthropic/v1/messages", "KVOT_ANTHROPIC_API_KEY", "error"),
+        ("/gemini/v1beta/models/m:generateContent", "KVOT_GEMINI_API_KEY", "error"),
+        ("/ollama/api/chat", "KVOT_OLLAMA_BASE_URL", "error"),
+        (f"/mistral{CHAT}", "[providers.mistral]", "error"),
+    ],
+)
+async def test_a_dialects_own_prefix_is_answered_in_its_words_with_the_setting_to_make(bare, path, setting, member):
+    reply = await ask(bare, path)
+    error = reply.json()[member]
+    assert (reply.status_code, reply.headers["content-type"]) == (404, "application/json")
+    assert setting in (error if isinstance(error, str) else error["message"])
+    assert reply.headers["x-kvot-request-id"].startswith("req_")
+
+
+async def test_geminis_array_clients_are_answered_in_an_array(bare):
+    (document,) = (await ask(bare, CALLS["gemini-array-stream"][0])).json()
+    assert document["error"]["status"] == "NOT_FOUND"
+
+
+async def test_the_official_client_raises_its_own_error(bare):
+    async with openai.AsyncOpenAI(base_url=f"{bare.url}/openai/v1", api_key=bare.key) as client:
+        with pytest.raises(openai.NotFoundError, match="KVOT_OPENAI_API_KEY"):
+            await client.models.list()
+
+
+async def test_an_unknown_name_is_a_negotiated_404_that_names_the_others_only_to_whom_it_knows(open_scene):
+    scene = await open_scene(anthropic_base_url=None, anthropic_api_key=None)
+    path = f"/nosuch{CHAT}"
+    stranger, wrong, known = [await ask(scene, path, **each) for each in ({}, bearer("wrong"), bearer(scene.key))]
+    assert [each.status_code for each in (stranger, wrong, known)] == [404, 404, 404]
+    assert [json.loads(each.content)["responseStatus"]["message"] for each in (stranger, wrong, known)] == [
+        "No provider has this name here.",
+        "No provider has this name here.",
+        "No provider has this name here. There are openai, gemini, ollama.",
+    ]
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
+
+
+async def test_where_there_is_no_provider_that_is_said(bare):
+    assert "There is none." in (await ask(bare, "/nosuch/api/chat", **bearer(bare.key))).text
+
+
+@pytest.mark.parametrize(
+    ("accept", "begins"),
+    [
+        ("application/xml", "<ErrorResponse"),
+        ("text/jsv", "{ResponseStatus:{ErrorCode:NotFound"),
+        ("text/csv", "ErrorCode"),
+    ],
+)
+async def test_it_is_told_in_the_format_that_was_asked_for(scene, accept, begins):
+    reply = await ask(scene, f"/nosuch{CHAT}", accept=accept)
+    assert (reply.status_code, begins in reply.text) == (404, True)
+    assert reply.headers["content-type"].startswith(accept)
+
+
+@pytest.mark.parametrize("path", ["/nosuch", "/nosuch/v1/files", "/v1/chat/completions/x", "/openaix/y"])
+async def test_what_is_no_call_to_a_model_stays_an_unknown_path(scene, path):
+    reply = await ask(scene, path)
+    assert (reply.status_code, reply.text) == (404, "404")
+
+
+async def test_a_browser_is_not_sent_to_sign_in_for_it(scene):
+    reply = await ask(scene, f"/nosuch{CHAT}", "GET", accept="text/html")
+    assert (reply.status_code, reply.headers.get("location")) == (404, None)
