@@ -1,18 +1,22 @@
 """What does a metered, enforced, durable call cost, beside nginx as a plain proxy in front of the same provider?
 
 Kvot (one worker, the embedded engine) and nginx (one worker) have a core in turn; the mock provider and wrk share the
-other. "Bare" is a passthrough on the same server and upstream without keys, holds and meters.
+other. The mock is the tests' own, behind both sides. It keeps what it has prepared for a request and then answers at
+once: the harsher question, which leaves the proxies alone with their own work. With "each reply made anew" it reads
+every request and makes its reply, as it does for any two that differ. "Bare" is a passthrough on the same server and
+upstream without keys, holds and meters.
 
 Sketch: a call is a durable POST (some 200 µs of a core), a call to the provider (another 100), a second commit that
 mostly shares its flush with others, and 20 µs of metering: 350 to 450 µs, where nginx takes 35 and the mock 100. So 0.3
 of nginx at 16 connections; alone two commits of some 250 µs and 300 µs of Python, 0.8 ms.
 
-Found: the mock takes 13 µs and nginx 24, so that 0.3 of nginx leaves 160 µs a call, as much as the bare passthrough
-alone takes; a call takes 610 to 650 at a load of 6, and three times that at one connection.
+Found: the mock takes 13 µs and nginx 21 to 28, so that 0.3 of nginx leaves 85 to 160 µs a call, as much as the bare
+passthrough alone takes; a call takes 350 to 480 µs at a load of 2, and 800 to 960 at one connection.
 See docs/internals/benches.md.
 """
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +24,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from benches.load import CHUNKS, OTHERS_CORE, OURS_CORE, Ask, Figure, Side, load, nginx, ready, rss_mb, rss_of_streams
 from benches.report import Ratio, ratio_of
@@ -36,23 +41,52 @@ _PATH = "/v1/chat/completions"
 
 def measure() -> Iterator[Ratio]:
     """a metered, enforced, durable call and stream beside nginx and a bare passthrough; memory of 1,000 slow streams"""
+    with _sides() as sides:
+        yield _calls("replies kept", sides)
+        yield from _alone_and_streams(sides)
+    with _sides("--plans", "0") as sides:
+        yield _calls("each reply made anew", sides)
+    yield _slow_streams()
+
+
+class Sides(NamedTuple):
+    """All in front of one provider. `key` is for Kvot."""
+
+    folder: Path
+    provider: Side
+    key: str
+    kvot: Side
+    nginx: Side
+    bare: Side
+
+
+@contextmanager
+def _sides(*mock: str) -> Iterator[Sides]:
+    """`mock`: further words for the mock provider."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)
-        provider = stack.enter_context(ready("tests.provider", "--chunks", str(CHUNKS), core=OTHERS_CORE))
+        provider = stack.enter_context(ready("tests.provider", "--chunks", str(CHUNKS), *mock, core=OTHERS_CORE))
         key = _key(folder)
         kvot = stack.enter_context(_kvot(folder, provider))
         proxy = stack.enter_context(nginx(provider, folder))
         bare = stack.enter_context(ready("benches.passthrough", "ours", provider.url, core=OURS_CORE))
-        ours, theirs = Ask("/openai" + _PATH, _PLAIN, key), Ask(_PATH, _PLAIN)
-        many = _in_turn(16, folder, (kvot, ours), (proxy, theirs))
-        yield _rate("call, 16 connections: Kvot / nginx", "≥ 0.30", *many)
-        alone = _in_turn(1, folder, (kvot, ours), (provider, theirs))
-        yield _added("p50 at 1 connection, ms more than without", "≤ 0.8", *alone)
-        ours, theirs = ours._replace(body=_STREAM), theirs._replace(body=_STREAM)
-        streams = _in_turn(16, folder, (kvot, ours), (bare, theirs))
-        yield _cpu(f"CPU of a stream of {CHUNKS} chunks: Kvot / bare", "≤ 2", *streams)
-    yield _slow_streams()
+        yield Sides(folder, provider, key, kvot, proxy, bare)
+
+
+def _calls(mock: str, sides: Sides) -> Ratio:
+    ours, theirs = Ask("/openai" + _PATH, _PLAIN, sides.key), Ask(_PATH, _PLAIN)
+    figures = _in_turn(16, sides.folder, (sides.kvot, ours), (sides.nginx, theirs))
+    return _rate(f"call, 16 connections, the mock's {mock}: Kvot / nginx", "≥ 0.30", *figures)
+
+
+def _alone_and_streams(sides: Sides) -> Iterator[Ratio]:
+    ours, theirs = Ask("/openai" + _PATH, _PLAIN, sides.key), Ask(_PATH, _PLAIN)
+    alone = _in_turn(1, sides.folder, (sides.kvot, ours), (sides.provider, theirs))
+    yield _added("p50 at 1 connection, ms more than without", "≤ 0.8", *alone)
+    ours, theirs = ours._replace(body=_STREAM), theirs._replace(body=_STREAM)
+    streams = _in_turn(16, sides.folder, (sides.kvot, ours), (sides.bare, theirs))
+    yield _cpu(f"CPU of a stream of {CHUNKS} chunks: Kvot / bare", "≤ 2", *streams)
 
 
 Figures = list[Figure]
@@ -116,10 +150,13 @@ def _kvot(folder: Path, provider: Side) -> Iterator[Side]:
     command = ["taskset", "-c", OURS_CORE, sys.executable, "-m", "kvot.cli", "serve", "--port", "0"]
     command += ["--database", f"sqlite:///{folder / 'kvot.db'}"]
     environment = {"KVOT_OPENAI_BASE_URL": provider.url + "/v1", "KVOT_OPENAI_API_KEY": "sk-bench", "PATH": "/usr/bin"}
+    environment["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(command, env=environment, **output) as process:  # type: ignore[call-overload]
-        for line in process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                yield Side(found[0], process.pid)
-                break
-        process.terminate()
+        try:
+            found = next(filter(None, (re.search(r"http://127\.0\.0\.1:\d+", line) for line in process.stdout)), None)
+            if found is None:
+                raise SystemExit("kvot serve did not start")
+            yield Side(found[0], process.pid)
+        finally:
+            process.terminate()

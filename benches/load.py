@@ -57,11 +57,15 @@ def nginx(provider: Side, folder: Path) -> Iterator[Side]:
     config.write_text(_NGINX.format(folder=folder, port=NGINX_PORT, provider=provider.url.removeprefix("http://")))
     command = ["taskset", "-c", OURS_CORE, "nginx", "-p", str(folder), "-c", str(config)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        pid_file = folder / "nginx.pid"
-        while not (pid_file.exists() and _worker(process.pid)):
-            time.sleep(0.05)
-        yield Side(f"http://127.0.0.1:{NGINX_PORT}", _worker(process.pid))
-        process.terminate()
+        try:
+            pid_file = folder / "nginx.pid"
+            while not (pid_file.exists() and _worker(process.pid)):
+                if process.poll() is not None:
+                    raise SystemExit(f"nginx did not start: {(folder / 'error.log').read_text()}")
+                time.sleep(0.05)
+            yield Side(f"http://127.0.0.1:{NGINX_PORT}", _worker(process.pid))
+        finally:
+            process.terminate()
 
 
 def _worker(master: int) -> int:
@@ -73,12 +77,14 @@ def _worker(master: int) -> int:
 def ready(module: str, *words: str, core: str) -> Iterator[Side]:
     command = ["taskset", "-c", core, sys.executable, "-m", module, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.startswith("ready "):
-            raise SystemExit(f"{module} did not start: {line!r}")
-        yield Side(line.split()[1], process.pid)
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line.startswith("ready "):
+                raise SystemExit(f"{module} did not start: {line!r}")
+            yield Side(line.split()[1], process.pid)
+        finally:
+            process.terminate()
 
 
 class Ask(NamedTuple):

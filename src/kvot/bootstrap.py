@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import SteadyClock
@@ -15,6 +14,7 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import API_KEY_PEPPER, SECRET_CHECK, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
+from kvot.operations.ids import new_id
 from kvot.operations.sealing import PURPOSE as SEALING
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys, Services
@@ -89,10 +89,6 @@ def rules_of(settings: Settings) -> Rules:
         default_budget=Budget(settings.default_token_limit, settings.default_window_days),
         retention_days=settings.retention_days,
     )
-
-
-def new_id() -> str:
-    return str(uuid4())
 
 
 def _wall_ms() -> int:

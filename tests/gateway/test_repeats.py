@@ -122,14 +122,14 @@ async def test_a_client_that_left_while_its_answer_was_settled_is_charged_once(o
     scene = await open_scene()
     settling, may_settle = asyncio.Event(), asyncio.Event()
     ledger_type = type(scene.house.services.ledger)
-    settle = ledger_type.settle
+    settle = ledger_type.settle_soon
 
     async def held_up(*arguments: Any) -> Any:
         settling.set()
         await may_settle.wait()
         return await settle(*arguments)
 
-    monkeypatch.setattr(ledger_type, "settle", held_up)
+    monkeypatch.setattr(ledger_type, "settle_soon", held_up)
     client = asyncio.create_task(ask(scene, "chat", FIRST))
     await settling.wait()
     client.cancel()
@@ -198,7 +198,7 @@ async def test_an_official_client_that_loses_its_patience_is_charged_once(open_s
 async def test_what_is_to_be_taken_back_is_so_although_its_settlement_comes_late(open_scene, monkeypatch):
     scene = await open_scene(Script(fault=Fault.DROP_BEFORE_USAGE), Script())
     ledger_type = type(scene.house.services.ledger)
-    settle, correct = ledger_type.settle, ledger_type.correct
+    settle, correct = ledger_type.settle_soon, ledger_type.correct
     faults, corrections = [StoreUnavailable("not now")], list[Any]()
 
     async def fails_once(*arguments: Any) -> Any:
@@ -210,7 +210,7 @@ async def test_what_is_to_be_taken_back_is_so_although_its_settlement_comes_late
         corrections.append(await correct(*arguments))
         return corrections[-1]
 
-    monkeypatch.setattr(ledger_type, "settle", fails_once)
+    monkeypatch.setattr(ledger_type, "settle_soon", fails_once)
     monkeypatch.setattr(ledger_type, "correct", noted)
     await ask(scene, "chat-stream", FIRST)
     assert (await ask(scene, "chat-stream", AGAIN)).is_whole
@@ -230,5 +230,13 @@ async def test_a_settlement_that_the_store_cannot_take_now_is_made_up_for(scene,
         return await settle(*arguments)
 
     monkeypatch.setattr(ledger_type, "settle", fails_twice)
+    monkeypatch.setattr(ledger_type, "settle_soon", fails_twice)
     assert (await ask(scene, "chat")).is_whole
     assert (await scene.settled(), faults) == (TOKENS, [])
+
+
+async def test_a_settlement_whose_commit_fails_after_the_reply_is_made_up_for(scene):
+    are_lost = [True, True, False]  # the hold's own commit first
+    scene.house.store._write_connection.set_commit_hook(lambda: are_lost.pop() if are_lost else False)
+    assert (await ask(scene, "chat")).is_whole
+    assert (await scene.settled(), are_lost) == (TOKENS, [])

@@ -7,7 +7,7 @@ import signal
 import uvloop
 
 from tests.provider.script import Fault, Script
-from tests.provider.server import Provider
+from tests.provider.server import PLANS_MAX, Provider
 
 
 def _arguments() -> argparse.Namespace:
@@ -22,6 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fault", type=Fault, choices=list(Fault), default=Fault.NONE)
     parser.add_argument("--after-bytes", type=int, default=0, help="for --fault drop-after-bytes and reset")
     parser.add_argument("--keeps", type=int, default=0, help="requests to remember")
+    parser.add_argument("--plans", type=int, default=PLANS_MAX, help="prepared replies to keep; 0: make each anew")
     return parser.parse_args()
 
 
@@ -39,7 +40,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Provider(script, port=arguments.port, keeps=arguments.keeps) as provider:
+    async with Provider(script, port=arguments.port, keeps=arguments.keeps, plans_max=arguments.plans) as provider:
         print(f"ready {provider.url}", flush=True)
         await stop.wait()
 

@@ -35,12 +35,21 @@ PLANS_MAX = 256
 
 
 class Provider:
-    """Scripts are used in turn, one for each request; the last stays. `keeps` bounds how many requests it remembers."""
+    """Scripts are used in turn, one for each request; the last stays. `keeps` bounds how many requests it remembers,
+    `plans_max` how many prepared replies."""
 
-    def __init__(self, *scripts: Script, port: int = 0, keeps: int = 10_000, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *scripts: Script,
+        port: int = 0,
+        keeps: int = 10_000,
+        plans_max: int = PLANS_MAX,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._scripts = deque(scripts or (Script(),))
         self._port = port
         self._tls = tls
+        self._plans_max = plans_max
         self._plans: dict[tuple[bytes, bytes, int], Plan] = {}
         self._arrived = asyncio.Event()
         self._opened = 0
@@ -105,7 +114,7 @@ class Provider:
         if (known := self._plans.get(key)) is not None:
             return known
         made = plan(_answer(received, script), script)
-        if len(self._plans) < PLANS_MAX and len(self._scripts) == 1:
+        if len(self._plans) < self._plans_max and len(self._scripts) == 1:
             self._plans[key] = made
         return made
 

@@ -4,7 +4,7 @@ It knows the rules that are the same for every engine; the engines know how to k
 of its own. Every method raises InvalidRequest for values that no engine should see, and what the store raises.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from kvot.core.budget import TOKEN_LIMIT_MAX, Budget, PartialBudget, Rules
 from kvot.core.errors import InvalidRequest
@@ -120,10 +120,13 @@ class Ledger:
         return await self._store.renew(company_id, hold_id, ttl_ms, now_ms=self._clock())
 
     async def settle(self, company_id: str, hold_id: str, settlement: Settlement) -> HoldChange:
-        _check_id("HoldId", hold_id)
-        _check_tokens("TokensUsed", settlement.tokens)
-        _check_detail(settlement.detail)
+        _check_settlement(hold_id, settlement)
         return await self._store.settle(company_id, hold_id, settlement, now_ms=self._clock())
+
+    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement) -> Awaitable[HoldChange] | None:
+        """For whoever need not wait until it is durable: see the store's."""
+        _check_settlement(hold_id, settlement)
+        return await self._store.settle_soon(company_id, hold_id, settlement, now_ms=self._clock())
 
     async def release(self, company_id: str, hold_id: str) -> HoldChange:
         _check_id("HoldId", hold_id)
@@ -190,6 +193,12 @@ def check_event(event: NewEvent) -> None:
     if event.at_ms is not None:
         _check_instant("At", event.at_ms)
     _check_detail(event.detail)
+
+
+def _check_settlement(hold_id: str, settlement: Settlement) -> None:
+    _check_id("HoldId", hold_id)
+    _check_tokens("TokensUsed", settlement.tokens)
+    _check_detail(settlement.detail)
 
 
 def _check_detail(detail: CallDetail) -> None:

@@ -10,7 +10,7 @@ An engine raises StoreUnavailable when it cannot answer, InvalidRequest(code "Be
 what has been pruned, and nothing else. Meanings of all numbers: docs/internals/ledger.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from kvot.core.budget import Budget, PartialBudget, Rules
@@ -118,6 +118,16 @@ class Store(Protocol):
         A hold that ran out uncharged is recorded now; one that was charged at its estimate is corrected to the figure
         at the time of the charge. A settlement carries the hold's provider, model, user and feature where its own are
         None. The event's id is `settlement_event_id(hold_id)`.
+        """
+        ...
+
+    async def settle_soon(
+        self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
+    ) -> Awaitable[HoldChange] | None:
+        """As `settle`, but return as soon as whatever is asked from now on, by whomever, is answered as after it.
+
+        What is returned is done when the settlement is durable, and raises StoreUnavailable if it never will be; None:
+        it is durable already. If the process dies between, the hold is as it was: open, and charged when it runs out.
         """
         ...
 

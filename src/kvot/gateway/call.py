@@ -4,8 +4,9 @@ Whatever happens the hold ends in the ledger. The provider's figures settle it w
 off, the client leaves, or the hold cannot be kept, the call is charged for what passed; when the provider refused, the
 hold is released. If the process dies, the hold, marked as sent from its beginning, is charged when it expires.
 
-The end of a reply is sent only after the settlement is durable: a client that has its whole answer finds the tokens
-in its usage.
+The end of a reply is sent only once the settlement has its place in the ledger: a client that has its whole answer
+finds the tokens in its usage. The ledger may make it durable a little later (`settle_soon`): if the process dies
+between, the call is charged what was held for it, as any that a crash cuts.
 """
 
 import asyncio

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
-from kvot.core.model import Correction, Settlement, Status
+from kvot.core.model import Correction, HoldChange, Settlement, Status
 from kvot.core.store import settlement_event_id
 
 TRIES_MAX = 8
@@ -24,19 +25,23 @@ class Settler:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
 
     async def end(
         self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None = None
     ) -> None:
-        """Return when the end is durable, or handed to the background. `settlement` None: release.
+        """Return when whoever asks finds the end in the ledger, or when it is handed to the background. `settlement`
+        None: release.
 
         beside: another write, given to the store in the same turn, so that both share a commit. It may be repeated.
 
         Cancelled, it leaves the rest to the background too: whether the write was on its way does not matter.
         """
         try:
-            await self._write(company_id, hold_id, settlement, beside)
+            if settlement is None or beside is not None:
+                await self._write(company_id, hold_id, settlement, beside)
+            elif (durable := await self._ledger.settle_soon(company_id, hold_id, settlement)) is not None:
+                self._see_through(durable, company_id, hold_id, settlement)
         except StoreUnavailable:
             self.end_later(company_id, hold_id, settlement, beside, pause_s=_FIRST_PAUSE_S)
         except asyncio.CancelledError:
@@ -54,6 +59,22 @@ class Settler:
     ) -> None:
         """The same in the background, where nobody waits for it."""
         self._in_background(lambda: self._write(company_id, hold_id, settlement, beside), pause_s)
+
+    def _see_through(
+        self, durable: Awaitable[HoldChange], company_id: str, hold_id: str, settlement: Settlement
+    ) -> None:
+        """In the background: an end that does not become durable is written again."""
+        future = asyncio.ensure_future(durable)
+
+        def look(done: asyncio.Future[HoldChange]) -> None:
+            self._tasks.discard(done)
+            try:
+                done.result()
+            except StoreUnavailable:
+                self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
+
+        self._tasks.add(future)
+        future.add_done_callback(look)
 
     def take_back(self, company_id: str, hold_id: str, tokens: int) -> None:
         """Correct, in the background, the charge of an attempt whose answer did not arrive, and that was repeated with

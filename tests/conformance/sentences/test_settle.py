@@ -1,6 +1,6 @@
 """How holds end: settled, released, expired or charged, and what is learnt afterwards."""
 
-from kvot.core.model import HoldState, Status
+from kvot.core.model import CallDetail, HoldState, Settlement, Source, Status
 from tests.conformance.scene import COMPANY, DAY, MINUTE, T0, WINDOW, Scene
 
 
@@ -264,3 +264,19 @@ async def test_many_holds_due_at_once_are_all_closed(scene: Scene):
     await scene.record("e", 1, now_ms=T0 + DAY)
     assert (await scene.used(now_ms=T0 + DAY), await scene.held(now_ms=T0 + DAY)) == (101, 0)
     assert not (await scene.store.verify(COMPANY, now_ms=T0 + DAY)).differences
+
+
+async def test_whatever_is_asked_after_a_settlement_that_is_made_soon_is_answered_as_after_it(scene: Scene):
+    await scene.reserve("h", 100, dispatched=True)
+    await scene.store.settle_soon(COMPANY, "h", Settlement(60, Source.REPORTED, CallDetail()), now_ms=T0)
+    assert (await scene.used(), await scene.held()) == (60, 0)
+    assert (await scene.settle("h", 60)).status is Status.REPLAYED
+
+
+async def test_a_settlement_that_is_made_soon_lasts(scene: Scene):
+    await scene.reserve("h", 100, dispatched=True)
+    settlement = Settlement(60, Source.REPORTED, CallDetail())
+    durable = await scene.store.settle_soon(COMPANY, "h", settlement, now_ms=T0)
+    assert durable is None or (await durable).status is Status.DONE
+    await scene.reopen()
+    assert (await scene.used(), await scene.held()) == (60, 0)

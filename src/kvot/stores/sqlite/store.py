@@ -5,7 +5,7 @@ and each in one snapshot. Writes go through the one writer and return once they 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar, TypeVarTuple
@@ -86,6 +86,8 @@ class SqliteStore:
         self._write_connection = write
         self._reader = Tx(read, rules)
         self._writer = Writer(Tx(write, rules), path)
+        self._under_way: dict[bytes, asyncio.Future[HoldChange]] = {}
+        """The last settlement of each company that was answered before it is durable."""
         self._keys_version = 0
         self._is_closed = False
 
@@ -130,6 +132,7 @@ class SqliteStore:
     async def usage(
         self, company_id: str, *, now_ms: int, at_ms: int | None = None, window_ms: int | None = None
     ) -> Usage:
+        await self._catch_up(company_id)
         if at_ms is None and window_ms is None:
             usage = self._usage_now(company_id, now_ms)
             if usage is not None:
@@ -153,13 +156,16 @@ class SqliteStore:
     async def series(
         self, company_id: str, edges_ms: Sequence[int], *, now_ms: int, window_ms: int | None = None
     ) -> Series:
+        await self._catch_up(company_id)
         return self._read(reports.series, company_id, edges_ms, window_ms, now_ms)
 
     async def breakdown(self, company_id: str, by: str, *, first_hour: int, end_hour: int, now_ms: int) -> list[Share]:
+        await self._catch_up(company_id)
         operation = partial(reports.breakdown, first_hour=first_hour, end_hour=end_hour)
         return self._read(operation, company_id, by, now_ms)
 
     async def fits_at(self, company_id: str, tokens: int, *, now_ms: int) -> int | None:
+        await self._catch_up(company_id)
         return self._read(reports.fits_at, company_id, tokens, now_ms)
 
     # -- holds ---------------------------------------------------------------------------------------------------
@@ -176,10 +182,25 @@ class SqliteStore:
     async def settle(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
         return await self._write(holds.settle, company_id, hold_id, settlement, now_ms)
 
+    async def settle_soon(
+        self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
+    ) -> Awaitable[HoldChange]:
+        """It shares the commit of what is written next. Writes come after it anyway, and reads wait for it."""
+        values = (company_id, hold_id, settlement, now_ms)
+        future = self._writer.submit(holds.settle, *values, is_awaited=False)
+        self._under_way[to_guid(company_id)] = future
+        future.add_done_callback(partial(self._forget, to_guid(company_id)))
+        return future
+
+    def _forget(self, guid: bytes, future: "asyncio.Future[HoldChange]") -> None:
+        if self._under_way.get(guid) is future:
+            del self._under_way[guid]
+
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         return await self._write(holds.release, company_id, hold_id, now_ms)
 
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
+        await self._catch_up(company_id)
         return self._read(reports.hold, company_id, hold_id, now_ms)
 
     async def expire(self, *, now_ms: int) -> int:
@@ -194,6 +215,7 @@ class SqliteStore:
         return await self._write(operation, company_id, budget, now_ms)
 
     async def budget(self, company_id: str, *, now_ms: int, at_ms: int | None = None) -> CompanyBudget:
+        await self._catch_up(company_id)
         return self._read(budgets.budget, company_id, at_ms, now_ms)
 
     # -- keeping -------------------------------------------------------------------------------------------------
@@ -294,6 +316,12 @@ class SqliteStore:
     async def _write(self, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
         answer: T = await self._writer.submit(operation, *values)
         return answer
+
+    async def _catch_up(self, company_id: str) -> None:
+        """Wait for the company's settlements that were answered before they were durable. What fails is not there."""
+        if self._under_way and (last := self._under_way.get(to_guid(company_id))) is not None:
+            self._writer.hurry()
+            await asyncio.wait([last])
 
     def _read(self, operation: Callable[[Tx, *Ts], T], *values: *Ts) -> T:
         self._writer.check()

@@ -2,10 +2,10 @@
 
 An operation is a plain function of a transaction. One that fails is undone alone: nearly none does, so a batch runs
 without savepoints, and only if one fails is all of it undone and done again, each operation inside a savepoint of its
-own. InvalidRequest is an answer, not a failure: what was written before it stays. Operations that begin in one turn
-of the event loop are handed over together when it ends, and while a commit waits for the disk the next ones gather, so
-the more there is to do the more one commit carries; a lone operation never waits for company. Nothing is ever
-acknowledged that a commit did not return for.
+own. InvalidRequest is an answer, not a failure: what was written before it stays. Operations are handed over together
+after a turn of the event loop in which no more came, and while a commit waits for the disk the next ones gather, so the
+more there is to do the more one commit carries; a lone operation that somebody waits for waits for an empty turn alone.
+Nothing is ever acknowledged that a commit did not return for.
 """
 
 import asyncio
@@ -22,6 +22,12 @@ from kvot.stores.sqlite.connection import FATAL, TRANSACTION_LOST, Tx, unavailab
 
 WAITING_MAX = 10_000
 """More than a second's worth of operations: whoever comes later had better come again."""
+
+SHARE_WITHIN_S = 0.005
+"""How long an operation that nobody waits for may wait for others, to share their commit: some ten commits' time."""
+
+TURNS_MAX = 4
+"""Of the event loop, after which operations are handed over although more still come: a busy turn takes some ms."""
 
 BATCH_WEIGHT_MAX = 2_000
 """Rows after which a transaction takes no further operation, so that no answer waits for more than tens of ms."""
@@ -42,6 +48,9 @@ class Writer:
         self._tx = tx
         self._path = path
         self._gathered: list[_Job] = []
+        self._is_hurried = False
+        self._turns = self._seen = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
@@ -52,20 +61,47 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="kvot-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, operation: Callable[..., Any], *values: Any, weight: int = 1) -> asyncio.Future[Any]:
-        """Have the operation done. The future resolves when it is durable, or raises StoreUnavailable."""
+    def submit(
+        self, operation: Callable[..., Any], *values: Any, weight: int = 1, is_awaited: bool = True
+    ) -> asyncio.Future[Any]:
+        """Have the operation done. The future resolves when it is durable, or raises StoreUnavailable.
+
+        is_awaited: False for one that can wait for others that are, for SHARE_WITHIN_S at the most.
+        """
         self.check()
         if self._waiting >= WAITING_MAX:
             raise StoreUnavailable(f"{self._path} is busy: {WAITING_MAX} operations are waiting. Try again.")
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        if not self._gathered:
-            loop.call_soon(self._hand_over)
+        if is_awaited:
+            self.hurry()
+        elif not self._gathered:
+            self._timer = loop.call_later(SHARE_WITHIN_S, self._hand_over)
         self._gathered.append(_Job(operation, values, weight, future, loop))
         self._waiting += 1
         return future
 
+    def hurry(self) -> None:
+        """Hand over what is gathered as soon as a turn of the event loop has brought no more."""
+        if not self._is_hurried:
+            self._is_hurried = True
+            self._turns = self._seen = 0
+            asyncio.get_running_loop().call_soon(self._wait_for_more)
+
+    def _wait_for_more(self) -> None:
+        """Both threads share one interpreter, so that one large batch costs far less than several small ones."""
+        self._turns += 1
+        if self._seen < len(self._gathered) and self._turns < TURNS_MAX:
+            self._seen = len(self._gathered)
+            asyncio.get_running_loop().call_soon(self._wait_for_more)
+        else:
+            self._hand_over()
+
     def _hand_over(self) -> None:
+        self._is_hurried = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         jobs, self._gathered = self._gathered, []
         for job in jobs:
             self._jobs.put(job)
