@@ -61,8 +61,13 @@ async def test_a_reader_who_leaves_does_not_undo_it(store):
 
 async def test_it_shares_the_commit_of_what_is_written_next(store):
     durable = await settled_soon(store)
-    commits: list[bool] = []
-    store._write_connection.set_commit_hook(lambda: bool(commits.append(True)))
+    commits: list[str] = []
+
+    def note_commit() -> bool:
+        commits.append("commit")
+        return False
+
+    store._write_connection.set_commit_hook(note_commit)
     await store.record(OTHER, NewEvent("e", 1), now_ms=T0)
     assert (durable.done(), len(commits)) == (True, 1)
 
