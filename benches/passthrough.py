@@ -12,8 +12,8 @@ import uvicorn
 import uvloop
 
 from benches.rivals import AiohttpUpstream, PyreqwestUpstream
-from kvot.gateway.forward import ForwardUpstream
-from kvot.gateway.upstream import Upstream, UpstreamRequest
+from kvot.gateway.upstream.forward import ForwardUpstream
+from kvot.gateway.upstream.port import Upstream, UpstreamRequest
 
 UPSTREAMS = {"ours": ForwardUpstream, "aiohttp": AiohttpUpstream, "pyreqwest": PyreqwestUpstream}
 _DROPPED = {b"host", b"content-length", b"connection", b"accept-encoding", b"transfer-encoding"}

@@ -13,8 +13,8 @@ from pyreqwest.exceptions import PyreqwestError
 from pyreqwest.request import StreamRequest
 from yarl import URL
 
-from kvot.gateway.compressed import Unpacker
-from kvot.gateway.upstream import Pair, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.compressed import Unpacker
+from kvot.gateway.upstream.port import Pair, UpstreamFailed, UpstreamReply, UpstreamRequest
 
 
 class _Reply:

@@ -253,7 +253,6 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     """
     from kvot.gateway.call import Books
     from kvot.gateway.estimate import Estimator
-    from kvot.gateway.forward import ForwardUpstream
     from kvot.gateway.gateway import Gateway, Terms
     from kvot.gateway.holding import Ceilings
     from kvot.gateway.own_keys import OwnKeys
@@ -261,6 +260,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     from kvot.gateway.providers import DIALECTS
     from kvot.gateway.settling import Settler
     from kvot.gateway.stored import StoredReplies
+    from kvot.gateway.upstream.forward import ForwardUpstream
 
     services = house.services
     named = providers_of(settings)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kvot.core.model import TOKENS_MAX
 from kvot.gateway.dialect import Meter
-from kvot.gateway.metered import DOCUMENT_BYTES_MAX, figure
+from kvot.gateway.metering.metered import DOCUMENT_BYTES_MAX, figure
 from kvot.gateway.providers import DIALECTS
 from kvot.gateway.tokens import Reported, TokenCount
 from tests.gateway.cuts import cut, passed

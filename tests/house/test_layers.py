@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = """
     __main__ cli mcp bootstrap http gateway dashboard metadata operations stores client telemetry
     core contract wire settings
-    metadata/languages gateway/sse gateway/metered gateway/providers gateway/forward
+    metadata/languages gateway/metering gateway/providers gateway/upstream
 """
 
 # (the room, what it may not import)
@@ -26,10 +26,10 @@ FAULTS = [
     ("core", "msgspec"),
     ("wire", "os"),
     ("contract", "asyncio"),
-    ("gateway/sse", "httpx2"),
-    ("gateway/metered", "threading"),
+    ("gateway/metering", "httpx2"),
+    ("gateway/metering", "threading"),
     ("gateway/providers", "socket"),
-    ("gateway/forward", "splintr"),
+    ("gateway/upstream", "splintr"),
     ("metadata/languages", "pathlib"),
 ]
 
@@ -69,7 +69,7 @@ def test_a_planted_import_is_found(verdict_on_faults: str, room: str, planted: s
 
 def test_rooms_that_keep_to_their_place_pass(tmp_path: Path):
     house = build_house(tmp_path)
-    (house / "kvot/gateway/forward/__init__.py").write_text("import httpx2, time, kvot.gateway.sse, kvot.core\n")
+    (house / "kvot/gateway/upstream/__init__.py").write_text("import httpx2, time, kvot.gateway.metering, kvot.core\n")
     assert "4 kept, 0 broken" in verdict(house)
 
 

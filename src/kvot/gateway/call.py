@@ -25,7 +25,7 @@ from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.untold import Untold, is_refused, without_usage
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
 
 REFUSAL_BYTES_MAX = 1_048_576

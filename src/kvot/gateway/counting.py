@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from kvot.gateway.dialect import Size
-from kvot.gateway.metered import text_bytes
+from kvot.gateway.metering.metered import text_bytes
 
 CountTokens = Callable[[str], int]
 """The port: how many tokens a text has by one vocabulary, with nothing in it read as a control token."""

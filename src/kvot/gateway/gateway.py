@@ -25,7 +25,7 @@ from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
-from kvot.gateway.upstream import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
+from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
 
 
 class Asked(NamedTuple):

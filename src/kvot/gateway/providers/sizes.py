@@ -4,7 +4,7 @@ Whatever the model may read must be gathered, and what is gathered twice does no
 """
 
 from kvot.gateway.dialect import Size
-from kvot.gateway.metered import text_bytes
+from kvot.gateway.metering.metered import text_bytes
 
 
 class Gathered:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair
-from kvot.gateway.metered import DocumentMeter, StreamMeter
+from kvot.gateway.metering.metered import DocumentMeter, StreamMeter
 from kvot.gateway.providers.anthropic import refusals
 from kvot.gateway.providers.anthropic.asks import read_messages
 from kvot.gateway.providers.anthropic.meters import MessageEvents, read_message

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from kvot.gateway.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
+from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
+from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.anthropic.usage import Usage
-from kvot.gateway.sse import Event
 from kvot.gateway.tokens import Reported
 
 _GENERATED = ("text", "thinking", "partial_json", "input")

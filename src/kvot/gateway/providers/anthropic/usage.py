@@ -7,7 +7,7 @@ of the official client; the documentation of compaction and of the advisor tool.
 from collections.abc import Mapping
 from typing import Any
 
-from kvot.gateway.metered import figure
+from kvot.gateway.metering.metered import figure
 from kvot.gateway.tokens import TokenCount
 
 _INPUT, _OUTPUT = "input_tokens", "output_tokens"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 
 from kvot.gateway.dialect import Ask, Endpoint, Found, Limits, Meter, Pair
-from kvot.gateway.framed import FramedMeter
-from kvot.gateway.json_array import ElementReader
-from kvot.gateway.metered import DocumentMeter, StreamMeter
+from kvot.gateway.metering.framed import FramedMeter
+from kvot.gateway.metering.json_array import ElementReader
+from kvot.gateway.metering.metered import DocumentMeter, StreamMeter
 from kvot.gateway.providers.credentials import key_anywhere, key_at, key_in
 from kvot.gateway.providers.gemini import asks, refusals
 from kvot.gateway.providers.gemini.meters import Replies, read_reply

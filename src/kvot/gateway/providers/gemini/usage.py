@@ -3,7 +3,7 @@
 What the figures include stands in docs/internals/gateway.md, "Counting" and "Gemini". A figure that is absent is 0.
 """
 
-from kvot.gateway.metered import figure
+from kvot.gateway.metering.metered import figure
 from kvot.gateway.tokens import Reported, TokenCount
 
 _FIGURES = (

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from kvot.gateway.dialect import Ask, Endpoint, Found, Limits, Meter, Pair
-from kvot.gateway.framed import FramedMeter
-from kvot.gateway.metered import DocumentMeter
-from kvot.gateway.ndjson import LineReader
+from kvot.gateway.metering.framed import FramedMeter
+from kvot.gateway.metering.metered import DocumentMeter
+from kvot.gateway.metering.ndjson import LineReader
 from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.ollama import asks, refusals
 from kvot.gateway.providers.ollama.meters import Lines, read_reply

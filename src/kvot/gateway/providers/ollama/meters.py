@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kvot.gateway.metered import JSON_FAULTS, Reading, figure, name_or_none, text_bytes
+from kvot.gateway.metering.metered import JSON_FAULTS, Reading, figure, name_or_none, text_bytes
 from kvot.gateway.tokens import Reported, TokenCount
 
 _INPUT, _CACHED, _OUTPUT = "prompt_eval_count", "prompt_eval_cached_count", "eval_count"

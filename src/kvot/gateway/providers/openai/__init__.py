@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from kvot.gateway.dialect import Ask, Endpoint, Found, Meter, Pair, UsageOption
-from kvot.gateway.metered import DocumentMeter, StreamMeter
+from kvot.gateway.metering.metered import DocumentMeter, StreamMeter
 from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.openai import asks, meters, refusals
 from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible

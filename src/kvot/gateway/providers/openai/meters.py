@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from kvot.gateway.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
+from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
+from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.media import gather_content
 from kvot.gateway.providers.openai.usage import chat_usage, embedding_usage, response_usage
 from kvot.gateway.providers.sizes import Gathered
-from kvot.gateway.sse import Event
 from kvot.gateway.tokens import Reported
 
 _DONE = b"[DONE]"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kvot.gateway.dialect import Named
-from kvot.gateway.metered import name_or_none
+from kvot.gateway.metering.metered import name_or_none
 from kvot.gateway.providers.members import read_object
 
 REPLY_ID = "reply_id"

@@ -6,7 +6,7 @@ What the figures include stands in the table "counting" of docs/internals/gatewa
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kvot.gateway.metered import figure
+from kvot.gateway.metering.metered import figure
 from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.tokens import Reported, TokenCount
 

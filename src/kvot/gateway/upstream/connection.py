@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 
-from kvot.gateway.upstream import Pair, UpstreamFailed
+from kvot.gateway.upstream.port import Pair, UpstreamFailed
 
 READ_BYTES = 16_384
 """Taken from a socket at once: as much as a TLS record holds."""

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
-from kvot.gateway.upstream import UpstreamFailed
+from kvot.gateway.upstream.port import UpstreamFailed
 
 _WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 

@@ -12,8 +12,8 @@ import threading
 import pytest
 
 from benches.rivals import AiohttpUpstream, PyreqwestUpstream
-from kvot.gateway.forward import ForwardUpstream
-from kvot.gateway.upstream import UpstreamFailed, UpstreamRequest
+from kvot.gateway.upstream.forward import ForwardUpstream
+from kvot.gateway.upstream.port import UpstreamFailed, UpstreamRequest
 from tests.provider import Fault, Provider, Script
 
 UPSTREAMS = {"ours": ForwardUpstream, "aiohttp": AiohttpUpstream, "pyreqwest": PyreqwestUpstream}

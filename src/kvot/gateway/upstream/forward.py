@@ -1,4 +1,4 @@
-"""Sends calls to providers: the port of upstream.py over HTTP/1.1, on connections that are kept and used again.
+"""Sends calls to providers: the port of port.py over HTTP/1.1, on connections that are kept and used again.
 
 It goes to the address that it is given and nowhere else: it follows no redirect, reads no proxy from the environment,
 keeps no cookie and repeats nothing. TLS is checked against the trust store of the operating system.
@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from kvot.gateway.compressed import Unpacker
-from kvot.gateway.connection import READ_BYTES, Connection, Exchange
-from kvot.gateway.upstream import Pair, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.compressed import Unpacker
+from kvot.gateway.upstream.connection import READ_BYTES, Connection, Exchange
+from kvot.gateway.upstream.port import Pair, UpstreamFailed, UpstreamReply, UpstreamRequest
 
 CONNECT_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 600_000

@@ -9,7 +9,7 @@ where elements end, so what it finds may still be no JSON; what follows the arra
 import re
 from collections.abc import Iterator
 
-from kvot.gateway.unfinished import Unfinished
+from kvot.gateway.metering.unfinished import Unfinished
 
 ELEMENT_BYTES_MAX = 4 << 20
 """A chunk of text has some hundred bytes, but a generated image comes whole in one, encoded."""

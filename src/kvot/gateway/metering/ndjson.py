@@ -4,7 +4,7 @@ A line ends in LF; a CR before it is white space to JSON. The last line may lack
 forgotten as it passes, and the reader goes on with the next.
 """
 
-from kvot.gateway.unfinished import Unfinished
+from kvot.gateway.metering.unfinished import Unfinished
 
 LINE_BYTES_MAX = 4 << 20
 """Ollama's last line may repeat the whole context as numbers: seven bytes for each of some 256 k tokens."""

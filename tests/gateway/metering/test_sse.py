@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.gateway.sse import Event, Scanner
+from kvot.gateway.metering.sse import Event, Scanner
 from tests.gateway.cuts import byte_by_byte, cut
 
 BOUND = 64

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from kvot.core.model import TOKENS_MAX
-from kvot.gateway.sse import Event, Scanner
+from kvot.gateway.metering.sse import Event, Scanner
 from kvot.gateway.tokens import Reported
 
 DOCUMENT_BYTES_MAX = 2 * 1024 * 1024

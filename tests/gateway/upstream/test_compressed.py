@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.gateway.compressed import PIECE_BYTES_MAX, RATIO_MAX, SMALL_BYTES, Unpacker
-from kvot.gateway.upstream import UpstreamFailed
+from kvot.gateway.upstream.compressed import PIECE_BYTES_MAX, RATIO_MAX, SMALL_BYTES, Unpacker
+from kvot.gateway.upstream.port import UpstreamFailed
 
 PACKED: dict[bytes, Callable[[bytes], bytes]] = {
     b"gzip": gzip.compress,

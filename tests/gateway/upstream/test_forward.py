@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kvot.gateway.forward import ForwardUpstream
-from kvot.gateway.upstream import UpstreamFailed, UpstreamRequest
+from kvot.gateway.upstream.forward import ForwardUpstream
+from kvot.gateway.upstream.port import UpstreamFailed, UpstreamRequest
 from tests.provider import Fault, Provider, Script
 
 BODY = b'{"model":"m"}'

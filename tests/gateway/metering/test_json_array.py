@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.gateway.json_array import ElementReader
+from kvot.gateway.metering.json_array import ElementReader
 
 OBJECTS = [
     {"text": 'quoted: "usage" \\ }]', "more": [1, {"deep": [[{}]]}, "[{"]},

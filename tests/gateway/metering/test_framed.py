@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from kvot.gateway.framed import FramedMeter, Frames
-from kvot.gateway.json_array import ElementReader
-from kvot.gateway.ndjson import LineReader
+from kvot.gateway.metering.framed import FramedMeter, Frames
+from kvot.gateway.metering.json_array import ElementReader
+from kvot.gateway.metering.ndjson import LineReader
 from kvot.gateway.providers.ollama.meters import Lines
 from tests.gateway.cuts import byte_by_byte, every_single_cut, passed
 

@@ -1,6 +1,6 @@
 """What is kept of a piece whose end has not come."""
 
-from kvot.gateway.unfinished import Unfinished
+from kvot.gateway.metering.unfinished import Unfinished
 
 
 def test_all_of_it_within_the_bound():

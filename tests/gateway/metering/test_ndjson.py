@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.gateway.ndjson import LineReader
+from kvot.gateway.metering.ndjson import LineReader
 
 
 def lines_of(*pieces: bytes, line_bytes_max: int = 100) -> list[bytes]:
