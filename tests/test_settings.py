@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kvot.settings import ProviderSettings, Settings, SettingsError, providers_of, read_secret, reference_page, variable
+from kvot.settings import ProviderSettings, Settings, SettingsError, providers_of, read_secret, variable
+from kvot.settings.page import reference_page
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"

@@ -1,0 +1,18 @@
+"""What whoever runs Kvot may choose, and the secret that everything else is derived from."""
+
+from kvot.settings.accepted import DATABASE, ProviderSettings, SettingsError
+from kvot.settings.secret import read_secret
+from kvot.settings.settings import OWN_PROVIDERS, WORKERS_MAX, Settings, option, providers_of, variable
+
+__all__ = [
+    "DATABASE",
+    "OWN_PROVIDERS",
+    "WORKERS_MAX",
+    "ProviderSettings",
+    "Settings",
+    "SettingsError",
+    "option",
+    "providers_of",
+    "read_secret",
+    "variable",
+]

@@ -1,0 +1,83 @@
+"""The secret that everything else is derived from: given, or kept in a file that its owner alone can read."""
+
+import os
+import secrets
+import stat
+import tempfile
+from pathlib import Path
+
+from kvot.settings.accepted import SECRET_BYTES_LEAST, SettingsError
+from kvot.settings.settings import Settings
+
+_SECRET_FILE_BYTES_MAX = 4_096
+
+
+def read_secret(settings: Settings) -> bytes:
+    """The secret. Call before the database is opened: on the first embedded start this makes the secret's file.
+
+    A database without its secret is refused, since a new secret would silently end every API key in it.
+    """
+    if settings.secret is not None:
+        return settings.secret.encode()
+    path = settings.secret_path
+    assert path is not None, "Settings.load lets nothing through without a secret or a place for one"
+    try:
+        if not path.exists():
+            _refuse_orphan(settings, path)
+            _make_secret_file(path)
+        return _read_secret_file(path)
+    except OSError as error:
+        raise SettingsError(f"The secret file {path} cannot be read or made: {error.strerror}.") from error
+
+
+def _refuse_orphan(settings: Settings, path: Path) -> None:
+    database = settings.database_path
+    if database is None:
+        raise SettingsError(f"The secret file {path} does not exist.")
+    if database.exists() and database.stat().st_size:
+        raise SettingsError(
+            f"The database {database} exists but its secret file {path} does not: put the file back. If it is lost, "
+            "set KVOT_SECRET to a new secret and run kvot keys accept-secret; API keys made so far then stop working."
+        )
+
+
+def _make_secret_file(path: Path) -> None:
+    """Whole or not at all, on disk when this returns; of several processes one wins and the others read its file."""
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # O_EXCL, mode 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(draft)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read_secret_file(path: Path) -> bytes:
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise SettingsError(f"The secret file {path} is not a regular file.")
+        if state.st_mode & 0o077:
+            mode = stat.S_IMODE(state.st_mode)
+            raise SettingsError(
+                f"The secret file {path} is open to others than its owner (mode {mode:04o}): "
+                "chmod it to 0600, and replace the secret if somebody may have read it."
+            )
+        secret = file.read(_SECRET_FILE_BYTES_MAX).strip()
+    if len(secret) < SECRET_BYTES_LEAST:
+        raise SettingsError(f"The secret file {path} must hold at least {SECRET_BYTES_LEAST} bytes.")
+    return secret
