@@ -185,7 +185,7 @@ async def test_a_redirect_is_called_one_and_neither_followed_nor_passed_on(open_
     assert "redirects the call (status 307). Kvot follows no redirect." in words(call, seen.body)
     assert "location" not in seen.headers
     assert b"elsewhere" not in seen.body
-    assert "check its base URL" in capfd.readouterr().out
+    assert "check its base URL" in "".join(capfd.readouterr())
 
 
 async def test_a_free_path_that_is_redirected_says_so_too(open_scene):

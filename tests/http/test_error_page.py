@@ -14,8 +14,8 @@ PAGE = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
 SOURCES = [path for path in (ROOT / "src/kvot").rglob("*.py") if "cli" not in path.parts]
 
 CODE_IS_SECOND = {"FieldError", "fault"}
-NEVER_TOLD = {"KvotError", "DamagedBackup"}
-"""Only what is derived from the first is raised; only the command line reads backups."""
+NEVER_TOLD = {"KvotError", "DamagedBackup", "CannotListen"}
+"""Only what is derived from the first is raised; only the command line reads backups and starts servers."""
 
 
 def codes_of(source: str) -> Iterator[str]:
