@@ -163,7 +163,7 @@ class HeldCall:
 
     async def _asked(self, upstream: Upstream, request: UpstreamRequest) -> tuple[UpstreamReply, bytes | None]:
         """The reply; and all of it, where it is a refusal."""
-        self._is_refused = False
+        self._is_refused, self._sent_at_s = False, None  # of an earlier request
         reply = await ask_upstream(upstream, request, self._note_sent)
         self.upstream_s = self._taken_s
         self._is_refused = reply.status >= FIRST_REFUSAL
