@@ -98,7 +98,7 @@ def test_the_tokenizer_is_given_short_pieces_and_not_without_end(text: str):
     assert sum(lengths) <= COUNTED_CHARACTERS_MAX + UNBROKEN_CHARACTERS_MAX
 
 
-@pytest.mark.parametrize("texts", [["word " * 200_000], ["a" * 1_000_000], ["word"] * 20_000])
+@pytest.mark.parametrize("texts", [["word " * 200_000], ["a" * 1_000_000], ["word"] * 20_000, [""] * 200_000])
 async def test_others_get_their_turns_while_a_long_request_is_counted(texts: list[str]):
     counting = asyncio.create_task(COUNTING.text_tokens("openai", "gpt-4o", size_of(*texts)))
     turns = 0

@@ -1,5 +1,6 @@
 """Providers that know no stream_options: the call goes through all the same, and the next one at once."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from kvot.core.model import Source
 from kvot.gateway.providers import DIALECTS
 from kvot.gateway.untold import KEPT_S, MODELS_MAX, Untold, is_refused
+from kvot.gateway.upstream.forward import ForwardUpstream
+from kvot.gateway.upstream.port import UpstreamReply
 from tests.gateway.calls import CALLS, ask, post
 from tests.provider import Script
 
@@ -104,3 +107,20 @@ def test_models_are_remembered_up_to_a_bound():
 def test_only_a_refusal_that_names_it_is_of_it(status, body, refused):
     assert is_refused(ENDPOINT, status, body) is refused
     assert not is_refused(COMPATIBLE.find("POST", "/responses", {}).endpoint, status, body)
+
+
+async def test_a_client_that_leaves_before_it_is_sent_again_is_charged_nothing(open_scene, monkeypatch):
+    scene, reaching = await open_scene(REFUSES), asyncio.Event()
+    send, sent = ForwardUpstream.send, iter([True, False])
+
+    async def reaches_once(upstream: ForwardUpstream, *values: Any) -> UpstreamReply:
+        if not next(sent):
+            reaching.set()
+            await asyncio.Event().wait()  # a connection that is not made
+        return await send(upstream, *values)
+
+    monkeypatch.setattr(ForwardUpstream, "send", reaches_once)
+    client = asyncio.create_task(ask(scene, "chat-stream"))
+    await reaching.wait()
+    client.cancel()
+    assert await scene.settled() == 0

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from kvot.core.archive import Source
-from kvot.core.model import EventColumns, NewEvent, NewHold, Settlement
+from kvot.core.model import Correction, EventColumns, NewEvent, NewHold, Settlement, Status
 from kvot.stores.transfer import end_of
 from tests.conformance.scene import COMPANY, T0, FullStore
 
@@ -97,6 +97,18 @@ async def a_row_below_the_floor_that_no_prune_left_is_still_a_difference(ledgers
     assert difference.where == "event, at or below the floor"
 
 
+async def a_correction_counts_none_of_an_event_that_was_forgotten(ledgers: Ledgers) -> None:
+    """An id may be taken again once its event is deleted, while a correction of that one is still to be."""
+    store, old = ledgers.store, [(COMPANY, NewEvent(f"m{number}", 1, OLD)) for number in range(ROWS // 2)]
+    await store.record_many(EventColumns.of([(COMPANY, NewEvent("a", 100, OLD)), *old]), now_ms=OLD)
+    await store.correct(COMPANY, Correction("z", "a", 40, "ann"), now_ms=OLD)
+    with pytest.raises(Ended):
+        await store.prune(COMPANY, BEFORE, now_ms=T0, on_events=ending_after(0))
+    assert (await store.record(COMPANY, NewEvent("a", 10), now_ms=T0)).status is Status.DONE
+    corrected = await store.correct(COMPANY, Correction("y", "a", -50, "ann"), now_ms=T0)
+    assert (corrected.status, corrected.usage.tokens_used) == (Status.BELOW_ZERO, 10)
+
+
 async def told_by(ledgers: Ledgers) -> object:
     source = await ledgers.source()
     try:
@@ -108,6 +120,7 @@ async def told_by(ledgers: Ledgers) -> object:
 SENTENCES: dict[str, Callable[[Ledgers], Awaitable[None]]] = {
     "other writes come between": other_writes_of_the_company_are_taken_between_the_pieces,
     "nothing is left": nothing_is_left_at_or_below_the_floor,
+    "an id that was taken again": a_correction_counts_none_of_an_event_that_was_forgotten,
     "a row that no prune left is told": a_row_below_the_floor_that_no_prune_left_is_still_a_difference,
     **{
         f"ended after {most} events": partial(wherever_a_prune_ends_its_ledger_is_as_after_it, events_max=most)

@@ -94,6 +94,7 @@ class HeldCall:
         self._ask = ask
         self._remember = remember
         self._meter: Meter | None = None
+        self._keeper: HoldKeeper | None = None
         self._sent_at_s: float | None = None
         self._is_refused = False  # by the provider
         self._has_come = False  # a byte of the reply's body
@@ -118,7 +119,7 @@ class HeldCall:
         then stays. To cancel it is to say that the client left."""
         task = asyncio.current_task()
         assert task is not None
-        keeper = self._keeper(task)
+        self._keeper = keeper = self._keep(task)
         try:
             await self._send(upstream, request, client)
         except UpstreamFailed:
@@ -134,7 +135,7 @@ class HeldCall:
             if self._is_open:
                 self._end_later(End.CUT)
 
-    def _keeper(self, task: "asyncio.Task[Any]") -> HoldKeeper:
+    def _keep(self, task: "asyncio.Task[Any]") -> HoldKeeper:
         hold, longest_s = self._hold, self._granted.longest_s
 
         def cut(is_over: bool) -> None:
@@ -162,7 +163,7 @@ class HeldCall:
 
     async def _asked(self, upstream: Upstream, request: UpstreamRequest) -> tuple[UpstreamReply, bytes | None]:
         """The reply; and all of it, where it is a refusal."""
-        self._is_refused = False
+        self._is_refused, self._sent_at_s = False, None  # of an earlier request
         reply = await ask_upstream(upstream, request, self._note_sent)
         self.upstream_s = self._taken_s
         self._is_refused = reply.status >= FIRST_REFUSAL
@@ -198,6 +199,7 @@ class HeldCall:
         """The provider said no before it generated anything: its words pass, the hold is dropped."""
         self._is_open = False
         await self._books.settler.end(self._company_id, self._hold.hold_id, None)
+        self._let_go()
         await client.begin(reply.status, reply.headers)
         await client.write(body)
         await client.end()
@@ -231,6 +233,11 @@ class HeldCall:
     async def _end(self, end: End) -> None:
         self._is_open = False
         await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
+        self._let_go()
+
+    def _let_go(self) -> None:
+        assert self._keeper is not None
+        self._keeper.let_go()
 
     def _end_later(self, end: End) -> None:
         self._is_open = False

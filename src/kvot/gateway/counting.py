@@ -77,7 +77,12 @@ def vocabulary_of(dialect: str, model: str) -> str | None:
 
 
 def pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """A text in pieces, and whether each is whole: cut where no word goes on, at both ends. Linear in the text."""
+    """A text in pieces, and whether each is whole: cut where no word goes on, at both ends. Linear in the text.
+
+    An empty text is one piece: millions of them take time, too.
+    """
+    if not text:
+        yield text, True
     start, is_begun_whole = 0, True
     while start < len(text):
         least = PIECE_CHARACTERS if is_begun_whole else 0

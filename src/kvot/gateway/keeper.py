@@ -23,8 +23,8 @@ class HoldKeeper:
     """
 
     __slots__ = (
-        "_company_id", "_deadline_s", "_ends_at_s", "_hold_id", "_ledger", "_loop", "_on_cut", "_task", "_timer",
-        "_ttl_s",
+        "_company_id", "_deadline_s", "_ends_at_s", "_has_ended", "_hold_id", "_ledger", "_loop", "_on_cut", "_task",
+        "_timer", "_ttl_s",
     )  # fmt: skip
 
     def __init__(
@@ -46,9 +46,15 @@ class HoldKeeper:
         self._on_cut = on_cut
         self._loop = asyncio.get_running_loop()
         self._ends_at_s = held_at_s + longest_s
+        self._has_ended = False
         self._deadline_s = self._deadline(held_at_s)
         self._task: asyncio.Task[None] | None = None
         self._timer = self._next(held_at_s + self._ttl_s / RENEWALS_PER_TTL)
+
+    def let_go(self) -> None:
+        """The hold has ended as it should, so none is left to keep: a client that still reads may take its time, as
+        long as any call may take."""
+        self._has_ended = True
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -65,10 +71,20 @@ class HoldKeeper:
         return self._loop.call_at(self._deadline_s, self._cut)
 
     def _cut(self) -> None:
-        self._on_cut(self._deadline_s >= self._ends_at_s)
+        if self._has_ended and self._deadline_s < self._ends_at_s:
+            self._wait_for_the_longest()
+        else:
+            self._on_cut(self._deadline_s >= self._ends_at_s)
 
     def _begin(self) -> None:
-        self._task = self._loop.create_task(self._renew())
+        if self._has_ended:
+            self._wait_for_the_longest()
+        else:
+            self._task = self._loop.create_task(self._renew())
+
+    def _wait_for_the_longest(self) -> None:
+        self._deadline_s = self._ends_at_s
+        self._timer = self._loop.call_at(self._ends_at_s, self._cut)
 
     async def _renew(self) -> None:
         """The call is cut at the deadline whatever becomes of this: also when it fails in a way that nobody foresaw."""

@@ -17,7 +17,7 @@ from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.address import Address
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.databases import run
-from tests.postgres.server import PrivateServer
+from tests.postgres.server import PORT, PrivateServer
 
 TERMINATE = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE application_name = 'kvot' AND datname = current_database()"""
@@ -239,6 +239,63 @@ async def test_a_database_that_runs_in_another_isolation_is_not_written(url: str
         assert "does not run in READ COMMITTED" in await refusal(url)
     finally:
         await run("postgres", f"ALTER DATABASE {name} RESET default_transaction_isolation")
+
+
+TERMINATION = b"X"
+"""How a client's message begins that ends its connection."""
+
+
+class Hole:
+    """Stands before a server's socket and passes all on, until it is to swallow all that comes."""
+
+    def __init__(self) -> None:
+        self.swallows = False
+        self.asked_by: set[asyncio.StreamReader] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self, before: Path) -> str:
+        """Host and port to ask instead."""
+        self._server = await asyncio.start_server(partial(self._join, before), "127.0.0.1", 0)
+        host, port = self._server.sockets[0].getsockname()
+        return f"{host}:{port}"
+
+    async def close(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _join(self, before: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, there = await asyncio.open_unix_connection(before)
+        await asyncio.gather(self._pass(reader, there), self._pass(back, writer), return_exceptions=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            if not self.swallows:
+                writer.write(data)
+            elif not data.startswith(TERMINATION):
+                self.asked_by.add(reader)
+        writer.close()
+
+
+async def test_where_nothing_answers_one_time_out_is_enough(server: PrivateServer, url: str, monkeypatch):
+    """Of eight idle connections one is tried, and then a new one: that each kept its caller waiting was a minute."""
+    monkeypatch.setattr(connection_module, "STATEMENT_TIMEOUT_MS", 1_000)
+    monkeypatch.setattr(connection_module, "ANSWER_GRACE_S", 0.1)
+    monkeypatch.setattr(pool_module, "BELIEVED_S", -1.0)
+    hole = Hole()
+    where = await hole.open(server.folder / f".s.PGSQL.{PORT}")
+    store = PostgresStore.open(f"postgresql://postgres@{where}/{database_of(url)}", Rules(), time=Time.GIVEN)
+    await asyncio.gather(*(store.usage(company_of(number), now_ms=T0) for number in range(8)))
+    hole.swallows = True
+    monkeypatch.setattr(connection_module, "CONNECT_TIMEOUT_S", 0.1)
+    with pytest.raises(StoreUnavailable, match="did not answer in time"):
+        await store.usage(COMPANY, now_ms=T0)
+    assert len(hole.asked_by) == 2
+    hole.swallows = False
+    monkeypatch.undo()
+    assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 0
+    await store.close()
+    await hole.close()
 
 
 # -- restarts ------------------------------------------------------------------------------------------------------

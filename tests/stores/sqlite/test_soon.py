@@ -34,6 +34,7 @@ READS = {
     "when it fits": lambda store: store.fits_at(COMPANY, 999_950, now_ms=T0),
     "the hold": lambda store: store.hold(COMPANY, "h", now_ms=T0),
     "the budget": lambda store: store.budget(COMPANY, now_ms=T0),
+    "the proof": lambda store: store.verify(COMPANY, now_ms=T0),
 }
 
 

@@ -142,16 +142,25 @@ class Pool:
         return _Checked(await connect(self.address), _now_s())
 
     async def _is_good(self, connection: asyncpg.Connection) -> bool:
-        """Whether it can still be used. Raises StoreUnavailable when the database cannot."""
+        """Whether it can still be used. Raises StoreUnavailable when the database cannot.
+
+        With one that is lost all idle ones are given up: most likely they are lost, too, and where nothing answers, to
+        find it out of each would take a time-out.
+        """
         try:
             await check_again(connection, self.address)
         except DRIVER_ERRORS:
             connection.terminate()
+            self._give_up_idle()
             return False
         except StoreUnavailable:
             await close(connection)
             raise
         return True
+
+    def _give_up_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().connection.terminate()
 
     async def _give_back(self, checked: _Checked) -> None:
         """A connection that is still in a transaction, or in the middle of an answer, is not used again."""

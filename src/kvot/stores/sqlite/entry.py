@@ -19,7 +19,7 @@ PUT_ROLLUP = """INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT D
     input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens"""
 
 _FIND = "SELECT * FROM event WHERE company_no = ? AND event_id = ?"
-_CORRECTED_BY = "SELECT sum(tokens) FROM event WHERE company_no = ? AND ref = ?"
+_CORRECTED_BY = "SELECT sum(tokens) FROM event WHERE company_no = ? AND ref = ? AND at = ?"
 
 
 def find(tx: Tx, company: Company, key: Key) -> EventRow | None:
@@ -62,4 +62,6 @@ def enter(tx: Tx, company: Company, row: EventRow) -> None:
 
 
 def tokens_with_corrections(tx: Tx, company: Company, target: EventRow) -> int:
-    return target[3] + tx.number(_CORRECTED_BY, (company.no, target[1]))
+    """Corrections have their target's time. Those of another belong to an event of the same id that was forgotten, and
+    that a prune on its way has not deleted yet."""
+    return target[3] + tx.number(_CORRECTED_BY, (company.no, *target[1:3]))

@@ -234,6 +234,7 @@ class SqliteStore:
 
     async def verify(self, company_id: str, *, now_ms: int) -> Verification:
         """Takes seconds for a million events; nobody waits for it."""
+        await self._catch_up(company_id)
         found, was_in_doubt = await self._read_aside(verify.verify, company_id, now_ms)
         in_doubt = bool(found.differences)
         if in_doubt != was_in_doubt:

@@ -102,10 +102,12 @@ BEGIN
   RETURN t;
 END $$;
 
+-- Corrections have their target's time. Those of another belong to an event of the same id that was forgotten, and that a
+-- prune on its way has not deleted yet.
 CREATE FUNCTION kvot.tokens_with_corrections(e kvot.event) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN e.tokens + (SELECT coalesce(sum(c.tokens), 0) FROM kvot.event c
-    WHERE c.company_id = e.company_id AND c.ref = e.event_id)::bigint;
+    WHERE c.company_id = e.company_id AND c.ref = e.event_id AND c.at = e.at)::bigint;
 END $$;
 
 -- Write a correction at its target's time and under its labels. `c` brings the id, the tokens, their parts, the reason.
