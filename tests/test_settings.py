@@ -176,9 +176,14 @@ class TestProviders:
     def test_one_to_which_companies_bring_keys_is_offered_without_a_key(self):
         settings = Settings.load({"KVOT_OWN_KEY_PROVIDERS": "gemini, openai", "KVOT_OPENAI_API_KEY": "sk-o"})
         assert providers_of(settings) == (
-            ProviderSettings("openai", "openai", "https://api.openai.com/v1", "sk-o"),
+            ProviderSettings("openai", "openai", "https://api.openai.com/v1", "sk-o", needs_key=True),
             ProviderSettings("gemini", "gemini", "https://generativelanguage.googleapis.com", needs_key=True),
         )
+
+    def test_nor_is_anything_sent_there_without_one_where_it_has_another_address(self):
+        address = "https://eu.api.openai.com/v1"
+        settings = Settings.load({"KVOT_OWN_KEY_PROVIDERS": "openai", "KVOT_OPENAI_BASE_URL": address})
+        assert providers_of(settings) == (ProviderSettings("openai", "openai", address, needs_key=True),)
 
     @pytest.mark.parametrize("names", ["ollama", "openai,", "mistral", "OpenAI"])
     def test_but_only_one_that_has_an_address_by_default(self, names):

@@ -6,7 +6,7 @@ from kvot.contract.describe import Instant
 from kvot.contract.keeping import PruneAiChatLedger, VerifyAiChatLedger
 from kvot.core.errors import Forbidden
 from kvot.core.ledger import Ledger
-from kvot.core.model import NewEvent
+from kvot.core.model import NewEvent, NewHold
 from kvot.core.window import MS_PER_DAY
 from tests.operations.support import ACME, NOW_MS, OPERATOR, OTHER, USER, ask, open_services
 
@@ -25,6 +25,14 @@ async def test_an_operator_proves_all_ledgers_and_a_user_that_of_the_company():
     own = await ask(services, USER, VerifyAiChatLedger())
     assert (everything.companies, everything.events, everything.tokens, everything.differences) == (2, 4, 24, [])
     assert (own.companies, own.events, own.tokens) == (1, 2, 14)
+
+
+async def test_what_has_run_out_is_told_as_usage_has_it():
+    services = open_services()
+    await services.ledger.reserve(ACME, NewHold("h", 30, 1_000, dispatched=True))
+    later = at_instant(services, NOW_MS + 2_000)
+    assert (await later.ledger.usage(ACME)).tokens_used == 30
+    assert (await ask(later, USER, VerifyAiChatLedger())).tokens == 30
 
 
 async def test_a_user_may_not_prove_a_foreign_ledger():

@@ -222,7 +222,7 @@ def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> 
     """What a path behind a provider's prefix means. Raises NotFound: what we do not know we cannot meter."""
     found = provider.dialect.find(verb, path, query)
     if found is None:
-        raise NotFound(f"{verb} {path} is not a path of {provider.name} that Kvot passes on.")
+        raise NotFound(f"{verb} {path or '/'} is not a path of {provider.name} that Kvot passes on.")
     return found
 
 

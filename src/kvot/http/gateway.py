@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from kvot.core.errors import (
+    Forbidden,
     InvalidRequest,
     KvotError,
     NotAuthenticated,
@@ -304,6 +305,8 @@ def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:
     named = _label(headers, _COMPANY)
     if found.endpoint.read is None and named is None:
         return Whose(principal.company_id or "", None, None)  # uses no tokens: any credential will do
+    if named is None and principal.company_id is None:
+        raise Forbidden("The credential speaks for no company: name one in the header X-Kvot-Company-Id.")
     user = principal.user_id or _label(headers, _USER)
     return Whose(company_for(principal, named and _guid(named)), user, _label(headers, _FEATURE))
 

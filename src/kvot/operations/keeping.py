@@ -14,7 +14,11 @@ from kvot.operations.services import Caller, Services
 
 
 async def verify_ledger(services: Services, caller: Caller, request: VerifyAiChatLedger) -> VerifyAiChatLedgerResponse:
-    """A company with a difference stays in doubt, and admits nothing, until it verifies without one."""
+    """A company with a difference stays in doubt, and admits nothing, until it verifies without one.
+
+    What ran out is charged first: usage counts it already, and what is told here is to be the same total.
+    """
+    await services.ledger.expire()
     company_ids = await _companies(services, caller.principal, request.company_id)
     asks_for_all = request.company_id is None and caller.principal.is_superadmin
     proofs = [await services.ledger.verify(company_id) for company_id in company_ids]

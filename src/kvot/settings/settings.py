@@ -345,8 +345,7 @@ def providers_of(settings: Settings) -> tuple[ProviderSettings, ...]:
     own = []
     for name in OWN_PROVIDERS:
         base_url, api_key = getattr(settings, f"{name}_base_url"), getattr(settings, f"{name}_api_key")
-        if api_key is not None or base_url != FIELDS[f"{name}_base_url"].default:
-            own.append(ProviderSettings(name, name, base_url, api_key or ""))
-        elif name in settings.own_key_providers:
-            own.append(ProviderSettings(name, name, base_url, needs_key=True))
+        needs_key = name in settings.own_key_providers
+        if needs_key or api_key is not None or base_url != FIELDS[f"{name}_base_url"].default:
+            own.append(ProviderSettings(name, name, base_url, api_key or "", needs_key=needs_key))
     return (*own, *settings.providers)
