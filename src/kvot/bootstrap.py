@@ -70,8 +70,8 @@ def open_services(settings: Settings, *, with_secret: bool = True) -> House:
     with_secret: False where no key is made or proven. The secret is then not read, and need not be there.
     """
     secret = read_secret(settings) if with_secret else None
-    store = open_store(settings.database, rules_of(settings))
-    clock = SteadyClock(_wall_ms, _steady_ms)
+    clock = SteadyClock(wall_ms, _steady_ms)
+    store = open_store(settings.database, rules_of(settings), clock)
     offered = tuple(one.name for one in providers_of(settings))
     sealer = Sealer(derive_key(secret, SEALING)) if secret else None
     pepper = derive_key(secret, API_KEY_PEPPER) if secret else None
@@ -91,7 +91,7 @@ def rules_of(settings: Settings) -> Rules:
     )
 
 
-def _wall_ms() -> int:
+def wall_ms() -> int:
     return time.time_ns() // _NS_PER_MS
 
 

@@ -25,8 +25,8 @@ START_TIMEOUT_S = 60
 _PLANTED_CLOCK = """
 from pathlib import Path
 from kvot import bootstrap
-leap, wall_ms = Path(__file__).with_name("leap"), bootstrap._wall_ms
-bootstrap._wall_ms = lambda: wall_ms() + int(leap.read_text())
+leap, wall_ms = Path(__file__).with_name("leap"), bootstrap.wall_ms
+bootstrap.wall_ms = lambda: wall_ms() + int(leap.read_text())
 """
 
 

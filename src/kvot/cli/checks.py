@@ -61,11 +61,11 @@ def database(settings: Settings) -> Iterator[Finding]:
 def _opened(settings: Settings, name: str, is_well: str) -> Finding:
     import asyncio
 
-    from kvot.bootstrap import rules_of
+    from kvot.bootstrap import rules_of, wall_ms
     from kvot.stores import open_store
 
     async def look() -> int:
-        store = open_store(settings.database, rules_of(settings))
+        store = open_store(settings.database, rules_of(settings), wall_ms)
         try:
             await store.ready()
             return len(await store.companies())

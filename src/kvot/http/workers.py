@@ -22,6 +22,7 @@ from typing import Any
 
 from kvot.core.errors import KvotError, StoreUnavailable
 from kvot.http.server import BACKLOG, DRAIN_S, resolve, url_of
+from kvot.settings import SettingsError
 from kvot.telemetry.logs import logger
 
 PAUSE_S = 0.5
@@ -73,7 +74,8 @@ class Place:
 
 
 Run = Callable[[Place], int]
-"""What a worker does; its exit code. A KvotError that it raises before it was ready is told to the parent."""
+"""What a worker does; its exit code. A KvotError or SettingsError that it raises before it was ready is told to the
+parent."""
 
 
 @dataclass
@@ -206,9 +208,9 @@ class Workers:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         try:
             code = self._run(place)
-        except KvotError as error:
+        except (KvotError, SettingsError) as error:
             with contextlib.suppress(OSError):  # the parent is gone
-                place.told.send(error.message)
+                place.told.send(str(error))
             code = 1
         raise SystemExit(code)
 

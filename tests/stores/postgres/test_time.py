@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kvot.core.budget import Budget, Rules
+from kvot.core.errors import StoreUnavailable
 from kvot.core.model import NewEvent, NewHold, Status
 from kvot.stores.postgres import PostgresStore, Time
 from tests.conformance.scene import COMPANY, T0
@@ -42,6 +43,29 @@ async def test_a_database_that_is_far_from_the_callers_clock_is_not_followed(ser
     towards_ms = -FIVE_MINUTES if apart_ms > 0 else FIVE_MINUTES
     assert (await served.record(COMPANY, NewEvent("e", 1), now_ms=now_ms)).usage.at_ms == now_ms + towards_ms
     assert (await served.usage(COMPANY, now_ms=now_ms)).at_ms == now_ms + towards_ms
+
+
+@pytest.mark.parametrize("apart_ms", [-40 * DAY, -FIVE_MINUTES - 60_000, FIVE_MINUTES + 60_000, 40 * DAY])
+async def test_a_process_that_begins_with_another_time_than_the_database_does_nothing(url: str, apart_ms: int):
+    clock = [wall_ms() + apart_ms]
+    store = PostgresStore.open(url, Rules(), now_ms=lambda: clock[0])
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="This machine's clock says"):
+            await store.record(COMPANY, NewEvent("e", 1), now_ms=clock[0])
+    with pytest.raises(StoreUnavailable, match="set the wrong one right"):
+        await store.ready()
+    clock[0] = wall_ms()
+    assert (await store.record(COMPANY, NewEvent("e", 1), now_ms=clock[0])).status is Status.DONE
+    await store.close()
+
+
+async def test_one_that_began_with_the_same_time_may_leap_later(url: str):
+    clock = [wall_ms()]
+    store = PostgresStore.open(url, Rules(), now_ms=lambda: clock[0])
+    await store.ready()
+    clock[0] += DAY
+    assert (await store.usage(COMPANY, now_ms=clock[0])).at_ms == clock[0] - FIVE_MINUTES
+    await store.close()
 
 
 async def test_instances_minutes_apart_share_one_time_and_never_overspend(url: str):

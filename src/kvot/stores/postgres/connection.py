@@ -1,10 +1,14 @@
 """One connection: to a primary that has our schema, by way of a pooler where the URL says so and of none elsewhere."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import asyncpg
 
+from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.errors import StoreUnavailable
+from kvot.core.window import MS_PER_SECOND
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.errors import DRIVER_ERRORS, told
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check
@@ -17,6 +21,8 @@ ANSWER_GRACE_S = 2.0
 
 _UNSUPPORTED = "unsupported startup parameter"
 """What PgBouncer says, as it is installed, to a client that brings a setting of its session along."""
+
+_NOW_MS = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 _POOLED = "KV009"
 _NEED_DIRECT = f"""DO $$ BEGIN IF pg_backend_pid() <> %d THEN
@@ -79,6 +85,28 @@ async def need_direct(connection: asyncpg.Connection, address: Address) -> None:
         if error.sqlstate == _POOLED:
             raise _hidden_pooler(address) from error
         raise
+
+
+async def need_same_time(connection: asyncpg.Connection, address: Address, now_ms: Callable[[], int]) -> None:
+    """Raise StoreUnavailable when the caller's clock and the database's are further apart than clocks that are set.
+
+    A process bounds the leaps of the database's clock by its own, so one that began with a wrong clock would carry
+    ledgers away: tokens would leave every window at once, or come to lie in the past.
+    """
+    try:
+        database_ms: int = await connection.fetchval(_NOW_MS)
+    except DRIVER_ERRORS as error:
+        raise told(address.shown, error) from error
+    here_ms = now_ms()
+    if abs(here_ms - database_ms) > LEAP_MAX_MS:
+        raise StoreUnavailable(
+            f"This machine's clock says {_shown(here_ms)}, and that of {address.shown} {_shown(database_ms)}. "
+            "Nothing was done: set the wrong one right, then start again."
+        )
+
+
+def _shown(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms // MS_PER_SECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _hidden_pooler(address: Address) -> StoreUnavailable:

@@ -12,7 +12,14 @@ import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.connection import ANSWER_GRACE_S, STATEMENT_TIMEOUT_MS, check_again, close, connect
+from kvot.stores.postgres.connection import (
+    ANSWER_GRACE_S,
+    STATEMENT_TIMEOUT_MS,
+    check_again,
+    close,
+    connect,
+    need_same_time,
+)
 from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, told
 
 LONG_TIMEOUT_MS = 600_000
@@ -43,8 +50,11 @@ class _Checked(NamedTuple):
 class Pool:
     """Used on one event loop."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, now_ms: Callable[[], int] | None = None) -> None:
+        """now_ms: the caller's clock, which must agree with the database's before anything is done; None: whatever it
+        says, it is not asked."""
         self.address = address
+        self._now_ms = now_ms
         self._slots = asyncio.Semaphore(address.connections_max)
         self._waiting = 0
         self._idle: list[_Checked] = []
@@ -139,7 +149,18 @@ class Pool:
                 return checked
             if await self._is_good(checked.connection):
                 return _Checked(checked.connection, _now_s())
-        return _Checked(await connect(self.address), _now_s())
+        return _Checked(await self._new(), _now_s())
+
+    async def _new(self) -> asyncpg.Connection:
+        connection = await connect(self.address)
+        if self._now_ms is not None:
+            try:
+                await need_same_time(connection, self.address, self._now_ms)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._now_ms = None  # from here on each of the two bounds the other's leaps
+        return connection
 
     async def _is_good(self, connection: asyncpg.Connection) -> bool:
         """Whether it can still be used. Raises StoreUnavailable when the database cannot.

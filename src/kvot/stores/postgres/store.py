@@ -4,7 +4,7 @@ Writes of one company go through its lane (`lanes`), so that concurrent ones sha
 database is first asked when it is first needed: `ready` tells whether it can be used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Self
 
@@ -91,12 +91,12 @@ class Time(Enum):
 class PostgresStore:
     """An `Engine` in a migrated database. Made by `open`; used on one event loop."""
 
-    def __init__(self, address: Address, rules: Rules, time: Time) -> None:
+    def __init__(self, address: Address, rules: Rules, time: Time, now_ms: Callable[[], int] | None) -> None:
         self._rules = rules
         self._drift_max_ms = time.value
         default = rules.default_budget
         self._rule_values = [default.token_limit, default.window_days, rules.retention_ms, rules.future_max_ms]
-        self._pool = Pool(address)
+        self._pool = Pool(address, now_ms)
         self._writes = Writes(self._pool, self._rule_values, self._drift_max_ms)
         self._lanes = Lanes(self._writes.send, self._writes.send_shared)
         self._watch = KeysWatch(address)
@@ -104,9 +104,14 @@ class PostgresStore:
         self._provider_keys = ProviderKeys(self._pool, self._keys, self._drift_max_ms)
 
     @classmethod
-    def open(cls, url: str, rules: Rules, *, time: Time = Time.DATABASE) -> Self:
-        """Take the URL apart. Raises StoreUnavailable if it cannot be meant; the database is not asked yet."""
-        return cls(Address.parse(url), rules, time)
+    def open(
+        cls, url: str, rules: Rules, *, time: Time = Time.DATABASE, now_ms: Callable[[], int] | None = None
+    ) -> Self:
+        """Take the URL apart. Raises StoreUnavailable if it cannot be meant; the database is not asked yet.
+
+        now_ms: the clock that operations will bring, to be compared with the database's before the first of them.
+        """
+        return cls(Address.parse(url), rules, time, now_ms)
 
     @property
     def rules(self) -> Rules:
