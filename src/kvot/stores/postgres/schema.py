@@ -14,7 +14,7 @@ import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
 
 VERSION_MIN = 140_000
 """PostgreSQL 14: the functions assign to fields of fields."""
@@ -69,7 +69,8 @@ async def migrate(url: str, *, citus: bool = False, steps: Sequence[Step] | None
     """
     address = Address.parse(url)
     try:
-        connection = await asyncpg.connect(address.dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
+        with connecting(address.shown):
+            connection = await asyncpg.connect(address.dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
         try:
             async with connection.transaction():
                 return await _migrate(connection, address.shown, steps or known_steps(), citus)
