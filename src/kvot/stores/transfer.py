@@ -61,10 +61,17 @@ class LedgerSum:
         return LedgerEnd(self._company_id, *counts, self._digest.text())
 
 
+class Misfit(InvalidRequest):
+    """A part that cannot come where it stands."""
+
+    def __init__(self) -> None:
+        super().__init__("The parts of this database do not fit together.", code="DamagedBackup")
+
+
 class Summary:
     """What the parts of a database come to: one `LedgerEnd` for each company, and a digest of what they share.
 
-    Fed with every part in order, it raises InvalidRequest when they are not what a database can come as.
+    Fed with every part in order, it raises Misfit when they are not what a database can come as.
     """
 
     def __init__(self) -> None:
@@ -96,7 +103,7 @@ class Summary:
 
     def _expect(self, is_sound: bool) -> None:
         if not is_sound:
-            raise InvalidRequest("The parts of this database do not fit together.", code="DamagedBackup")
+            raise Misfit
 
 
 NOTHING_SHARED = Digest().text()
