@@ -56,7 +56,7 @@ class Health:
 def in_words(span_ms: int) -> str:
     """A span as people say it, by the greatest unit that it fills and the next: `40 days and 2 hours`."""
     units = (("day", MS_PER_DAY), ("hour", MS_PER_HOUR), ("minute", 60 * MS_PER_SECOND), ("second", MS_PER_SECOND))
-    counts = []
+    counts: list[tuple[int, str]] = []
     for name, unit_ms in units:
         count, span_ms = divmod(span_ms, unit_ms)
         if count or counts:
