@@ -85,8 +85,27 @@ def test_a_damaged_backup_restores_nothing(filled):
     file.write_bytes(gzip.compress(b"".join(lines[:-3] + lines[-2:])))
     ran = filled.bare("restore", file, "--database", other, "--json")
     assert (ran.code, ran.document["responseStatus"]["errorCode"]) == (1, "DamagedBackup")
-    filled.bare("backup", filled.folder / "empty.gz", "--database", other)
-    assert filled.bare("backup", filled.folder / "e.gz", "--database", other, "--json").document["companies"] == 0
+    assert not other.exists()
+
+
+@pytest.mark.parametrize("cut", [slice(-1), slice(-40, -20)], ids=["of its end", "inside"])
+def test_a_refused_restore_leaves_no_new_file(filled, cut):
+    file = filled.folder / "backup.gz"
+    filled("backup", file)
+    file.write_bytes(file.read_bytes()[cut])
+    before = set(filled.folder.iterdir())
+    assert filled.bare("restore", file, "--database", filled.folder / "new.db").code == 1
+    assert set(filled.folder.iterdir()) == before
+
+
+def test_a_backup_whose_parts_do_not_fit_is_named_as_damaged(filled):
+    file = filled.folder / "backup.gz"
+    filled("backup", file)
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.write_bytes(gzip.compress(b"".join([lines[0], *lines[2:]])))  # a ledger without its start
+    ran = filled.bare("restore", file, "--database", filled.folder / "new.db")
+    said = f"kvot: {file} cannot be restored: line 2 does not fit those before it."
+    assert (ran.code, ran.err.splitlines()) == (1, [said])
 
 
 def test_a_backup_is_of_a_database_not_of_a_server(filled):

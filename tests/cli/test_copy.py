@@ -1,8 +1,11 @@
 """`kvot copy`. What it refuses and how it goes on: tests/stores/test_transfer.py."""
 
+import signal
+import socket
+
 import pytest
 
-from tests.cli.support import ACME
+from tests.cli.support import ACME, start
 from tests.cli.test_backup import answers, filled
 
 __all__ = ["filled"]
@@ -71,3 +74,15 @@ def test_a_ledger_that_does_not_verify_is_told(filled, other):
 def test_what_cannot_be_copied_is_said(filled, arguments, code, word):
     ran = filled.bare("copy", *arguments)
     assert (ran.code, word in ran.err) == (code, True)
+
+
+@pytest.mark.parametrize("command", ["copy", "backup"])
+def test_ctrl_c_is_told_in_one_line(filled, other, command):
+    """A database server that takes the connection and says nothing keeps a command waiting."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"postgresql://u@127.0.0.1:{server.getsockname()[1]}/d?sslmode=disable"
+        words = ("copy", "--from", url, "--to", other) if command == "copy" else ("backup", "b.gz", "--database", url)
+        process = start(*words, cwd=filled.folder)
+        with server.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            assert (*process.communicate(timeout=60), process.returncode) == ("", "kvot: Interrupted.\n", 130)

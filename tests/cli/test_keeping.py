@@ -68,6 +68,13 @@ def test_pruning_says_what_it_forgets_and_asks(kvot):
     assert "--yes" in ran.err
 
 
+def test_pruning_names_the_instant_that_it_uses(kvot):
+    """Steps of 2 ** 24 ms: 1_000_000_000_000 ms is in the one that began at 59604 of them."""
+    kvot("record", "--company", ACME, "--tokens", 5)
+    assert "older than 2001-09-08 22:46:22.464 UTC (" in kvot("prune", "--before", 1_000_000_000_000).err
+    assert "rounded down" in kvot("prune", "--help").out
+
+
 def test_pruning_forgets_what_is_beyond_a_shorter_retention(kvot, monkeypatch):
     kvot("record", "--company", ACME, "--tokens", 5, "--at", NOW_MS - 100 * DAY_MS)
     kvot("record", "--company", ACME, "--tokens", 6)

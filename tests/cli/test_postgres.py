@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import signal
 import time
 from collections import Counter
 from hashlib import sha256
 from http.client import HTTPConnection
 
+import asyncpg
 import pytest
 
 from tests.cli.support import ACME, start
@@ -135,3 +137,35 @@ def test_what_one_worker_records_all_workers_know(filled_with_secret, workers):
 def test_workers_end_with_0(workers):
     code, _, err = workers.stop()
     assert (code, err) == (0, "")
+
+
+async def until_asleep(url):
+    connection = await asyncpg.connect(url)
+    try:
+        while not await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):
+            await asyncio.sleep(0.01)
+    finally:
+        await connection.close()
+
+
+async def execute(url, sql):
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+def test_ctrl_c_ends_a_copy_with_how_far_it_came(filled, postgres):
+    second = max(COMPANIES)
+    held = f"""CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+        CREATE TRIGGER hold_up BEFORE INSERT ON kvot.company FOR EACH ROW WHEN (NEW.company_id = '{second}')
+        EXECUTE FUNCTION hold_up()"""
+    asyncio.run(execute(postgres, held))
+    process = start("copy", "--from", filled.database, "--to", postgres)
+    asyncio.run(until_asleep(postgres))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    said = "kvot: Interrupted after 1 of 2 companies; run it again to go on.\n"
+    assert (process.returncode, out, err) == (130, "", said)

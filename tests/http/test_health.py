@@ -6,7 +6,7 @@ import pytest
 
 from kvot.core.budget import Rules
 from kvot.core.ledger import Ledger
-from kvot.http.health import Health
+from kvot.http.health import Health, in_words
 from tests.http.conftest import NOW_MS, FailingStore
 
 
@@ -36,7 +36,21 @@ async def test_a_server_that_drains_is_not_ready(store):
 
 async def test_a_clock_that_leapt_is_an_alarm(store):
     status, why = await reason(store, leap_ms=600_000)
-    assert (status, "600000 ms" in why) == (503, True)
+    assert (status, "by 10 minutes." in why) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("span_ms", "words"),
+    [
+        (3_456_003_078, "40 days"),
+        (93_600_000, "1 day and 2 hours"),
+        (3_661_000, "1 hour and 1 minute"),
+        (61_999, "1 minute and 1 second"),
+        (999, "999 ms"),
+    ],
+)
+def test_a_span_is_told_in_words(span_ms, words):
+    assert in_words(span_ms) == words
 
 
 async def test_a_closed_store_is_not_ready(store):

@@ -54,6 +54,6 @@ async def test_a_leap_of_the_servers_clock_is_an_alarm_and_no_stop(leaping: Flee
         status, told = await ask("/assistant/ai-chat/holds", companyId=company, holdId="h", tokens=10)
         assert (status, told["tokensHeld"]) == (200, 10)
         status, told = await ask("/readyz")
-        assert (status, told["reason"].startswith("The clock leapt ahead by 86")) == (503, True)
+        assert (status, told["reason"].startswith("The clock leapt ahead by ")) == (503, True)
         leaping.leap(0)
         assert await ask("/readyz") == (200, {"ready": True})

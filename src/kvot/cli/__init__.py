@@ -1,6 +1,6 @@
 """The command line: parse, call, print. Every command is a request of the contract, put to a target.
 
-Exit codes: 0 done, 1 failed or refused, 2 not understood. Never a stack trace for what was foreseen.
+Exit codes: 0 done, 1 failed or refused, 2 not understood, 130 interrupted. Never a stack trace for what was foreseen.
 """
 
 import sys

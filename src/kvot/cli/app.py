@@ -11,7 +11,8 @@ from kvot.cli.options import UsageError
 from kvot.core.errors import InvalidRequest, KvotError
 from kvot.settings import SettingsError
 
-FAILED, NOT_UNDERSTOOD = 1, 2
+FAILED, NOT_UNDERSTOOD, INTERRUPTED = 1, 2, 130
+"""130 is what shells say of Ctrl-C: 128 and the number of the signal."""
 
 _HELP = """How many AI tokens has each company used in its rolling window, and may the next call go ahead?
 
@@ -20,7 +21,7 @@ KVOT_URL and KVOT_API_KEY), on a running server, as whoever the key belongs to. 
 only --url reaches it."""
 
 _EPILOGUE = """Start with `kvot serve --demo`. Settings: docs/reference/settings.md. Exit codes: 0 done, 1 failed or
-refused, 2 not understood."""
+refused, 2 not understood, 130 interrupted."""
 
 _COMMANDS = {
     "serve": ("kvot.cli.serve:serve", "Serve over HTTP."),
@@ -124,5 +125,6 @@ def run(arguments: Sequence[str]) -> int:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         show.failure("InputOutput", message, (), as_json=as_json)
         return FAILED
-    except KeyboardInterrupt:
-        return FAILED
+    except KeyboardInterrupt as error:
+        show.failure("Interrupted", str(error) or "Interrupted.", (), as_json=as_json)
+        return INTERRUPTED

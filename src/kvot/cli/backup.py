@@ -13,7 +13,7 @@ from kvot.cli.progress import Progress
 from kvot.settings import Settings
 from kvot.stores.archives import open_sink, open_source
 from kvot.stores.backup_file import BackupReader, BackupWriter
-from kvot.stores.transfer import check_empty, differences, move, whole
+from kvot.stores.transfer import Misfit, check_empty, differences, move, whole
 
 File = Annotated[Path, Parameter(help="The file of the backup.")]
 
@@ -96,7 +96,10 @@ async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
                 await before.close()
             with Progress("restore", reader.total_bytes) as bar:
                 on_part = moving.counting(bar, lambda: reader.read_bytes)
-                summary = await move(reader.parts(), sink, on_part)
+                try:
+                    summary = await move(reader.parts(), sink, on_part)
+                except Misfit:
+                    raise reader.misfit() from None
         finally:
             await sink.close()
     after = await open_source(settings.database, rules)

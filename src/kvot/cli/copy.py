@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -9,11 +10,25 @@ from cyclopts import Parameter
 from kvot.cli import moving, show
 from kvot.cli.options import UsageError, database_url
 from kvot.cli.progress import Progress
-from kvot.core.archive import LedgerEnd, Source
+from kvot.core.archive import LedgerEnd, Part, Source
 from kvot.core.budget import Rules
 from kvot.settings import DATABASE
 from kvot.stores import transfer
 from kvot.stores.archives import open_sink, open_source
+
+
+@dataclass
+class _Reached:
+    """How far a copy is, for whoever interrupts it."""
+
+    companies: int = 0
+    of: int = 0
+
+    def told(self) -> str:
+        """Nothing, before anything could be there."""
+        return (
+            f"Interrupted after {self.companies:,} of {self.of:,} companies; run it again to go on." if self.of else ""
+        )
 
 
 def copy(
@@ -40,7 +55,11 @@ def copy(
     source, target = _url("--from", from_), _url("--to", to)
     if source == target:
         raise UsageError("--from and --to are one database.")
-    document = asyncio.run(_copy(source, target))
+    reached = _Reached()
+    try:
+        document = asyncio.run(_copy(source, target, reached))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(reached.told()) from None
     if json:
         show.document(document)
     else:
@@ -62,22 +81,28 @@ def _url(option: str, text: str) -> str:
     return url
 
 
-async def _copy(from_: str, to: str) -> dict[str, Any]:
+async def _copy(from_: str, to: str, reached: _Reached) -> dict[str, Any]:
     source = await open_source(from_, Rules())
     try:
-        there, ends = await _write(source, to)
+        there, ends = await _write(source, to, reached)
         count = await _compare(source, to, ends)
     finally:
         await source.close()
     return {**moving.totals(ends), "companiesThereAlready": there, "differences": count}
 
 
-async def _write(source: Source, to: str) -> tuple[int, list[LedgerEnd]]:
+async def _write(source: Source, to: str, reached: _Reached) -> tuple[int, list[LedgerEnd]]:
     """Copy what is left to copy: how many companies were there already, and what all come to."""
     sink = await open_sink(to, Rules())
     try:
-        with Progress("copy", len(await source.companies())) as bar:
-            on_part = moving.counting(bar)
+        reached.of = len(await source.companies())
+        with Progress("copy", reached.of) as bar:
+            show_part = moving.counting(bar)
+
+            def on_part(part: Part) -> None:
+                reached.companies += isinstance(part, LedgerEnd)
+                show_part(part)
+
             target = await open_source(to, Rules())
             try:
                 plan = await transfer.plan_copy(source, target, on_part)

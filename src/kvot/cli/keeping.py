@@ -19,7 +19,8 @@ from kvot.contract.keeping import (
     VerifyAiChatLedger,
     VerifyAiChatLedgerResponse,
 )
-from kvot.core.window import MS_PER_DAY
+from kvot.core.window import MS_PER_DAY, floor_before
+from kvot.wire.scalars import utc
 
 OneCompany = Annotated[str | None, Parameter(help="One company's GUID. Default: all that you may ask for.")]
 
@@ -88,6 +89,9 @@ def prune(
     """Forget events that are older than the retention. Usage within it keeps its answers; older instants cannot be
     asked for any more, and ids of forgotten events are forgotten with them.
 
+    The limit is rounded down to a whole step of 4.66 hours (2 ** 24 ms since 1970), and no company loses what lies in
+    the window of its budget. Without --yes the instant that counts is told first.
+
     Rows go in pieces, between which others write. A prune that was ended on the way leaves a true ledger; the next one
     deletes what it left.
 
@@ -121,7 +125,13 @@ def _agreed(target: Target, company_id: str | None, before: Instant | None) -> b
 def _limit(target: Target, before: Instant | None) -> str:
     """In words, as far as it can be known here: a server has its own retention."""
     if not isinstance(target, Local):
-        return "the server's retention" if before is None else f"{show.moment(before)} and the server's retention"
+        return "the server's retention" if before is None else f"{_kept_from(before.ms)} and the server's retention"
     limit_ms = time.time_ns() // 1_000_000 - target.settings.retention_days * MS_PER_DAY
     limit_ms = limit_ms if before is None else min(limit_ms, before.ms)
-    return f"{show.moment(Instant(limit_ms))} (at most {target.settings.retention_days} days are kept)"
+    return f"{_kept_from(limit_ms)} (at most {target.settings.retention_days} days are kept)"
+
+
+def _kept_from(limit_ms: int) -> str:
+    """The first instant that pruning up to a limit leaves: to the millisecond, since nothing comes back."""
+    first = utc(floor_before(limit_ms) + 1)
+    return f"{first.replace(tzinfo=None).isoformat(' ', 'milliseconds')} UTC"

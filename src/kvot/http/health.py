@@ -6,6 +6,7 @@ import msgspec
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
+from kvot.core.window import MS_PER_DAY, MS_PER_HOUR, MS_PER_SECOND
 from kvot.http import replies
 from kvot.http.replies import Reply
 
@@ -44,9 +45,21 @@ class Health:
         if self.is_draining:
             return "The server is draining: it finishes what it has and takes no more."
         if leap_ms := self._leap_ms():
-            return f"The clock leapt ahead by {leap_ms} ms. Time goes on without the leap; check the clock."
+            return f"The clock leapt ahead by {in_words(leap_ms)}. Time goes on without the leap; check the clock."
         try:
             await self._ledger.ready()
         except StoreUnavailable as error:
             return error.message
         return None
+
+
+def in_words(span_ms: int) -> str:
+    """A span as people say it, by the greatest unit that it fills and the next: `40 days and 2 hours`."""
+    units = (("day", MS_PER_DAY), ("hour", MS_PER_HOUR), ("minute", 60 * MS_PER_SECOND), ("second", MS_PER_SECOND))
+    counts: list[tuple[int, str]] = []
+    for name, unit_ms in units:
+        count, span_ms = divmod(span_ms, unit_ms)
+        if count or counts:
+            counts.append((count, name))
+    told = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts[:2] if count]
+    return " and ".join(told) or f"{span_ms} ms"

@@ -153,6 +153,10 @@ class BackupReader:
                 raise self._damaged(f"line {self._lines} is unknown")
             yield self._value(values[0], _PARTS[name])
 
+    def misfit(self) -> InvalidRequest:
+        """What to raise when the part that was read last does not fit those before it."""
+        return self._damaged(f"line {self._lines} does not fit those before it")
+
     def _line(self) -> list[Any]:
         """What a line is, and its values as they stand."""
         data = self._read(LINE_BYTES_MAX)

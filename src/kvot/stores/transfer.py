@@ -5,6 +5,7 @@ stored replies. So it is the same in whatever order an engine gives them, and no
 memory.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import NamedTuple
@@ -60,10 +61,17 @@ class LedgerSum:
         return LedgerEnd(self._company_id, *counts, self._digest.text())
 
 
+class Misfit(InvalidRequest):
+    """A part that cannot come where it stands."""
+
+    def __init__(self) -> None:
+        super().__init__("The parts of this database do not fit together.", code="DamagedBackup")
+
+
 class Summary:
     """What the parts of a database come to: one `LedgerEnd` for each company, and a digest of what they share.
 
-    Fed with every part in order, it raises InvalidRequest when they are not what a database can come as.
+    Fed with every part in order, it raises Misfit when they are not what a database can come as.
     """
 
     def __init__(self) -> None:
@@ -95,7 +103,7 @@ class Summary:
 
     def _expect(self, is_sound: bool) -> None:
         if not is_sound:
-            raise InvalidRequest("The parts of this database do not fit together.", code="DamagedBackup")
+            raise Misfit
 
 
 NOTHING_SHARED = Digest().text()
@@ -110,6 +118,7 @@ async def whole_ledger(source: Source, company_id: str) -> AsyncIterator[Part]:
         elif total is not None:
             total.add(part)
         yield part
+        await asyncio.sleep(0)  # an embedded database never waits, and Ctrl-C has to come through
     assert total is not None, "a ledger begins with its start"
     yield total.end()
 
@@ -152,6 +161,7 @@ async def move(parts: AsyncIterator[Part], sink: Sink, on_part: OnPart) -> Summa
         summary.add(part)
         await sink.write(part)
         on_part(part)
+        await asyncio.sleep(0)  # as above
     await sink.commit()
     return summary
 
@@ -228,15 +238,15 @@ async def _end_of_both(source: Source, target: Source, company_id: str, on_part:
 
 
 async def copy(source: Source, sink: Sink, plan: Plan, on_part: OnPart) -> list[LedgerEnd]:
-    """Write what the plan says, each company in one commit; what all companies come to then."""
+    """Write what the plan says, each company in one commit, made before its end is told; what all come to."""
     ends = list(plan.there)
     for company_id in plan.companies:
         async for part in whole_ledger(source, company_id):
             await sink.write(part)
-            on_part(part)
             if isinstance(part, LedgerEnd):
+                await sink.commit()
                 ends.append(part)
-        await sink.commit()
+            on_part(part)
     if plan.has_shared_left:
         async for shared in source.shared():
             await sink.write(shared)

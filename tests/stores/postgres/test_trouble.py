@@ -56,9 +56,18 @@ async def test_wrong_credentials_are_told_without_the_password(server: PrivateSe
     assert "hunter2" not in message
 
 
-async def test_a_server_that_is_not_there_is_told(tmp_path: Path):
-    assert "cannot be reached" in await refusal(f"postgresql://u@/d?host={tmp_path}")
-    assert "cannot be reached" in await refusal("postgresql://u@127.0.0.1:1/d")
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("u:hunter2@/d?host={folder}", "there is no such socket"),
+        ("u:hunter2@127.0.0.1:1/d", "the connection was refused"),
+        ("u:hunter2@nowhere.invalid/d", "the host's name is not known"),
+    ],
+)
+async def test_a_server_that_is_not_there_is_told_and_that_nothing_was_done(tmp_path: Path, where: str, reason: str):
+    message = await refusal("postgresql://" + where.format(folder=tmp_path))
+    assert message.endswith(f"cannot be reached: {reason}. Nothing was done; try again.")
+    assert "hunter2" not in message
 
 
 async def test_a_replica_is_refused_with_what_to_do(url: str):

@@ -32,7 +32,7 @@ from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.connection import need_direct
 from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_uuid
-from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
 from kvot.stores.postgres.keys import COLUMNS, from_row
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check_steps
 
@@ -135,12 +135,13 @@ async def connect(url: str, begin: str, check: Check) -> tuple[asyncpg.Connectio
     """A connection in a transaction, and what the database is called. Raises StoreUnavailable."""
     address = Address.parse(url)
     with telling(address.shown):
-        connection = await asyncpg.connect(
-            address.dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            statement_cache_size=0 if address.behind_pooler else 100,
-            server_settings={"application_name": "kvot keeping"},
-        )
+        with connecting(address.shown):
+            connection = await asyncpg.connect(
+                address.dsn,
+                timeout=CONNECT_TIMEOUT_S,
+                statement_cache_size=0 if address.behind_pooler else 100,
+                server_settings={"application_name": "kvot keeping"},
+            )
         try:
             await need_direct(connection, address)
             await connection.execute(begin)

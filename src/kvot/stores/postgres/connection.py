@@ -10,7 +10,7 @@ from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.errors import StoreUnavailable
 from kvot.core.window import MS_PER_SECOND
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check
 
 STATEMENT_TIMEOUT_MS = 5_000
@@ -35,14 +35,15 @@ async def connect(address: Address) -> asyncpg.Connection:
     if not address.behind_pooler:
         settings["statement_timeout"] = str(STATEMENT_TIMEOUT_MS)
     try:
-        connection = await asyncpg.connect(
-            address.dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=STATEMENT_TIMEOUT_MS / 1000 + ANSWER_GRACE_S,
-            statement_cache_size=0 if address.behind_pooler else 100,
-            max_cached_statement_lifetime=0,
-            server_settings=settings,
-        )
+        with connecting(address.shown):
+            connection = await asyncpg.connect(
+                address.dsn,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_MS / 1000 + ANSWER_GRACE_S,
+                statement_cache_size=0 if address.behind_pooler else 100,
+                max_cached_statement_lifetime=0,
+                server_settings=settings,
+            )
     except (*DRIVER_ERRORS, ValueError) as error:
         if _UNSUPPORTED in str(error):
             raise _hidden_pooler(address) from error

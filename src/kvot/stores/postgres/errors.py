@@ -3,6 +3,11 @@
 No driver's error leaves this package. A message names the database without its password and never holds a row.
 """
 
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import asyncpg
 
 from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable
@@ -49,6 +54,32 @@ def told(shown: str, error: BaseException) -> KvotError:
     if isinstance(error, TimeoutError):
         return StoreUnavailable(f"{shown} did not answer in time. {UNKNOWN}")
     return StoreUnavailable(f"{shown} cannot be reached, or the connection was lost. {UNKNOWN}")
+
+
+@contextmanager
+def connecting(shown: str) -> Iterator[None]:
+    """Around the making of a connection: before there is one nothing can have been sent, so nothing was done."""
+    try:
+        yield
+    except (OSError, asyncpg.ConnectionDoesNotExistError) as error:
+        reason = f"cannot be reached: {_why_not_reached(error)}. Nothing was done; try again."
+        raise StoreUnavailable(f"{shown} {reason}") from error
+
+
+def _why_not_reached(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "it did not answer in time"
+        case ConnectionRefusedError():
+            return "the connection was refused"
+        case FileNotFoundError():
+            return "there is no such socket"
+        case socket.gaierror():
+            return "the host's name is not known"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case _:
+            return "the connection was closed"
 
 
 def undid_itself(error: BaseException | None) -> bool:

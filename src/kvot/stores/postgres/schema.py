@@ -14,7 +14,7 @@ import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.errors import DRIVER_ERRORS, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
 
 VERSION_MIN = 140_000
 """PostgreSQL 14: the functions assign to fields of fields."""
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS kvot.schema_version(
 _APPLIED = "SELECT version, name, checksum FROM kvot.schema_version ORDER BY version"
 _FOREIGN = """SELECT to_regclass('kvot.schema_version') IS NULL
     AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'kvot')"""
+_HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'create_distributed_table')"
 _STATE = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only,
     current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
     current_setting('synchronous_commit') = 'off' AS forgets"""
@@ -68,7 +69,8 @@ async def migrate(url: str, *, citus: bool = False, steps: Sequence[Step] | None
     """
     address = Address.parse(url)
     try:
-        connection = await asyncpg.connect(address.dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
+        with connecting(address.shown):
+            connection = await asyncpg.connect(address.dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
         try:
             async with connection.transaction():
                 return await _migrate(connection, address.shown, steps or known_steps(), citus)
@@ -81,6 +83,9 @@ async def migrate(url: str, *, citus: bool = False, steps: Sequence[Step] | None
 async def _migrate(connection: asyncpg.Connection, shown: str, steps: Sequence[Step], citus: bool) -> list[str]:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
     await _check_server(connection, shown)
+    if citus and not await connection.fetchval(_HAS_CITUS):
+        advice = "run CREATE EXTENSION citus there, or leave --citus out."
+        raise StoreUnavailable(f"{shown} is no Citus coordinator: {advice}")
     if await connection.fetchval(_FOREIGN):
         raise StoreUnavailable(f"{shown} has a schema named kvot that another program made. Choose another database.")
     await connection.execute(_BEGIN)

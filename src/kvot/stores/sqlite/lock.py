@@ -45,8 +45,9 @@ class DatabaseLock:
     """Held from its making until `release`. Raises StoreUnavailable, naming the holder, if another process has it."""
 
     def __init__(self, database: Path) -> None:
+        self._path = _beside(database)
         try:
-            self._file = os.open(_beside(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             reason = f"{database} cannot be locked: {error.strerror}. Let the user that runs Kvot write to its folder."
             raise StoreUnavailable(reason) from error
@@ -57,6 +58,10 @@ class DatabaseLock:
             os.close(self._file)
             raise StoreUnavailable(_in_use(database, holder)) from error
         self.write(url=None)
+
+    def remove(self) -> None:
+        """Of a database that goes, too. To be called before `release`."""
+        self._path.unlink(missing_ok=True)
 
     def write(self, *, url: str | None) -> None:
         """Say who holds the database, and where it can be asked."""

@@ -62,10 +62,16 @@ _SUM_UP = """UPDATE company SET
 
 
 class SqliteSink:
-    """`Sink` of a database file, which it holds against every other process that would write to it."""
+    """`Sink` of a database file, which it holds against every other process that would write to it.
 
-    def __init__(self, path: Path, lock: DatabaseLock, connection: apsw.Connection, rules: Rules) -> None:
+    A file that it made is removed again if nothing was committed to it.
+    """
+
+    def __init__(
+        self, path: Path, lock: DatabaseLock, connection: apsw.Connection, rules: Rules, *, is_new: bool
+    ) -> None:
         self._path = path
+        self._is_empty_and_ours = is_new
         self._lock = lock
         self._tx = Tx(connection, rules)
         self._no = 0
@@ -79,12 +85,13 @@ class SqliteSink:
             raise StoreUnavailable(f"{path} cannot be made: there is no folder {path.parent}. Make the folder first.")
         path = only_name(path)
         lock = DatabaseLock(path)
+        is_new = not path.exists()
         try:
             with told(path):
                 connection = connect(path, patience_ms=WRITER_PATIENCE_MS)
                 migrate(connection, path, known_steps())
                 connection.execute("PRAGMA temp_store = FILE")  # to sort the events of a great company
-                return cls(path, lock, connection, rules)
+                return cls(path, lock, connection, rules, is_new=is_new)
         except BaseException:
             lock.release()
             raise
@@ -121,13 +128,21 @@ class SqliteSink:
         with told(self._path):
             if self._tx.connection.in_transaction:
                 self._tx.execute("COMMIT")
+        self._is_empty_and_ours = False
 
     async def close(self) -> None:
         try:
             with told(self._path):
                 self._tx.connection.close()  # what was not committed is undone
+            if self._is_empty_and_ours:
+                self._remove()
         finally:
             self._lock.release()
+
+    def _remove(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+        self._lock.remove()
 
     # -- one company ---------------------------------------------------------------------------------------------
 
