@@ -21,6 +21,7 @@ to a caller whose reply has no room for it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from kvot.core.model import Usage
@@ -76,6 +77,13 @@ class InvalidRequest(KvotError):
     def of_fields(cls, fields: Sequence[FieldError]) -> "InvalidRequest":
         """The first field error speaks for the whole, as ServiceStack's validators do."""
         return cls(fields[0].message, code=fields[0].code, fields=fields)
+
+
+def beyond_retention(floor_ms: int) -> InvalidRequest:
+    """Of a read that asks for more than is kept: detail at or before the floor was forgotten."""
+    floor = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=floor_ms)).replace(tzinfo=None)
+    message = f"Detail at or before {floor.isoformat(timespec='milliseconds')}Z is no longer kept."
+    return InvalidRequest(message, code="BeyondRetention")
 
 
 class RequestTooLarge(InvalidRequest):

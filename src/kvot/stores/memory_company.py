@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from kvot.core.budget import Budget, BudgetChange, Rules, fits
-from kvot.core.errors import InvalidRequest
+from kvot.core.errors import beyond_retention
 from kvot.core.model import (
     TOTAL_MAX,
     CallDetail,
@@ -174,8 +174,7 @@ class Company:
 
     def _need_detail_after(self, after_ms: int) -> None:
         if self.floor_ms is not None and after_ms < self.floor_ms:
-            message = f"Nothing is kept from instants up to {self.floor_ms} (ms since the epoch)."
-            raise InvalidRequest(message, code="BeyondRetention")
+            raise beyond_retention(self.floor_ms)
 
     def _is_beyond_retention(self, at_ms: int) -> bool:
         is_forgotten = self.floor_ms is not None and at_ms <= self.floor_ms

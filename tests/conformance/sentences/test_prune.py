@@ -51,6 +51,14 @@ async def test_a_window_that_begins_at_the_floor_is_whole_and_one_before_is_refu
     await raises_beyond_retention(scene.usage(FLOOR))
 
 
+async def test_a_question_below_the_floor_is_told_the_instant_of_it(scene: Scene):
+    await scene.record("kept", 10, FLOOR + 1)
+    await prune(scene)
+    with pytest.raises(InvalidRequest) as raised:
+        await scene.usage(FLOOR)
+    assert str(raised.value) == "Detail at or before 2026-08-02T10:23:27.743Z is no longer kept."
+
+
 async def test_a_series_and_a_breakdown_below_the_floor_are_refused(scene: Scene):
     await scene.record("old", 10, OLD)
     await prune(scene)

@@ -4,13 +4,14 @@ No driver's error leaves this package. A message names the database without its 
 """
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
 
-from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable
+from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable, beyond_retention
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """All that the driver raises when it cannot do as it is told."""
@@ -48,12 +49,18 @@ def told(shown: str, error: BaseException) -> KvotError:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state == _BEYOND_RETENTION:
-            return InvalidRequest(error.message or "", code="BeyondRetention")
+            return told_beyond(error.message or "")
         advice = _SAID.get(state) or _SAID_OF_CLASS.get(state[:2])
         return StoreUnavailable(f"{shown} {advice or f'could not be used: {error.message} (SQLSTATE {state})'}")
     if isinstance(error, TimeoutError):
         return StoreUnavailable(f"{shown} did not answer in time. {UNKNOWN}")
     return StoreUnavailable(f"{shown} cannot be reached, or the connection was lost. {UNKNOWN}")
+
+
+def told_beyond(said: str) -> InvalidRequest:
+    """From what kvot.beyond says, which names the floor in milliseconds."""
+    found = re.search(r"[0-9]+", said)
+    return InvalidRequest(said, code="BeyondRetention") if found is None else beyond_retention(int(found[0]))
 
 
 @contextmanager

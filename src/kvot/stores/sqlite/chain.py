@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate, chain
 
-from kvot.core.errors import InvalidRequest
+from kvot.core.errors import beyond_retention
 from kvot.core.model import TOTAL_MAX
 from kvot.core.window import INSTANT_MAX, SHIFTS, slot_ranges
 from kvot.stores.sqlite.company import Company
@@ -108,8 +108,7 @@ def cum_at(tx: Tx, company: Company, at_ms: int) -> int:
 def check_kept(company: Company, after_ms: int) -> None:
     """Raise InvalidRequest if what lies later than `after_ms` is not all kept."""
     if company.floor_at and after_ms < company.floor_at:
-        message = f"Detail at or before {company.floor_at} ms is no longer kept."
-        raise InvalidRequest(message, code="BeyondRetention")
+        raise beyond_retention(company.floor_at)
 
 
 def late_between(tx: Tx, company: Company, after_ms: int, through_ms: int) -> int:
