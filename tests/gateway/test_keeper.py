@@ -37,8 +37,17 @@ async def test_a_call_whose_hold_has_ended_may_take_as_long_as_any(is_let_go, is
 @pytest.mark.parametrize("status", [200, 400])
 async def test_a_hold_is_let_go_before_the_end_of_the_reply_goes_out(open_scene, monkeypatch, call, status):
     let_go, end, told = HoldKeeper.let_go, Headed.end, []
-    monkeypatch.setattr(HoldKeeper, "let_go", lambda keeper: told.append("let go") or let_go(keeper))
-    monkeypatch.setattr(Headed, "end", lambda headed: told.append("end") or end(headed))
+
+    def tell_let_go(keeper: HoldKeeper) -> None:
+        told.append("let go")
+        let_go(keeper)
+
+    async def tell_end(headed: Headed) -> None:
+        told.append("end")
+        await end(headed)
+
+    monkeypatch.setattr(HoldKeeper, "let_go", tell_let_go)
+    monkeypatch.setattr(Headed, "end", tell_end)
     scene = await open_scene(Script(status=status))
     assert (await ask(scene, call)).status == status
     assert told == ["let go", "end"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kvot.core.archive import LedgerEnd
+from kvot.core.archive import LedgerEnd, Part
 from kvot.core.budget import Budget, Rules
 from kvot.core.errors import Conflict, InvalidRequest
 from kvot.core.keys import ApiKey
@@ -166,7 +166,7 @@ async def test_a_snapshot_says_the_same_while_others_write(paths):
 
 async def test_a_copy_between_two_that_never_wait_can_be_cancelled_and_goes_on_later(paths):
     """Ctrl-C cancels, and a task is cancelled only where it gives way."""
-    ends = []
+    ends: list[Part] = []
     task = asyncio.create_task(copy(paths, ends.append))
     while not any(isinstance(part, LedgerEnd) for part in ends):
         await asyncio.sleep(0)
