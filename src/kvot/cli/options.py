@@ -1,6 +1,7 @@
 """What every command takes: where to put its question, and how to print the answer."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from cyclopts import Group, Parameter
 from kvot.cli.target import Target, open_target
 from kvot.settings import Settings
 from kvot.wire.scalars import guid
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""At least two letters: C:/ is a drive."""
 
 _WHERE = Group("Where", sort_key=90)
 
@@ -72,7 +76,11 @@ NO_OPTIONS = Options()
 
 
 def database_url(text: str) -> str:
-    """A database by its URL, or a file by its path."""
+    """A database by its URL, or a file by its path. Raises UsageError for a scheme that lost its slashes."""
+    if "://" not in text and _SCHEME.match(text):
+        raise UsageError(
+            "The database looks like an unknown URL: write postgresql://user@host/database, or ./ before a file."
+        )
     return text if "://" in text else f"sqlite:///{text}"
 
 
