@@ -190,7 +190,7 @@ class Ended(Exception):
     pass
 
 
-ROWS = 12_000
+ROWS = 5_000
 
 
 async def end_on_the_way(scene: Scene) -> int:
