@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from kvot.gateway.tokens import Reported
+from kvot.gateway.metering.reader import Figures, ReaderMeter
 
 
 class Frames(Protocol):
@@ -19,50 +19,29 @@ class Frames(Protocol):
     def forgotten_bytes(self) -> int: ...
 
 
-class DocumentReader(Protocol):
+class DocumentReader(Figures, Protocol):
     """Reads the documents of one dialect's stream. It takes any bytes."""
-
-    reported: Reported | None
-    output_bytes: int
-    has_failed: bool
-    model: str | None
-    request_id: str | None
 
     def read_document(self, document: bytes) -> None: ...
 
 
-class FramedMeter:
+class FramedMeter(ReaderMeter):
     def __init__(self, frames: Frames, reader: DocumentReader) -> None:
+        super().__init__(reader)
         self._frames = frames
-        self._reader = reader
+        self._documents = reader
 
     def feed(self, data: bytes) -> bytes:
         for document in self._frames.feed(data):
-            self._reader.read_document(document)
+            self._documents.read_document(document)
         return data
 
     def finish(self) -> bytes:
         for document in self._frames.finish():
-            self._reader.read_document(document)
+            self._documents.read_document(document)
         return b""
-
-    @property
-    def reported(self) -> Reported | None:
-        return self._reader.reported
 
     @property
     def output_bytes(self) -> int:
         """What could not be read counts whole: more than the content, never less."""
-        return self._reader.output_bytes + self._frames.forgotten_bytes
-
-    @property
-    def has_failed(self) -> bool:
-        return self._reader.has_failed
-
-    @property
-    def model(self) -> str | None:
-        return self._reader.model
-
-    @property
-    def request_id(self) -> str | None:
-        return self._reader.request_id
+        return super().output_bytes + self._frames.forgotten_bytes

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from kvot.core.model import TOKENS_MAX
+from kvot.gateway.metering.reader import Figures, ReaderMeter
 from kvot.gateway.metering.sse import Event, Scanner
 from kvot.gateway.tokens import Reported
 
@@ -155,25 +156,20 @@ def tail_of(tail: bytes, name: str) -> bytes:
     return b""
 
 
-class EventReader(Protocol):
+class EventReader(Figures, Protocol):
     """Reads the events of one dialect's stream."""
-
-    reported: Reported | None
-    output_bytes: int
-    has_failed: bool
-    model: str | None
-    request_id: str | None
 
     def read(self, event: Event) -> bool:
         """Take an event's figures in; whether it is to be taken out, as one that only we asked for."""
         ...
 
 
-class StreamMeter:
+class StreamMeter(ReaderMeter):
     """For a stream of events. takes_out: some may have to go, so each is kept back until it is whole."""
 
     def __init__(self, reader: EventReader, *, takes_out: bool) -> None:
-        self._reader = reader
+        super().__init__(reader)
+        self._events = reader
         self._takes_out = takes_out
         self._scanner = Scanner()
 
@@ -184,7 +180,7 @@ class StreamMeter:
         return self._passing(self._scanner.finish(), b"")
 
     def _passing(self, events: list[Event], data: bytes) -> bytes:
-        reader = self._reader
+        reader = self._events
         if not self._takes_out:
             for event in events:
                 reader.read(event)
@@ -192,26 +188,6 @@ class StreamMeter:
         if len(events) == 1:
             return b"" if reader.read(events[0]) else events[0].raw
         return b"".join([event.raw for event in events if not reader.read(event)])
-
-    @property
-    def reported(self) -> Reported | None:
-        return self._reader.reported
-
-    @property
-    def output_bytes(self) -> int:
-        return self._reader.output_bytes
-
-    @property
-    def has_failed(self) -> bool:
-        return self._reader.has_failed
-
-    @property
-    def model(self) -> str | None:
-        return self._reader.model
-
-    @property
-    def request_id(self) -> str | None:
-        return self._reader.request_id
 
 
 def name_or_none(value: Any) -> str | None:
