@@ -62,6 +62,12 @@ def test_what_is_settled_above_its_hold_is_overshoot():
     assert value(tallies, "kvot_overshoot_tokens_total") == 30
 
 
+def test_calls_whose_total_is_not_the_sum_of_its_parts_are_counted():
+    tallies = Tallies()
+    tallies.of("openai", "chat").mismatch()
+    assert value(tallies, "kvot_mismatched_calls_total") == 1
+
+
 def test_a_hold_that_was_dropped_uses_nothing_of_it():
     tallies = Tallies()
     tallies.of("openai", "chat").end(None, 0.1, held=100, held_input=50)

@@ -23,6 +23,7 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
+from kvot.gateway.mismatch import flag_mismatch
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.untold import Untold, is_refused, without_usage
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
@@ -257,6 +258,8 @@ class HeldCall:
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
             estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
+        if passed.reported is not None and passed.reported.total_mismatch is not None:
+            flag_mismatch(self._books.tallies, self._company_id, self._hold, self._endpoint.name, passed.reported)
         guess = Guess(
             estimator.input_tokens(origin, self._ask.size),
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),

@@ -44,6 +44,7 @@ class Tally:
         self.held_calls = 0
         self.clamped_calls = 0
         self.refused_calls = 0
+        self.mismatched_calls = 0
         self.held_tokens = 0
         self.settled_tokens = 0
         self.overshoot_tokens = 0
@@ -54,6 +55,10 @@ class Tally:
 
     def refuse(self) -> None:
         self.refused_calls += 1
+
+    def mismatch(self) -> None:
+        """The total that a provider gave was not the sum of its parts."""
+        self.mismatched_calls += 1
 
     def hold(self, tokens: int, overhead_s: float, *, is_clamped: bool) -> None:
         """overhead_s: from the call's arrival until it went out, its hold's commit included."""
