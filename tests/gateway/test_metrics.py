@@ -11,7 +11,7 @@ from kvot.core.budget import Budget
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
 from tests.gateway.conftest import COMPANY, OPERATOR
-from tests.provider import Script
+from tests.provider import Fault, Script
 
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 MARKER = "zq-marker-that-nobody-else-writes"
@@ -33,8 +33,8 @@ async def value(scene: Any, name: str, **labels: str) -> float:
     return found
 
 
-async def chat(scene: Any, max_tokens: int = 50, model: str = "m") -> httpx2.Response:
-    headers = {"authorization": f"Bearer {scene.key}", "x-kvot-feature": MARKER}
+async def chat(scene: Any, max_tokens: int = 50, model: str = "m", **more: str) -> httpx2.Response:
+    headers = {"authorization": f"Bearer {scene.key}", "x-kvot-feature": MARKER, **more}
     messages = [{"role": "user", "content": f"Hello {MARKER}"}]
     body = {"model": model, "max_tokens": max_tokens, "messages": messages, "user": MARKER}
     async with httpx2.AsyncClient() as client:
@@ -59,6 +59,18 @@ async def test_lowered_ceilings_and_refusals_are_told_apart(open_scene):
     assert (await chat(scene, 500)).status_code == 429
     assert await value(scene, "kvot_reservations_total", outcome="clamped") == 1
     assert await value(scene, "kvot_reservations_total", outcome="refused") == 1
+
+
+async def test_what_a_repeated_call_was_charged_before_is_in_it_as_taken_back(open_scene):
+    scene = await open_scene(Script(fault=Fault.DROP_BEFORE_USAGE), Script())
+    key: Any = {"idempotency-key": "turn-7"}
+    assert (await chat(scene, **key)).status_code == 502
+    charged = await scene.settled()
+    assert await value(scene, "kvot_corrected_tokens_total") == 0
+    assert (await chat(scene, **key)).status_code == 200
+    while await value(scene, "kvot_corrected_tokens_total") != charged:  # it comes after the call's reply
+        pass
+    assert await value(scene, "kvot_settled_tokens_total") - charged == await scene.used() > 0
 
 
 @pytest.mark.parametrize("status", [400, 500])

@@ -62,6 +62,13 @@ def test_what_is_settled_above_its_hold_is_overshoot():
     assert value(tallies, "kvot_overshoot_tokens_total") == 30
 
 
+def test_what_was_taken_back_is_counted_beside_what_was_settled():
+    tallies = Tallies()
+    tallies.of("openai", "chat").end(settlement(130), None, held=200, held_input=50)
+    tallies.of("openai", "chat").take_back(130)
+    assert value(tallies, "kvot_settled_tokens_total") == value(tallies, "kvot_corrected_tokens_total") == 130
+
+
 def test_calls_whose_total_is_not_the_sum_of_its_parts_are_counted():
     tallies = Tallies()
     tallies.of("openai", "chat").mismatch()

@@ -48,6 +48,7 @@ class Tally:
         self.held_tokens = 0
         self.settled_tokens = 0
         self.overshoot_tokens = 0
+        self.corrected_tokens = 0
         self.tokens: dict[Source, list[int]] = {}  # as KINDS names them
         self.estimate_error = Spread(ERRORS)
         self.upstream_s = Spread(SECONDS)
@@ -78,6 +79,10 @@ class Tally:
             self.upstream_s.observe(upstream_s)
         if charged is not None:
             self._charge(charged, held, held_input)
+
+    def take_back(self, tokens: int) -> None:
+        """What an earlier attempt at a call was charged, and is charged no more: the call was repeated with success."""
+        self.corrected_tokens += tokens
 
     def _charge(self, charged: Settlement, held: int, held_input: int) -> None:
         self.settled_tokens += charged.tokens
