@@ -33,7 +33,7 @@ def test_a_call_is_counted_in_every_sum():
     tally = tallies.of("openai", "chat")
     tally.hold(1_200, 0.002, is_clamped=False)
     parts: Any = {"input_tokens": 500, "output_tokens": 400, "cached_tokens": 100, "reasoning_tokens": 50}
-    tally.end(settlement(900, **parts), 0.3, held=1_200, held_input=600)
+    tally.end(settlement(900, **parts), 0.3, held=1_200, held_input=600, guessed_input=450)
     assert value(tallies, "kvot_reservations_total", outcome="held") == 1
     assert value(tallies, "kvot_held_tokens_total") == 1_200
     assert value(tallies, "kvot_settled_tokens_total") == 900
@@ -41,6 +41,7 @@ def test_a_call_is_counted_in_every_sum():
     for kind, tokens in (("input", 500), ("output", 400), ("cached", 100), ("reasoning", 50)):
         assert value(tallies, "kvot_tokens_total", kind=kind, source="reported") == tokens
     assert value(tallies, "kvot_estimate_error_sum") == 0.2
+    assert value(tallies, "kvot_guess_error_sum") == -0.1
     assert value(tallies, "kvot_estimate_error_bucket", le="0.1") == 0
     assert value(tallies, "kvot_estimate_error_bucket", le="0.2") == 1
     assert value(tallies, "kvot_upstream_seconds_sum") == 0.3

@@ -155,7 +155,7 @@ class Gateway:
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
         finally:
-            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens)
+            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens, call.guessed_input)
             if attempt is not None:
                 self._remember(attempt, call, headed, whose, asked_hold, tally)
         return None

@@ -10,6 +10,7 @@
 | kvot_corrected_tokens_total | of the settled tokens, those taken back since: their call was repeated with success |
 | kvot_mismatched_calls_total | calls whose provider gave a total that is not the sum of its parts; the parts count |
 | kvot_estimate_error | (input held - input used) / input used; below 0 too little was held |
+| kvot_guess_error | (input guessed - input used) / input used, guessed as calls without figures are charged |
 | kvot_upstream_seconds | from a call's going out until the head of the reply |
 | kvot_gateway_overhead_seconds | from a call's arrival until it goes out, the commit of its hold included |
 """
@@ -35,6 +36,7 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Tally], int]], ...] = (
 )
 _SPREADS: tuple[tuple[str, str, Callable[[Tally], Spread]], ...] = (
     ("kvot_estimate_error", "Input held less input used, as a share of the used.", lambda tally: tally.estimate_error),
+    ("kvot_guess_error", "Input guessed less input used, as a share of the used.", lambda tally: tally.guess_error),
     ("kvot_upstream_seconds", "From a call's going out until its reply's head.", lambda tally: tally.upstream_s),
     ("kvot_gateway_overhead_seconds", "From a call's arrival to its going out.", lambda tally: tally.overhead_s),
 )
