@@ -1,4 +1,4 @@
-"""What was charged for an attempt that was repeated is taken back whole, however its hold had ended until then."""
+"""What was charged for a repeated call is taken back whole, however its hold had ended; what no store takes is said."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +8,8 @@ from kvot.core.budget import Rules
 from kvot.core.ledger import Ledger
 from kvot.core.model import CallDetail, Correction, NewHold, Settlement, Source
 from kvot.core.store import settlement_event_id
-from kvot.gateway.settling import Settler
+from kvot.gateway import settling
+from kvot.gateway.settling import TRIES_MAX, Settler
 from kvot.stores.memory import MemoryStore
 from kvot.telemetry.tally import Tally
 from tests.conformance.scene import COMPANY, T0
@@ -71,3 +72,23 @@ async def test_what_somebody_took_back_by_hand_is_not_counted_as_ours():
 
     ledger, tally = await take_back(is_corrected)
     assert (await used(ledger), tally.corrected_tokens) == (0, 0)
+
+
+END_A_HOLD = {
+    "settlement": lambda settler: settler.end_later(COMPANY, "h", SETTLEMENT),
+    "release": lambda settler: settler.end_later(COMPANY, "h", None),
+    "correction": lambda settler: settler.take_back(COMPANY, "h", SETTLEMENT, Tally()),
+}
+
+
+@pytest.mark.parametrize("write", END_A_HOLD)
+async def test_what_no_store_takes_is_given_up_with_a_line_in_the_log(write, capfd, monkeypatch):
+    monkeypatch.setattr(settling, "_FIRST_PAUSE_S", 0)
+    store = MemoryStore(Rules())
+    await store.close()
+    settler = Settler(Ledger(store, Clock()))
+    END_A_HOLD[write](settler)
+    await settler.finish()
+    (line,) = capfd.readouterr().out.splitlines()
+    said = dict(word.split("=") for word in line.split() if "=" in word)
+    assert said == {"room": "kvot.gateway", "write": write, "company": COMPANY, "hold": "h", "tries": str(TRIES_MAX)}
