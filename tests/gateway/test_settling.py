@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from kvot.core.budget import Rules
 from kvot.core.ledger import Ledger
@@ -82,13 +83,13 @@ END_A_HOLD = {
 
 
 @pytest.mark.parametrize("write", END_A_HOLD)
-async def test_what_no_store_takes_is_given_up_with_a_line_in_the_log(write, capfd, monkeypatch):
+async def test_what_no_store_takes_is_given_up_with_a_line_in_the_log(write, monkeypatch):
     monkeypatch.setattr(settling, "_FIRST_PAUSE_S", 0)
     store = MemoryStore(Rules())
     await store.close()
     settler = Settler(Ledger(store, Clock()))
-    END_A_HOLD[write](settler)
-    await settler.finish()
-    (line,) = capfd.readouterr().out.splitlines()
-    said = dict(word.split("=") for word in line.split() if "=" in word)
-    assert said == {"room": "kvot.gateway", "write": write, "company": COMPANY, "hold": "h", "tries": str(TRIES_MAX)}
+    with capture_logs() as lines:
+        END_A_HOLD[write](settler)
+        await settler.finish()
+    said = {"write": write, "company": COMPANY, "hold": "h", "tries": TRIES_MAX}
+    assert lines == [{"event": "write given up", "log_level": "error", "room": "kvot.gateway"} | said]
