@@ -23,6 +23,7 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
+from kvot.gateway.mismatch import flag_mismatch
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.untold import Untold, is_refused, without_usage
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
@@ -101,6 +102,8 @@ class HeldCall:
         self._charged: Settlement | None = None
         self._is_open = True
         self._cut_for: KvotError | None = None  # why we ended it
+        self.guessed_input: int | None = None
+        """What the input would have been charged as without the provider's figures."""
         self.upstream_s: float | None = None
         """From the request's going out until the head of the reply was here."""
 
@@ -255,11 +258,14 @@ class HeldCall:
             passed = Passed(end, was_sent=self._sent_at_s is not None, is_refused=self._is_refused)
         else:
             passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
+        self.guessed_input = guessed_input = estimator.input_tokens(origin, self._ask.size)  # before it is learned from
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
             estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
+        if passed.reported is not None and passed.reported.total_mismatch is not None:
+            flag_mismatch(self._books.tallies, self._company_id, self._hold, self._endpoint.name, passed.reported)
         guess = Guess(
-            estimator.input_tokens(origin, self._ask.size),
+            guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
             self._unseen_tokens(passed, origin),

@@ -26,6 +26,7 @@ from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
+from kvot.telemetry.tally import Tally
 
 
 class Asked(NamedTuple):
@@ -154,22 +155,24 @@ class Gateway:
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
         finally:
-            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens)
+            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens, call.guessed_input)
             if attempt is not None:
-                self._remember(attempt, call, headed, whose, asked_hold)
+                self._remember(attempt, call, headed, whose, asked_hold, tally)
         return None
 
-    def _remember(self, attempt: Attempt, call: HeldCall, headed: Headed, whose: Whose, hold: NewHold) -> None:
+    def _remember(
+        self, attempt: Attempt, call: HeldCall, headed: Headed, whose: Whose, hold: NewHold, tally: Tally
+    ) -> None:
         """For the client's next attempt at the same call. What was charged nothing is as if it had not been."""
         if call.charged is None:
             return
-        charged = Charged(hold.hold_id, call.charged.tokens)
+        charged = Charged(hold.hold_id, call.charged)
         reply = headed.whole_reply
         if call.has_failed or (reply is None and not headed.is_delivered):
             self._retries.fail(attempt, charged, _now_s())
             return
         for earlier in self._retries.succeed(attempt, charged, reply, _now_s()):
-            self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.tokens)
+            self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
