@@ -315,6 +315,7 @@ async def test_a_call_that_takes_longer_than_any_may_is_cut_although_its_hold_co
         plain, stream = await asyncio.gather(ask(scene, "chat"), ask(scene, "messages-stream"))
         assert TTL_S - 1 <= loop.time() - started_s < TTL_S
         assert (plain.status, b"took longer than 2 seconds" in plain.body) == (502, True)
+        assert plain.headers["x-should-retry"] == "false"
         assert (stream.is_whole, stream.status) == ((False, 200) if fault is Fault.STALL else (True, 502))
         assert [received.closed.is_set() for received in scene.provider.requests] == [True, True]
         assert 2 * 20 < await scene.settled() <= 2 * HELD_MOST

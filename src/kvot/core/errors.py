@@ -47,10 +47,12 @@ class KvotError(Exception):
     """Any failure that Kvot foresees. `code` is stable and for programs, `message` is for people.
 
     `retry_after_ms`: how long until the same may succeed; None where waiting does not help, or nobody knows.
+    `is_final`: the same will fail again, although its status makes clients believe that to repeat it may help.
     """
 
     code = "KvotError"
     retry_after_ms: int | None = None
+    is_final = False
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
@@ -192,6 +194,7 @@ class KeyUnreadable(KvotError):
     or the row is not what was written. No other key may stand in for it: the company did not choose that one."""
 
     code = "KeyUnreadable"
+    is_final = True
 
     def __init__(self, provider: str) -> None:
         super().__init__(
@@ -202,7 +205,8 @@ class KeyUnreadable(KvotError):
 class ProviderFailed(KvotError):
     code = "ProviderFailed"
 
-    def __init__(self, message: str, *, provider: str, status: int | None = None) -> None:
+    def __init__(self, message: str, *, provider: str, status: int | None = None, is_final: bool = False) -> None:
         super().__init__(message)
         self.provider = provider
         self.status = status
+        self.is_final = is_final

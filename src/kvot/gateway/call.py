@@ -141,7 +141,7 @@ class HeldCall:
         def cut(is_over: bool) -> None:
             if is_over:
                 message = f"The call took longer than {longest_s} seconds, and was cut."
-                self._cut_for = ProviderFailed(message, provider=hold.provider or "")
+                self._cut_for = ProviderFailed(message, provider=hold.provider or "", is_final=True)
             else:
                 self._cut_for = StoreUnavailable("The hold of a call could not be kept, so the call was cut.")
             task.cancel()

@@ -227,7 +227,8 @@ class Dialect(Protocol):
         ...
 
     def failed(self, error: KvotError, status: int, request_id: str) -> Refusal:
-        """Any other error, in the words and codes that the official clients know."""
+        """Any other error, in the words and codes that the official clients know; `x-should-retry: false` where it is
+        final."""
         ...
 
     def limit_headers(self, limits: Limits) -> tuple[Pair, ...]:

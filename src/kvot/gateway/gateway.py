@@ -240,6 +240,6 @@ def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     """Where the provider is and why it failed is for whoever runs the gateway: it is the cause, and stays there."""
     if isinstance(error, UpstreamRedirected):
         message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
-        return ProviderFailed(message, provider=provider.name, status=error.status)
+        return ProviderFailed(message, provider=provider.name, status=error.status, is_final=True)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)

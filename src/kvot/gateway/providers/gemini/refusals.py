@@ -6,7 +6,7 @@ import msgspec
 
 from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError
 from kvot.gateway.dialect import Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
+from kvot.gateway.providers.refusals import budget_block, error_headers, error_status, response_status, retry_headers
 
 _TYPE = "type.googleapis.com/google.rpc."
 
@@ -28,7 +28,7 @@ def failed(error: KvotError, status: int, request_id: str) -> Refusal:
         "error": _error(status, _word(status), error.message, details),
         "responseStatus": error_status(error),
     }
-    return _refusal(status, document, retry_after(error.retry_after_s))
+    return _refusal(status, document, error_headers(error))
 
 
 _WORDS = {
