@@ -117,7 +117,6 @@ class TestOpenai:
         ("status", "error", "requests"),
         [
             (400, openai.BadRequestError, 1),
-            (401, openai.AuthenticationError, 1),
             (429, openai.RateLimitError, 3),
             (500, openai.InternalServerError, 3),
         ],

@@ -122,7 +122,7 @@ async def test_what_cannot_be_read_passes_and_is_never_charged_nothing_for_an_an
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
+@pytest.mark.parametrize("status", [400, 402, 429, 500, 529])
 async def test_a_providers_refusal_passes_and_costs_nothing(scene, status, call):
     seen, tokens = await charged(scene, call, Script(status=status))
     assert (seen.status, tokens, b"The mock was told" in seen.body) == (status, 0, True)
@@ -217,7 +217,7 @@ async def test_a_client_that_leaves_while_a_refusal_comes_is_charged_nothing(tmp
         await asyncio.Event().wait()
         return b""
 
-    monkeypatch.setattr("kvot.gateway.call._first_bytes", never_whole)
+    monkeypatch.setattr("kvot.gateway.call.first_bytes", never_whole)
     async with opened(tmp_path, Script(status=500)) as scene:
         client = asyncio.create_task(ask(scene, call))
         await has_head.wait()

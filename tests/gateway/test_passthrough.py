@@ -144,7 +144,8 @@ async def test_a_prompt_of_every_character_passes(scene):
     assert scene.provider.requests[0].json["messages"][0]["content"] == text
 
 
-async def test_a_provider_that_quotes_the_key_it_refuses_is_not_quoted(open_scene):
-    scene = await open_scene(Script(status=401), openai_api_key="mock")
-    reply = await send(scene, "/openai/v1/chat/completions", b'{"model":"m","messages":[]}', {})
-    assert (reply.status_code, reply.json()["error"]["message"]) == (401, "The *** was told so.")
+@pytest.mark.parametrize("path", ["chat/completions", "responses/input_tokens"])
+async def test_a_provider_that_quotes_our_key_is_not_quoted(open_scene, path):
+    scene = await open_scene(Script(status=429), openai_api_key="mock")
+    reply = await send(scene, f"/openai/v1/{path}", b'{"model":"m","messages":[]}', {})
+    assert (reply.status_code, reply.json()["error"]["message"]) == (429, "The *** was told so.")

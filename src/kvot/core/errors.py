@@ -13,6 +13,7 @@ KvotError
 ├── BudgetExceeded          429: tokens that do not fit, with what is used and held, and the wait
 ├── StoreUnavailable        ours; 503 with Retry-After; safe to repeat with the same id
 ├── KeyUnreadable           ours; 500: a company's own key to a provider is kept but does not open
+├── ProviderKeyRefused      401: a company's own key to a provider is not one that the provider accepts
 └── ProviderFailed          theirs; carries the provider and its status
 
 A refusal of the ledger is not an error but a value: see `Status` in `kvot.core.model`. It becomes one where it is told
@@ -199,6 +200,19 @@ class KeyUnreadable(KvotError):
     def __init__(self, provider: str) -> None:
         super().__init__(
             f"The company's own key to {provider} cannot be read, so nothing was sent. Set it anew, or remove it."
+        )
+
+
+class ProviderKeyRefused(KvotError):
+    """The provider does not accept a company's own key. Its client must hear so, and that it is not the key to Kvot."""
+
+    code = "ProviderKeyRefused"
+    is_final = True
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            f"The provider {provider} does not accept the company's own key to it, which is kept here. The key to Kvot "
+            "is not at fault: the company's key to the provider has to be set anew, or removed."
         )
 
 

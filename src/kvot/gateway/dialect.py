@@ -231,6 +231,10 @@ class Dialect(Protocol):
         final."""
         ...
 
+    def refuses_key(self, status: int, body: bytes) -> bool:
+        """Whether a provider's refusal is of the key, or of the account behind it, and not of what was asked."""
+        ...
+
     def limit_headers(self, limits: Limits) -> tuple[Pair, ...]:
         """The API's own family of headers, with our figures, for any reply."""
         ...

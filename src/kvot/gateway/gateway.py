@@ -12,7 +12,16 @@ from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import Books, Client, Granted, HeldCall, ask_upstream
+from kvot.gateway.call import (
+    FIRST_REFUSAL,
+    REFUSAL_BYTES_MAX,
+    Books,
+    Client,
+    Granted,
+    HeldCall,
+    ask_upstream,
+    first_bytes,
+)
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
@@ -204,6 +213,9 @@ class Gateway:
         try:
             reply = await ask_upstream(self._upstream, _request(asked, asked.body))
             try:
+                if reply.status >= FIRST_REFUSAL:
+                    await headed.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
+                    return
                 await headed.begin(reply.status, reply.headers)
                 async for chunk in reply.chunks():
                     await headed.write(chunk)

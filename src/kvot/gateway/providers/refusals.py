@@ -7,6 +7,14 @@ from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits, Pair
 from kvot.wire.scalars import utc
 
+KEY_REFUSED = frozenset({401, 403})
+"""The key is none, and the account behind it may not."""
+
+
+def refuses_key(status: int, _body: bytes) -> bool:
+    """As most APIs say it."""
+    return status in KEY_REFUSED
+
 
 def retry_headers(limits: Limits) -> tuple[Pair, ...]:
     """Of an exhausted budget: when to ask again, if that helps, and that clients are not to do so by themselves. They
