@@ -166,10 +166,11 @@ class _Exchange:
         self.has_sent = False  # the head
 
     def asked(self) -> tuple[str, str, dict[str, str]]:
-        """Verb, path behind the provider's prefix, and query."""
+        """Verb, path behind the provider's prefix, and query. HEAD asks for what GET would say."""
         path = self.scope["path"][len(self.provider.name) + 1 :]
         query = dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        return self.scope["method"], path, query
+        verb = self.scope["method"]
+        return "GET" if verb == "HEAD" else verb, path, query
 
     async def watch(self, work: Any) -> Exhausted | None:
         """The result of the gateway's work, which is cancelled when the client leaves."""
