@@ -27,6 +27,7 @@ _PLAIN = [
     ("GET", f"/models/{_MODEL}", Endpoint("model")),
     ("POST", "/responses/input_tokens", Endpoint("input_tokens", stored=stored_in_response)),
     ("GET", _RESPONSE, Endpoint("response", stored=stored_in_path)),
+    ("GET", f"{_RESPONSE}/input_items", Endpoint("response_input_items", stored=stored_in_path)),
     ("DELETE", _RESPONSE, Endpoint("response_delete", stored=stored_in_path)),
     ("POST", f"{_RESPONSE}/cancel", Endpoint("response_cancel", stored=stored_in_path)),
 ]
@@ -36,7 +37,9 @@ _REQUEST_HEADERS = frozenset(
     {b"accept", b"content-type", b"user-agent", b"openai-beta", b"idempotency-key", b"x-client-request-id"}
 )
 _REQUEST_HEADER_FAMILIES = (b"x-stainless-",)
-_QUERY = frozenset({"api-version", "include", "include_obfuscation", "starting_after", "stream"})
+_QUERY = frozenset(
+    {"after", "api-version", "before", "include", "include_obfuscation", "limit", "order", "starting_after", "stream"}
+)
 
 # The forwarder frames the reply itself, so what says how it was framed does not go on.
 _FRAMING = frozenset(
