@@ -13,6 +13,7 @@ from kvot.core.errors import (
     Forbidden,
     InvalidRequest,
     KvotError,
+    MethodNotAllowed,
     NotAuthenticated,
     ProviderFailed,
     StoreUnavailable,
@@ -52,6 +53,7 @@ _NO_KEY = (
     "Not Authenticated: send a key of Kvot's as 'Authorization: Bearer', x-api-key, api-key or x-goog-api-key, in the "
     "place of the provider's."
 )
+_NO_PAGES = "OPTIONS is not answered here: KVOT_CORS_ORIGINS names no origin whose pages may call providers."
 _UNAVAILABLE = "The ledger cannot answer now. Repeat the call."
 
 
@@ -117,6 +119,8 @@ class GatewayEdge:
             return await exchange.refuse(stopping._replace(headers=(*stopping.headers, CLOSE)))
         scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
         verb, path, query = exchange.asked()
+        if verb == "OPTIONS":  # a page's question, which has no key: where pages are let in it was answered above
+            raise MethodNotAllowed(_NO_PAGES)
         principal = exchange.principal = await self._principal(exchange, headers, query)
         found = find(exchange.provider, verb, path, query)
         whose = _whose(principal, headers, found)
