@@ -273,6 +273,11 @@ class _Exchange:
             f"{limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
             f"{limits.tokens_held} held)."
         )
+        if exhausted.output_fits is not None:
+            message += (
+                " It names no ceiling for its answer, so as much is needed as any may have: with one (max_tokens, as "
+                f"most APIs call it) of at most {exhausted.output_fits} it would fit."
+            )
         refusal = self.provider.dialect.exhausted(limits, message, self.request_id, status)
         return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, limits.retry_after_s)))
 
