@@ -140,6 +140,7 @@ class HeldCall:
             raise self._cut_for from None
         finally:
             keeper.stop()
+            self._keeper = None  # it knows this call: that circle would be left to the garbage collector
             if self._is_open:
                 self._end_later(End.CUT)
 
