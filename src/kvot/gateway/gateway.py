@@ -12,7 +12,16 @@ from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import Books, Client, Granted, HeldCall, ask_upstream
+from kvot.gateway.call import (
+    FIRST_REFUSAL,
+    REFUSAL_BYTES_MAX,
+    Books,
+    Client,
+    Granted,
+    HeldCall,
+    ask_upstream,
+    first_bytes,
+)
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
@@ -207,6 +216,9 @@ class Gateway:
         try:
             reply = await ask_upstream(self._upstream, _request(asked, asked.body))
             try:
+                if reply.status >= FIRST_REFUSAL:
+                    await headed.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
+                    return
                 await headed.begin(reply.status, reply.headers)
                 async for chunk in reply.chunks():
                     await headed.write(chunk)
@@ -243,6 +255,6 @@ def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     """Where the provider is and why it failed is for whoever runs the gateway: it is the cause, and stays there."""
     if isinstance(error, UpstreamRedirected):
         message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
-        return ProviderFailed(message, provider=provider.name, status=error.status)
+        return ProviderFailed(message, provider=provider.name, status=error.status, is_final=True)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)
