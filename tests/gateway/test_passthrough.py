@@ -150,13 +150,16 @@ async def test_the_providers_request_id_and_our_own_reach_the_client(open_scene,
     assert seen.headers["x-kvot-request-id"].startswith("req_")
 
 
-async def test_the_budget_is_told_in_the_dialects_headers_where_it_is_the_tighter_one(open_scene):
-    looser = (("x-ratelimit-remaining-tokens", "9999999999"),)
-    scene = await open_scene(Script(headers=looser), Script(headers=(("x-ratelimit-remaining-tokens", "5"),)))
-    ours, theirs = await ask(scene, "chat"), await ask(scene, "chat")
-    assert int(ours.headers["x-ratelimit-remaining-tokens"]) < 1_000_000
-    assert ours.headers["x-upstream-x-ratelimit-remaining-tokens"] == "9999999999"
-    assert theirs.headers["x-ratelimit-remaining-tokens"] == "5"
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [("chat", "x-ratelimit-remaining-tokens"), ("messages", "anthropic-ratelimit-tokens-remaining")],
+)
+async def test_the_budget_is_told_in_the_dialects_headers_where_it_is_the_tighter_one(open_scene, call, name):
+    scene = await open_scene(Script(headers=((name, "9999999999"),)), Script(headers=((name, "5"),)))
+    ours, theirs = await ask(scene, call), await ask(scene, call)
+    assert 0 < int(ours.headers[name]) < 1_000_000
+    assert ours.headers[f"x-upstream-{name}"] == "9999999999"
+    assert theirs.headers[name] == "5"
     assert "ratelimit" in theirs.headers
 
 

@@ -278,8 +278,10 @@ class _Exchange:
                 " It names no ceiling for its answer, so as much is needed as any may have: with one (max_tokens, as "
                 f"most APIs call it) of at most {exhausted.output_fits} it would fit."
             )
-        refusal = self.provider.dialect.exhausted(limits, message, self.request_id, status)
-        return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, limits.retry_after_s)))
+        dialect = self.provider.dialect
+        refusal = dialect.exhausted(limits, message, self.request_id, status)
+        ours = (*dialect.limit_headers(limits), *fields_of(exhausted.usage, limits.retry_after_s))
+        return refusal._replace(headers=(*refusal.headers, *ours))
 
     def failed(self, error: KvotError, status: int) -> Refusal:
         return self.provider.dialect.failed(error, status, self.request_id)
