@@ -10,7 +10,8 @@ from kvot.gateway.dialect import Ask, Limits
 from kvot.wire.ratelimit import available
 
 CLAMP_TRIES_MAX = 4
-"""Others may take the room between being told of it and asking for it; after so many times they have won."""
+"""Others may take the room between being told of it and asking for it. So the last time asks for the shortest answer
+alone: whoever loses that as well is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ async def hold(
         each = min(each - 1, (available(usage) - input_tokens) // ask.answers)
         if each < least or tries == CLAMP_TRIES_MAX:
             break
+        if tries == CLAMP_TRIES_MAX - 1:
+            each = least
     amount = _amount(input_tokens, least, ask.answers)
     limits = await _limits_until(ledger, company_id, amount, usage)
     return Exhausted(amount, usage, limits, _output_that_fits(ask, input_tokens, usage, ceilings))
