@@ -1,9 +1,21 @@
 """Errors say whose fault it is and carry what their answer needs."""
 
+from collections import Counter
+
 import pytest
 
 from kvot.core import errors
-from kvot.core.errors import BudgetExceeded, FieldError, InvalidRequest, KvotError, Refusal, refusal_of
+from kvot.core.errors import (
+    HOLDS_WAIT_MAX_MS,
+    HOLDS_WAIT_MIN_MS,
+    BudgetExceeded,
+    FieldError,
+    InvalidRequest,
+    KvotError,
+    Refusal,
+    holds_wait_ms,
+    refusal_of,
+)
 from kvot.core.model import Usage
 from kvot.core.window import MS_PER_DAY
 
@@ -48,11 +60,18 @@ def test_a_refusal_rounds_its_wait_up_so_that_it_is_never_too_short(wait_ms, wai
     assert error.retry_after_s == wait_s
 
 
-@pytest.mark.parametrize(("fits_ms", "wait_ms"), [(None, None), (1, 1), (5_000, 5_000), (86_400_000, 5_000)])
+@pytest.mark.parametrize(("fits_ms", "wait_ms"), [(None, None), (1, 1), (2_000, 2_000), (86_400_000, 2_000)])
 def test_who_is_refused_for_open_holds_alone_is_to_ask_again_soon(fits_ms, wait_ms):
     usage = Usage("c", 0, MS_PER_DAY, 1, 9, 10)
-    error = BudgetExceeded("m", tokens=1, usage=usage, refusal=Refusal.OPEN_HOLDS, fits_after_ms=fits_ms)
+    error = BudgetExceeded("m", tokens=1, usage=usage, refusal=Refusal.OPEN_HOLDS, fits_after_ms=fits_ms, soon_ms=2_000)
     assert (error.retry_after_ms, error.fits_after_ms) == (wait_ms, fits_ms)
+
+
+def test_calls_refused_together_do_not_come_back_together():
+    waits_ms = [holds_wait_ms(f"hold-{number}") for number in range(1_000)]
+    assert (min(waits_ms) >= HOLDS_WAIT_MIN_MS, max(waits_ms) <= HOLDS_WAIT_MAX_MS) == (True, True)
+    in_each_half_second = Counter((wait_ms - HOLDS_WAIT_MIN_MS) // 500 for wait_ms in waits_ms)
+    assert all(150 < in_each_half_second[half] < 250 for half in range(5))
 
 
 # Used, held, in doubt, tokens, and why they do not fit in 100.

@@ -34,6 +34,7 @@ async def test_it_is_told_to_the_second_when_the_tokens_are_back(open_scene, mon
     scene = await spent(open_scene, monkeypatch)
     seen = await ask(scene, call)
     assert (seen.status, seen.headers["retry-after"], len(scene.provider.requests)) == (429, str(BACK_AFTER_S), 0)
+    assert "retry-after-ms" not in seen.headers
     assert seen.headers["ratelimit"] == f'"budget";r={LIMIT - SPENT};t={BACK_AFTER_S}'
     assert seen.headers["ratelimit-policy"] == f'"budget";q={LIMIT};w=2592000;kvot-unit="tokens"'
     assert json.loads(seen.body)["kvot"]["resetsAt"] == at(scene, BACK_AFTER_MS, "milliseconds")

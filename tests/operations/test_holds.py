@@ -12,7 +12,7 @@ from kvot.contract.holds import (
 )
 from kvot.contract.usage import GetAiChatUsage, RecordAiChatUsage
 from kvot.core.budget import Rules
-from kvot.core.errors import HOLDS_WAIT_MS, BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal
+from kvot.core.errors import BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal, holds_wait_ms
 from kvot.core.ledger import Ledger
 from kvot.core.model import Decision, Status, Usage
 from kvot.core.window import MS_PER_DAY
@@ -286,7 +286,7 @@ async def test_the_wait_counts_open_holds_as_charged(house):
     await house(reserve(80))
     with pytest.raises(BudgetExceeded) as caught:
         await house(reserve(40, "other"))
-    assert (caught.value.fits_after_ms, caught.value.retry_after_ms) == (TTL_MS + MS_PER_DAY, HOLDS_WAIT_MS)
+    assert (caught.value.fits_after_ms, caught.value.retry_after_ms) == (TTL_MS + MS_PER_DAY, holds_wait_ms("other"))
 
 
 @pytest.mark.parametrize(("used", "reason"), [(60, Refusal.OPEN_HOLDS), (61, Refusal.OVER_LIMIT)])
@@ -306,7 +306,7 @@ async def test_more_than_the_limit_never_fits(house):
 
 def test_a_ledger_in_doubt_refuses_without_a_wait():
     usage = Usage(ACME, NOW_MS, MS_PER_DAY, 0, 0, 100, in_doubt=True)
-    error = budget_exceeded(Decision(Status.IN_DOUBT, usage), 1)
+    error = budget_exceeded(Decision(Status.IN_DOUBT, usage), "h", 1)
     assert (error.refusal, error.retry_after_s) == (Refusal.IN_DOUBT, None)
     assert "in doubt" in error.message
 

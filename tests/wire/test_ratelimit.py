@@ -41,11 +41,15 @@ def test_the_fields_name_the_unit_and_leave_out_a_wait_that_there_is_not():
     assert fields_of(usage(), 7)[1] == (b"ratelimit", b'"budget";r=100;t=7')
 
 
-@given(NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.sampled_from(Refusal), st.none() | st.integers(1, 10**6))
-def test_a_refusal_reads_back_as_it_was_written(used, held, limit, tokens, refusal, wait_s):
+@given(
+    NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.sampled_from(Refusal), st.none() | st.integers(1, 10**6), st.integers(1, 3)
+)
+def test_a_refusal_reads_back_as_it_was_written(used, held, limit, tokens, refusal, wait_s, soon_s):
     told = usage(used, held, limit, refusal is Refusal.IN_DOUBT)
     wait_ms = None if wait_s is None else wait_s * 1_000
-    error = BudgetExceeded("m", tokens=tokens, usage=told, refusal=refusal, fits_after_ms=wait_ms)
+    error = BudgetExceeded(
+        "m", tokens=tokens, usage=told, refusal=refusal, fits_after_ms=wait_ms, soon_ms=soon_s * 1_000
+    )
     assert vars(from_meta("m", to_meta(error))) == vars(error)
 
 

@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from zlib import crc32
 
 from kvot.core.model import Usage
 from kvot.core.window import MS_PER_SECOND
@@ -137,9 +138,19 @@ class Refusal(StrEnum):
     IN_DOUBT = "InDoubt"  # the company's ledger failed verification: nothing is admitted until it is proved
 
 
-HOLDS_WAIT_MS = 5_000
-"""When to ask again where open holds alone are in the way. Most calls are over in ten seconds, in which a client that
-tries twice more, as official ones do, has met the end of some; and it costs a reservation in five seconds to ask."""
+HOLDS_WAIT_MIN_MS = 500
+HOLDS_WAIT_MAX_MS = 3_000
+"""When to ask again where open holds alone are in the way: not before another call can have ended, and soon, since what
+they leave is free at once. Who asks twice more, as official clients do, then asks for up to six seconds."""
+
+
+def holds_wait_ms(hold_id: str) -> int:
+    """When to ask again where open holds alone are in the way, by the id of the hold that was refused.
+
+    Many calls that are refused in one moment would all come back in another, and most be refused again. Ids are made by
+    chance, so to go by them spreads the calls out; one that asks again under a new id waits another while.
+    """
+    return HOLDS_WAIT_MIN_MS + crc32(hold_id.encode()) % (HOLDS_WAIT_MAX_MS - HOLDS_WAIT_MIN_MS + 1)
 
 
 def refusal_of(usage: Usage, tokens: int) -> Refusal:
@@ -151,33 +162,42 @@ def refusal_of(usage: Usage, tokens: int) -> Refusal:
     return Refusal.OPEN_HOLDS if usage.tokens_used + tokens <= usage.token_limit else Refusal.OVER_LIMIT
 
 
-def wait_ms(fits_after_ms: int | None, *, is_short_term: bool) -> int | None:
+def wait_ms(fits_after_ms: int | None, soon_ms: int | None) -> int | None:
     """How long to wait before the same tokens are asked for again, at most until they certainly fit.
 
-    is_short_term: open holds alone are in the way.
+    soon_ms: see `holds_wait_ms`; None where more than open holds is in the way.
 
     An open hold may in the worst case be charged when it runs out, and its tokens come back a window later. Nearly all
     are settled for less, or released, within seconds: nobody is to wait a month for them.
     """
-    return fits_after_ms if fits_after_ms is None or not is_short_term else min(fits_after_ms, HOLDS_WAIT_MS)
+    return fits_after_ms if fits_after_ms is None or soon_ms is None else min(fits_after_ms, soon_ms)
 
 
 class BudgetExceeded(KvotError):
     """Tokens that were asked for and do not fit.
 
     `fits_after_ms`: how long until they certainly fit if nothing else is spent; None: waiting cannot help.
-    `retry_after_ms`: when to ask again; sooner, where open holds alone are in the way.
+    `retry_after_ms`: when to ask again; sooner (`soon_ms`), where open holds alone are in the way.
     """
 
     code = "BudgetExceeded"
 
-    def __init__(self, message: str, *, tokens: int, usage: Usage, refusal: Refusal, fits_after_ms: int | None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        tokens: int,
+        usage: Usage,
+        refusal: Refusal,
+        fits_after_ms: int | None,
+        soon_ms: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.tokens = tokens
         self.usage = usage
         self.refusal = refusal
         self.fits_after_ms = fits_after_ms
-        self.retry_after_ms = wait_ms(fits_after_ms, is_short_term=refusal is Refusal.OPEN_HOLDS)
+        self.retry_after_ms = wait_ms(fits_after_ms, soon_ms if refusal is Refusal.OPEN_HOLDS else None)
 
 
 class StoreUnavailable(KvotError):

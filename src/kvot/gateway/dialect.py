@@ -153,7 +153,8 @@ class Limits(NamedTuple):
     """How a company stands at an instant, for the headers and bodies that tell a client so.
 
     fits_after_ms: until the tokens asked for certainly fit; None where waiting cannot help, or nothing was refused.
-    is_short_term: only calls under way are in their way. That limits the rate; the budget is not exhausted.
+    soon_ms: only calls under way are in their way, and when to ask again. That limits the rate; the budget is not
+    exhausted. None: it is, or nothing was refused.
     """
 
     now_ms: int
@@ -162,7 +163,11 @@ class Limits(NamedTuple):
     tokens_held: int
     window_ms: int
     fits_after_ms: int | None = None
-    is_short_term: bool = False
+    soon_ms: int | None = None
+
+    @property
+    def is_short_term(self) -> bool:
+        return self.soon_ms is not None
 
     @property
     def tokens_remaining(self) -> int:
@@ -170,10 +175,14 @@ class Limits(NamedTuple):
         return max(0, self.token_limit - self.tokens_used - self.tokens_held)
 
     @property
+    def retry_after_ms(self) -> int | None:
+        """When to ask again; None where waiting cannot help, or nothing was refused."""
+        return wait_ms(self.fits_after_ms, self.soon_ms)
+
+    @property
     def retry_after_s(self) -> int | None:
-        """When to ask again, in whole seconds; None where waiting cannot help, or nothing was refused."""
-        wait = wait_ms(self.fits_after_ms, is_short_term=self.is_short_term)
-        return None if wait is None else whole_seconds(wait)
+        """The same in whole seconds."""
+        return None if self.retry_after_ms is None else whole_seconds(self.retry_after_ms)
 
 
 class Refusal(NamedTuple):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kvot.core.errors import Refusal, StoreUnavailable, refusal_of
+from kvot.core.errors import Refusal, StoreUnavailable, holds_wait_ms, refusal_of
 from kvot.core.ledger import Ledger
 from kvot.core.model import TOKENS_MAX, Decision, NewHold, Status, Usage
 from kvot.gateway.dialect import Ask, Limits
@@ -71,7 +71,7 @@ async def hold(
         if tries == CLAMP_TRIES_MAX - 1:
             each = least
     amount = _amount(input_tokens, least, ask.answers)
-    limits = await _limits_until(ledger, company_id, amount, usage)
+    limits = await _limits_until(ledger, company_id, asked._replace(amount=amount), usage)
     return Exhausted(amount, usage, limits, _output_that_fits(ask, input_tokens, usage, ceilings))
 
 
@@ -96,10 +96,11 @@ def _check(decision: Decision) -> None:
         raise StoreUnavailable("The company's ledger failed its verification: nothing is admitted until it is mended.")
 
 
-async def _limits_until(ledger: Ledger, company_id: str, tokens: int, usage: Usage) -> Limits:
-    """How the company stands, and how long until so many tokens fit."""
+async def _limits_until(ledger: Ledger, company_id: str, refused: NewHold, usage: Usage) -> Limits:
+    """How the company stands, and how long until what was refused fits."""
     now_ms = ledger.now_ms()
-    fits_at_ms = await ledger.fits_at(company_id, tokens)
+    fits_at_ms = await ledger.fits_at(company_id, refused.amount)
     fits_after_ms = None if fits_at_ms is None else max(0, fits_at_ms - now_ms)
-    is_short_term = refusal_of(usage, tokens) is Refusal.OPEN_HOLDS
-    return limits_of(usage, now_ms)._replace(fits_after_ms=fits_after_ms, is_short_term=is_short_term)
+    is_short_term = refusal_of(usage, refused.amount) is Refusal.OPEN_HOLDS
+    soon_ms = holds_wait_ms(refused.hold_id) if is_short_term else None
+    return limits_of(usage, now_ms)._replace(fits_after_ms=fits_after_ms, soon_ms=soon_ms)

@@ -8,6 +8,7 @@ from kvot.core.errors import (
     KvotError,
     NotFound,
     Refusal,
+    holds_wait_ms,
     refusal_of,
     whole_seconds,
 )
@@ -68,7 +69,7 @@ def raise_reserve_refused(decision: Decision, hold_id: str, tokens: int) -> None
     if decision.status is Status.CONFLICT:
         raise _error(Status.CONFLICT, hold_id)
     if decision.hold is None:
-        raise budget_exceeded(decision, tokens)
+        raise budget_exceeded(decision, hold_id, tokens)
     if decision.hold.state is not HoldState.OPEN:
         message = f"The hold with this id is {decision.hold.state} already: reserve for another call with another id."
         raise Conflict(message, code=HOLD_CLOSED)
@@ -96,7 +97,7 @@ def raise_change_refused(change: HoldChange) -> None:
 _HOLD_FIELDS = {Status.BEYOND_RETENTION: "HoldId", Status.COUNTER_FULL: "TokensUsed"}
 
 
-def budget_exceeded(decision: Decision, tokens: int) -> BudgetExceeded:
+def budget_exceeded(decision: Decision, hold_id: str, tokens: int) -> BudgetExceeded:
     """A decision that refused, as an error with all that it says. `tokens`: how many were asked for."""
     refusal = refusal_of(decision.usage, tokens)
     return BudgetExceeded(
@@ -105,6 +106,7 @@ def budget_exceeded(decision: Decision, tokens: int) -> BudgetExceeded:
         usage=decision.usage,
         refusal=refusal,
         fits_after_ms=decision.retry_after_ms,
+        soon_ms=holds_wait_ms(hold_id),
     )
 
 

@@ -78,6 +78,15 @@ def from_meta(message: str, meta: Mapping[str, str]) -> BudgetExceeded:
         int(meta["TokenLimit"]),
         in_doubt=refusal is Refusal.IN_DOUBT,
     )
-    fits_s = meta.get("FitsAfterSeconds")
-    fits_ms = None if fits_s is None else int(fits_s) * MS_PER_SECOND
-    return BudgetExceeded(message, tokens=int(meta["Tokens"]), usage=usage, refusal=refusal, fits_after_ms=fits_ms)
+    return BudgetExceeded(
+        message,
+        tokens=int(meta["Tokens"]),
+        usage=usage,
+        refusal=refusal,
+        fits_after_ms=_ms_of(meta.get("FitsAfterSeconds")),
+        soon_ms=_ms_of(meta.get("RetryAfterSeconds")),
+    )
+
+
+def _ms_of(seconds: str | None) -> int | None:
+    return None if seconds is None else int(seconds) * MS_PER_SECOND

@@ -18,8 +18,12 @@ def refuses_key(status: int, _body: bytes) -> bool:
 
 def retry_headers(limits: Limits) -> tuple[Pair, ...]:
     """Of an exhausted budget: when to ask again, if that helps, and that clients are not to do so by themselves. They
-    would ask twice more at once, or sleep for hours. Where open holds alone are in the way they may."""
-    return _repeats(limits.retry_after_s, is_final=not limits.is_short_term)
+    would ask twice more at once, or sleep for hours. Where open holds alone are in the way they may, and are told to
+    the millisecond: whole seconds would bring them back in three crowds."""
+    told = _repeats(limits.retry_after_s, is_final=not limits.is_short_term)
+    if not limits.is_short_term or limits.retry_after_ms is None:
+        return told
+    return (*told, (b"retry-after-ms", b"%d" % limits.retry_after_ms))
 
 
 def error_headers(error: KvotError) -> tuple[Pair, ...]:
