@@ -1,13 +1,17 @@
 """What a client is told whose company's budget does not hold its call: how it stands, and when to ask again."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from kvot.core.model import NewEvent
+from kvot.core.model import NewEvent, Usage
 from kvot.core.window import MS_PER_DAY
+from kvot.gateway.dialect import Limits
+from kvot.gateway.exhausted import duration, message_of
+from kvot.gateway.holding import Exhausted
 from tests.gateway.calls import CALLS, ask
 from tests.gateway.conftest import COMPANY
 
@@ -21,7 +25,7 @@ EACH = [call for call in CALLS if not call.endswith("-stream")]
 
 async def spent(open_scene: Any, monkeypatch: Any, **settings: Any) -> Any:
     """A scene whose clock stands still, and whose budget is spent by what leaves the window after a while."""
-    scene = await open_scene(limit=LIMIT, clamp="off", **settings)
+    scene = await open_scene(**{"limit": LIMIT, "clamp": "off"} | settings)
     ledger = scene.house.services.ledger
     now_ms = -(-ledger.now_ms() // 1_000) * 1_000
     monkeypatch.setattr(ledger, "_clock", lambda: now_ms)
@@ -82,3 +86,90 @@ def at(scene: Any, after_ms: int, precision: str) -> str:
     """The instant so long after the scene's."""
     instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=scene.house.services.ledger.now_ms() + after_ms)
     return instant.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+S, MIN, H, D = 1_000, 60_000, 3_600_000, MS_PER_DAY
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [
+        (0, "1 s"),
+        (1, "1 s"),
+        (40 * S, "40 s"),
+        (59 * S + 1, "1 min"),
+        (2 * MIN + 4_001, "2 min 5 s"),
+        (59 * MIN + 59 * S + 1, "1 h"),
+        (3 * H + 20 * MIN, "3 h 20 min"),
+        (3 * H + 20 * MIN + 1, "3 h 21 min"),
+        (23 * H + 59 * MIN + 1, "1 d"),
+        (12 * D + 3 * H + 1, "12 d 4 h"),
+    ],
+)
+def test_a_wait_is_told_in_two_units_and_never_too_short(ms: int, words: str):
+    assert duration(ms) == words
+
+
+WHOSE = "The company's token budget does not hold this call of its assistant: it asks for up to"
+LEFT = "and 5 of 200 are left (195 used, 0 held by calls under way)."
+OPEN_HOLDS = {"tokens_used": 20, "tokens_held": 175, "fits_after_ms": 31 * D, "soon_ms": 700}
+# What differs of limits, amount and output_fits, and the end of the message.
+ENDS: list[tuple[dict[str, Any], int, int | None, str]] = [
+    (
+        {},
+        54,
+        None,
+        "147 tokens (54 with the shortest answer), "
+        + LEFT
+        + " The shortest answer fits in 3 h 20 min if nothing else is used; "
+        "whoever runs the gateway can raise the budget.",
+    ),
+    (
+        {},
+        147,
+        None,
+        "147 tokens, "
+        + LEFT
+        + " It fits in 3 h 20 min if nothing else is used; whoever runs the gateway can raise the budget.",
+    ),
+    (
+        {"fits_after_ms": None},
+        147,
+        None,
+        "147 tokens, " + LEFT + " Waiting does not help: whoever runs the gateway can raise the budget.",
+    ),
+    (
+        OPEN_HOLDS,
+        147,
+        None,
+        "(20 used, 175 held by calls under way)."
+        " Only calls under way are in its way: it will fit soon, once enough of them have ended.",
+    ),
+    (
+        {},
+        147,
+        3,
+        "(195 used, 0 held by calls under way). It names no ceiling for its answer, so as much is needed as any "
+        "may have: with one (max_tokens, as most APIs call it) of at most 3 it would fit.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("limits", "amount", "output_fits", "end"), ENDS)
+def test_people_are_told_whose_budget_it_is_what_was_asked_for_and_what_helps(limits, amount, output_fits, end):
+    usage = Usage(COMPANY, 0, WINDOW_MS, 195, 0, 200)
+    stands = Limits(0, 200, 195, 0, WINDOW_MS, 3 * H + 20 * MIN)._replace(**limits)
+    message = message_of(Exhausted(147, amount, usage, stands, output_fits))
+    assert message.startswith(WHOSE)
+    assert message.endswith(end)
+
+
+async def test_of_a_call_that_may_be_shortened_both_amounts_are_told_and_when_the_shorter_fits(open_scene, monkeypatch):
+    scene = await spent(open_scene, monkeypatch, clamp="on")
+    seen = await ask(scene, "chat")
+    message = json.loads(seen.body)["error"]["message"]
+    told = re.search(r"up to (\d+) tokens \((\d+) with the shortest answer\), and 50 of 300 are left", message)
+    assert told
+    assert int(told[1]) - int(told[2]) == 100 - 16  # the ceilings of the request, and of the settings
+    assert "The shortest answer fits in 3 h 26 min" in message
+    assert seen.headers["retry-after"] == str(BACK_AFTER_S)

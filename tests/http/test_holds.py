@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from kvot.core.budget import Rules
-from kvot.core.ledger import Ledger
 from kvot.core.errors import holds_wait_ms, whole_seconds
+from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_DAY
 from kvot.http.app import App
 from kvot.http.health import Health

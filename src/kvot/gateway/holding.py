@@ -37,9 +37,10 @@ class Held(NamedTuple):
 
 
 class Exhausted(NamedTuple):
-    """A call may not. `amount` is what it would need, at its shortest. `output_fits`: it names no ceiling, and with one
-    of at most so much it would fit; None: naming one does not help."""
+    """A call may not. `asked` is what it may come to, `amount` what it would need at its shortest. `output_fits`: it
+    names no ceiling, and with one of at most so much it would fit; None: naming one does not help."""
 
+    asked: int
     amount: int
     usage: Usage
     limits: Limits
@@ -72,7 +73,8 @@ async def hold(
             each = least
     amount = _amount(input_tokens, least, ask.answers)
     limits = await _limits_until(ledger, company_id, asked._replace(amount=amount), usage)
-    return Exhausted(amount, usage, limits, _output_that_fits(ask, input_tokens, usage, ceilings))
+    in_full = _amount(input_tokens, named, ask.answers)
+    return Exhausted(in_full, amount, usage, limits, _output_that_fits(ask, input_tokens, usage, ceilings))
 
 
 def limits_of(usage: Usage, now_ms: int) -> Limits:

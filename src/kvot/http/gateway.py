@@ -21,6 +21,7 @@ from kvot.core.errors import (
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
 from kvot.gateway.dialect import Endpoint, Found, Pair, Refusal
+from kvot.gateway.exhausted import message_of
 from kvot.gateway.gateway import Asked, Gateway, Whose, find
 from kvot.gateway.holding import Exhausted
 from kvot.gateway.provider import Provider
@@ -268,18 +269,8 @@ class _Exchange:
         limits = exhausted.limits
         if limits.is_short_term:
             status = 429  # nothing is to be paid, whatever an exhausted budget is answered with
-        message = (
-            f"The token budget does not hold this call: it needs {exhausted.amount} tokens and "
-            f"{limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
-            f"{limits.tokens_held} held)."
-        )
-        if exhausted.output_fits is not None:
-            message += (
-                " It names no ceiling for its answer, so as much is needed as any may have: with one (max_tokens, as "
-                f"most APIs call it) of at most {exhausted.output_fits} it would fit."
-            )
         dialect = self.provider.dialect
-        refusal = dialect.exhausted(limits, message, self.request_id, status)
+        refusal = dialect.exhausted(limits, message_of(exhausted), self.request_id, status)
         ours = (*dialect.limit_headers(limits), *fields_of(exhausted.usage, limits.retry_after_s))
         return refusal._replace(headers=(*refusal.headers, *ours))
 

@@ -1,0 +1,52 @@
+"""What a person is told whose call was refused: whose budget it is, what was asked for, and what helps. Words alone."""
+
+from kvot.core.window import MS_PER_DAY, MS_PER_HOUR, MS_PER_SECOND
+from kvot.gateway.holding import Exhausted
+
+_MS_PER_MINUTE = 60 * MS_PER_SECOND
+
+# From when on a wait is told in which two units, by their words and lengths.
+_UNITS = (
+    (MS_PER_DAY, ("d", MS_PER_DAY), ("h", MS_PER_HOUR)),
+    (MS_PER_HOUR, ("h", MS_PER_HOUR), ("min", _MS_PER_MINUTE)),
+    (_MS_PER_MINUTE, ("min", _MS_PER_MINUTE), ("s", MS_PER_SECOND)),
+)
+
+
+def message_of(exhausted: Exhausted) -> str:
+    """Two sentences: how the budget stands to the call, and what can be done."""
+    limits = exhausted.limits
+    shortest = f" ({exhausted.amount} with the shortest answer)" if exhausted.amount < exhausted.asked else ""
+    return (
+        f"The company's token budget does not hold this call of its assistant: it asks for up to {exhausted.asked} "
+        f"tokens{shortest}, and {limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
+        f"{limits.tokens_held} held by calls under way). {_what_helps(exhausted)}"
+    )
+
+
+def _what_helps(exhausted: Exhausted) -> str:
+    limits = exhausted.limits
+    if exhausted.output_fits is not None:
+        return (
+            "It names no ceiling for its answer, so as much is needed as any may have: with one (max_tokens, as most "
+            f"APIs call it) of at most {exhausted.output_fits} it would fit."
+        )
+    if limits.is_short_term:
+        return "Only calls under way are in its way: it will fit soon, once enough of them have ended."
+    if limits.fits_after_ms is None:
+        return "Waiting does not help: whoever runs the gateway can raise the budget."
+    what = "The shortest answer" if exhausted.amount < exhausted.asked else "It"
+    return (
+        f"{what} fits in {duration(limits.fits_after_ms)} if nothing else is used; whoever runs the gateway can raise "
+        "the budget."
+    )
+
+
+def duration(ms: int) -> str:
+    """In two units, rounded up: 12 d 4 h, 3 h 20 min, 2 min 5 s, 40 s."""
+    for least_ms, (greater, greater_ms), (smaller, smaller_ms) in _UNITS:
+        rounded_ms = -(-ms // smaller_ms) * smaller_ms
+        if rounded_ms >= least_ms:
+            rest = rounded_ms % greater_ms // smaller_ms
+            return f"{rounded_ms // greater_ms} {greater}" + (f" {rest} {smaller}" if rest else "")
+    return f"{max(1, -(-ms // MS_PER_SECOND))} s"
