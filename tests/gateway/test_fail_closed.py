@@ -137,14 +137,20 @@ FREE = {
 }
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong", "x-goog-api-key": "wrong"}])
+WRONG = "sk-proj-nobodys"
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": f"Bearer {WRONG}", "x-goog-api-key": WRONG}])
 @pytest.mark.parametrize("call", [*FREE, *ONE_OF_EACH])
 async def test_nobody_passes_without_a_credential(scene, call, headers):
     verb, path = FREE.get(call, ("POST", CALLS[call][0]))
     reply = await request(scene, verb, path, headers=headers)
     assert (reply.status_code, len(scene.provider.requests)) == (401, 0)
-    assert words(call, reply.content).startswith("Not Authenticated")
-    assert ("x-api-key" in words(call, reply.content)) == (not headers)
+    told = words(call, reply.content)
+    assert told.startswith("Not Authenticated: ")
+    assert "(kvot_…)" in told
+    assert "in the place of the provider's" in told
+    assert ("x-api-key" in told, "none that Kvot takes" in told, WRONG in told) == (not headers, bool(headers), False)
 
 
 KEY_HEADERS = {"authorization": "Bearer {}", "x-api-key": "{}", "api-key": "{}", "x-goog-api-key": "{}"}

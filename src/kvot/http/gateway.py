@@ -51,8 +51,12 @@ _USER = b"x-kvot-user-id"
 _FEATURE = b"x-kvot-feature"
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE"})
 _NO_KEY = (
-    "Not Authenticated: send a key of Kvot's as 'Authorization: Bearer', x-api-key, api-key or x-goog-api-key, in the "
-    "place of the provider's."
+    "Not Authenticated: send a key of Kvot's (kvot_…) as 'Authorization: Bearer', x-api-key, api-key or "
+    "x-goog-api-key, in the place of the provider's."
+)
+_WRONG_KEY = (
+    "Not Authenticated: the key that came with the call is none that Kvot takes. A key of Kvot's (kvot_…) is wanted in "
+    "the place of the provider's."
 )
 _NO_PAGES = "OPTIONS is not answered here: KVOT_CORS_ORIGINS names no origin whose pages may call providers."
 _UNAVAILABLE = "The ledger cannot answer now. Repeat the call."
@@ -148,7 +152,7 @@ class GatewayEdge:
         bearer = None if credential is None else b"Bearer " + credential.encode("latin-1", "replace")
         principal = await self._authenticator.principal(bearer, None, client[0] if client else None)
         if principal is None:
-            raise NotAuthenticated(_NO_KEY) if credential is None else NotAuthenticated
+            raise NotAuthenticated(_NO_KEY if credential is None else _WRONG_KEY)
         return principal
 
 
