@@ -127,6 +127,22 @@ async def test_a_path_that_cannot_be_metered_is_not_passed(scene, call):
     seen = await post(scene, PATHS[call], {"model": "m"})
     assert (seen.status, len(scene.provider.requests)) == (404, 0)
     assert PATHS[call].removeprefix("/" + PATHS[call].split("/")[1]) in words(call, seen.body)
+    assert b"base URL" not in seen.body
+
+
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [
+        ("/anthropic/v1/v1/messages", "/v1"),
+        ("/openai/v1/v1/chat/completions", "/v1"),
+        ("/gemini/v1beta/v1beta/models/m:generateContent", "/v1beta"),
+        ("/ollama/api/api/chat", "/api"),
+    ],
+)
+async def test_a_base_url_that_ends_in_what_its_client_adds_is_told_so(scene, path, last):
+    seen = await post(scene, path, {"model": "m"})
+    assert (seen.status, len(scene.provider.requests)) == (404, 0)
+    assert f"With a base URL that does not end in {last} it would be." in seen.body.decode()
 
 
 FREE = {

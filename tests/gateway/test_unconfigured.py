@@ -68,6 +68,24 @@ async def test_an_unknown_name_is_a_negotiated_404_that_names_the_others_only_to
     ]
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/messages", "/v1/messages/count_tokens", "/v1beta/models/m:generateContent", CHAT, "/v1/responses"]
+)
+async def test_a_path_that_lacks_the_providers_name_says_so_and_which_there_are(scene, path):
+    stranger, known = await ask(scene, path), await ask(scene, path, **bearer(scene.key))
+    told = "The path lacks the name of a provider in front."
+    there = " There are openai, anthropic, gemini, ollama."
+    assert [(each.status_code, each.json()["responseStatus"]["message"]) for each in (stranger, known)] == [
+        (404, told),
+        (404, told + there),
+    ]
+
+
+async def test_what_the_contract_says_below_api_is_not_said_in_other_words(scene):
+    reply = await ask(scene, "/api/chat")
+    assert (reply.status_code, "The operation does not exist" in reply.text) == (405, True)
+
+
 def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 

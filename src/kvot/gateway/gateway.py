@@ -237,8 +237,17 @@ def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> 
     """What a path behind a provider's prefix means. Raises NotFound: what we do not know we cannot meter."""
     found = provider.dialect.find(verb, path, query)
     if found is None:
-        raise NotFound(f"{verb} {path or '/'} is not a path of {provider.name} that Kvot passes on.")
+        message = f"{verb} {path or '/'} is not a path of {provider.name} that Kvot passes on."
+        raise NotFound(message + _without_its_first(provider, verb, path, query))
     return found
+
+
+def _without_its_first(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> str:
+    """What to mend in a base URL whose last segment clients add by themselves, as `/v1` of Anthropic's."""
+    first, _, rest = path[1:].partition("/")
+    if not provider.dialect.find(verb, f"/{rest}", query):
+        return ""
+    return f" With a base URL that does not end in /{first} it would be."
 
 
 def _request(asked: Asked, body: bytes) -> UpstreamRequest:

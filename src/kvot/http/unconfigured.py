@@ -5,6 +5,7 @@ somewhere. Any other is an ordinary 404; which providers there are is said to th
 """
 
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import parse_qsl
 
 from kvot.core.errors import NotAuthenticated, NotFound
@@ -16,6 +17,8 @@ from kvot.http.surface import Answer, Asked
 from kvot.settings import OWN_PROVIDERS, variable
 
 _VERBS = ("POST", "GET")
+_OWN = "api"
+"""Operations of the contract are called below it, and Ollama's API lies there as well: the contract's words count."""
 
 
 class Unconfigured:
@@ -28,16 +31,20 @@ class Unconfigured:
         name, _, rest = path[1:].partition("/")
         if name in DIALECTS:
             return _in_its_words
-        is_call = any(dialect.find(verb, f"/{rest}", {}) for dialect in DIALECTS.values() for verb in _VERBS)
-        return self._not_found if is_call else None
+        if _is_call(path) and name != _OWN:
+            return partial(self._not_found, "The path lacks the name of a provider in front.")
+        return partial(self._not_found, "No provider has this name here.") if _is_call(f"/{rest}") else None
 
-    async def _not_found(self, asked: Asked) -> Reply:
-        message = "No provider has this name here."
+    async def _not_found(self, message: str, asked: Asked) -> Reply:
         try:
             await asked.principal()
         except NotAuthenticated:
             raise NotFound(message) from None
         raise NotFound(f"{message} {self._there_are}")
+
+
+def _is_call(path: str) -> bool:
+    return any(dialect.find(verb, path, {}) for dialect in DIALECTS.values() for verb in _VERBS)
 
 
 async def _in_its_words(asked: Asked) -> Reply:
