@@ -105,6 +105,47 @@ def test_a_chunked_body_is_read_and_bounded(server, company):
     assert server.send("POST", target, iter([b" " * 65_536] * 17), x_api_key=company).status == 413
 
 
+RECORD = b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost: h\r\nx-api-key: %s\r\ntransfer-encoding: chunked\r\n\r\n"
+BROKEN = b"zz\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("begin", [b"", b"3\r\n{  \r\n"])
+@pytest.mark.parametrize("in_pieces", [True, False])
+def test_a_chunk_whose_size_is_no_number_is_a_400(server, company, begin, in_pieces):
+    request = RECORD % company.encode()
+    pieces = [request, begin, BROKEN] if in_pieces else [request + begin + BROKEN]
+    reply = server.send_raw(*filter(None, pieces))
+    assert (reply.startswith(b"HTTP/1.1 400 InvalidRequest\r\n"), reply.count(b"content-length: ")) == (True, 1)
+    assert reply.endswith(b'"message":"This is no HTTP/1.1 request.","errors":[]}}')
+    assert b"connection: close\r\n" in reply
+
+
+def test_a_broken_body_is_never_answered_in_place_of_another_request(server, company):
+    slow = b"x-api-key: 00000000-0000-0000-0000-00000000510e\r\nhost: h\r\n\r\n"
+    store = server.app._services.ledger._store
+    store.waiting.clear()
+    server.call(store.let_go.clear)
+    with server.connect() as connection:
+        connection.sendall(USAGE + b" HTTP/1.1\r\n" + slow)
+        assert store.waiting.wait(10)
+        connection.sendall(RECORD % company.encode() + BROKEN)
+        assert connection.recv(65_536) == b""
+    server.call(store.let_go.set)
+
+
+def test_what_is_said_without_the_body_is_not_said_after_that(server):
+    reply = server.send_raw(b"POST /nowhere HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n" + BROKEN)
+    assert (reply.startswith(b"HTTP/1.1 400 "), reply.count(b"content-length: ")) == (True, 1)
+
+
+def test_a_body_that_breaks_after_its_reply_gets_no_second_one(server):
+    with server.connect() as connection:
+        connection.sendall(b"POST /nowhere HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 404 ")
+        connection.sendall(BROKEN)
+        assert connection.recv(65_536) == b""
+
+
 def test_a_client_that_leaves_in_the_middle_of_a_body_is_forgotten(server, company):
     head = b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost: h\r\nx-api-key: " + company.encode()
     server.lines.clear()

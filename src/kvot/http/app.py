@@ -136,7 +136,7 @@ class App:
         self._limits = settings.limits
         self.log = log or RequestLog()
         self._table = Table(routes)
-        self.early = Early(self._table, settings.style)
+        self.early = Early(self._table, settings.style, *([gateway.provider] if gateway else []))
         self._pages = {"/livez": health.live, "/readyz": health.ready}
         self._cors = Cors(settings.cors_origins)
         self._sign_in = sign_in

@@ -4,10 +4,8 @@ It watches for the client's leaving: that ends the call to the provider at once,
 """
 
 import asyncio
-import secrets
 from time import perf_counter
 from typing import Any
-from urllib.parse import parse_qsl
 
 from kvot.core.errors import (
     Forbidden,
@@ -32,6 +30,7 @@ from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
 from kvot.http.protocol import ON_GONE
+from kvot.http.refused_call import REQUEST_ID, Query, new_request_id, read_query
 from kvot.http.replies import CLOSE
 from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
 from kvot.http.requestlog import RequestLog
@@ -45,7 +44,6 @@ LIMITS = Limits(max_body_bytes=20 * 1_048_576)
 HELD_BACK_BYTES_MAX = 262_144
 """Of a reply with a length: until so much it waits, so that a common reply goes out in one piece."""
 
-REQUEST_ID = b"x-kvot-request-id"
 _COMPANY = b"x-kvot-company-id"
 _USER = b"x-kvot-user-id"
 _FEATURE = b"x-kvot-feature"
@@ -146,7 +144,7 @@ class GatewayEdge:
         if exhausted is not None:
             await exchange.refuse(exchange.exhausted(exhausted, self._exhausted_status))
 
-    async def _principal(self, exchange: "_Exchange", headers: Headers, query: dict[str, str]) -> Principal:
+    async def _principal(self, exchange: "_Exchange", headers: Headers, query: Query) -> Principal:
         credential = exchange.provider.dialect.credential(headers, query)
         client = exchange.scope["client"]
         bearer = None if credential is None else b"Bearer " + credential.encode("latin-1", "replace")
@@ -174,10 +172,10 @@ class _Exchange:
         self._kept = bytearray()
         self.has_sent = False  # the head
 
-    def asked(self) -> tuple[str, str, dict[str, str]]:
+    def asked(self) -> tuple[str, str, Query]:
         """Verb, path behind the provider's prefix, and query. HEAD asks for what GET would say."""
         path = self.scope["path"][len(self.provider.name) + 1 :]
-        query = dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query = read_query(self.scope["query_string"])
         verb = self.scope["method"]
         return "GET" if verb == "HEAD" else verb, path, query
 
@@ -301,10 +299,6 @@ class _Exchange:
             return
         await self._send({"type": "http.response.start", "status": status, "headers": pairs})
         await self._send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
-
-
-def new_request_id() -> str:
-    return f"req_{secrets.token_hex(12)}"
 
 
 def _whose(principal: Principal, headers: Headers, found: Found) -> Whose:

@@ -139,22 +139,33 @@ class BoundedProtocol(HttpToolsProtocol):
         line = _REQUEST_LINE.match(self._piece)
         if line and isinstance(sys.exception(), HttpParserInvalidMethodError):
             self._refuse(UNKNOWN_METHOD, line[1])
+        elif self._is_arriving:
+            self._refuse(NO_HTTP, self.url, self.headers, is_body=not self._is_in_head)
         else:
             self._refuse(NO_HTTP)
 
     def _refuse_head(self) -> None:
         self._refuse(ADDRESS_TOO_LONG if len(self.url) > HEAD_BYTES_MAX else HEAD_TOO_LARGE, self.url, self.headers)
 
-    def _refuse(self, refusal: Refusal, url: bytes = b"", headers: Iterable[Pair] = ()) -> None:
-        """Say why, and hear the client out. In front of a reply that is still to come it would be taken for that."""
+    def _refuse(
+        self, refusal: Refusal, url: bytes = b"", headers: Iterable[Pair] = (), *, is_body: bool = False
+    ) -> None:
+        """Say why, and hear the client out. In front of a reply that is still to come it would be taken for that.
+
+        is_body: the body is at fault of the last request that was begun, so this is the reply to that.
+        """
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
         app: Any = self.app  # the server was given ours
         cycle: Any = self.cycle  # None before the first request
-        if cycle and not cycle.response_complete:
+        owes_another = self.pipeline or cycle.response_started if is_body else cycle and not cycle.response_complete
+        if owes_another:
             self.transport.close()
             return
+        if is_body:
+            cycle.disconnected = True  # who waits for the body hears that there is no more to come
+            cycle.message_event.set()
         self.transport.write(app.early.reply(refusal, url, headers))
         self.transport.write_eof()
         self._stop_timer()

@@ -6,12 +6,11 @@ somewhere. Any other is an ordinary 404; which providers there are is said to th
 
 from collections.abc import Sequence
 from functools import partial
-from urllib.parse import parse_qsl
 
 from kvot.core.errors import NotAuthenticated, NotFound
 from kvot.gateway.providers import DIALECTS
 from kvot.http.errors import STATUSES
-from kvot.http.gateway import REQUEST_ID, new_request_id
+from kvot.http.refused_call import read_query, refused_call
 from kvot.http.replies import Reply
 from kvot.http.surface import Answer, Asked
 from kvot.settings import OWN_PROVIDERS, variable
@@ -30,7 +29,7 @@ class Unconfigured:
     def find(self, path: str) -> Answer | None:
         name, _, rest = path[1:].partition("/")
         if name in DIALECTS:
-            return _in_its_words
+            return _refuse
         if _is_call(path) and name != _OWN:
             return partial(self._not_found, "The path lacks the name of a provider in front.")
         return partial(self._not_found, "No provider has this name here.") if _is_call(f"/{rest}") else None
@@ -47,18 +46,12 @@ def _is_call(path: str) -> bool:
     return any(dialect.find(verb, path, {}) for dialect in DIALECTS.values() for verb in _VERBS)
 
 
-async def _in_its_words(asked: Asked) -> Reply:
-    name, _, rest = asked.scope["path"][1:].partition("/")
-    dialect, request_id = DIALECTS[name], new_request_id()
+async def _refuse(asked: Asked) -> Reply:
+    scope = asked.scope
+    name, _, rest = scope["path"][1:].partition("/")
     error = NotFound(f"The provider {name} is not configured here: {_next(name)}.")
-    refusal = dialect.failed(error, STATUSES[NotFound], request_id)
-    if found := dialect.find(asked.scope["method"], f"/{rest}", _query(asked)):
-        refusal = found.endpoint.framed(refusal)
-    return Reply(refusal.status, (*refusal.headers, (REQUEST_ID, request_id.encode())), refusal.body)
-
-
-def _query(asked: Asked) -> dict[str, str]:
-    return dict(parse_qsl(asked.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    query = read_query(scope["query_string"])
+    return Reply(*refused_call(DIALECTS[name], error, STATUSES[NotFound], scope["method"], f"/{rest}", query))
 
 
 def _next(name: str) -> str:
