@@ -146,8 +146,17 @@ async def test_head_has_no_body_however_long_that_of_get_is(open_scene):
 async def test_the_providers_request_id_and_our_own_reach_the_client(open_scene, call, header):
     scene = await open_scene(Script(headers=((header, "req_theirs"),)))
     seen = await ask(scene, call)
-    assert seen.headers[header] == "req_theirs"
+    assert seen.headers.get_list(header) == ["req_theirs"]
     assert seen.headers["x-kvot-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("call", [*CALLS])
+async def test_our_request_id_stands_in_where_the_provider_sends_none(open_scene, call, status):
+    seen = await ask(await open_scene(Script(status=status)), call)
+    names = {"anthropic": ["request-id"], "gemini": []}.get(CALLS[call][0].split("/")[1], ["x-request-id"])
+    assert [name for name in ("request-id", "x-request-id") if name in seen.headers] == names
+    assert all(seen.headers[name] == seen.headers["x-kvot-request-id"] for name in names)
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,8 @@ class Dialect(Protocol):
     name: str
     base_has_version: bool
     """Whether the base URL that its official clients are given ends in the API's version."""
+    request_id: bytes | None
+    """The header in which its official clients look for the id of a reply; None: in none."""
 
     def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
         """What a path means; None: not an API that we pass on."""

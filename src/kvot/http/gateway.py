@@ -229,7 +229,7 @@ class _Exchange:
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         self.status = status
-        self._head = (*headers, *self._ours())
+        self._head = (*headers, *self._id_where_none_is(headers), *self._ours())
         if is_stream:
             await self._send_head()
 
@@ -278,6 +278,13 @@ class _Exchange:
 
     def failed(self, error: KvotError, status: int) -> Refusal:
         return self.provider.dialect.failed(error, status, self.request_id)
+
+    def _id_where_none_is(self, headers: tuple[Pair, ...]) -> tuple[Pair, ...]:
+        """Ours, by the name under which clients look for the provider's, for what it sends without one."""
+        name = self.provider.dialect.request_id
+        if name is None or any(each == name for each, _ in headers):
+            return ()
+        return ((name, self.request_id.encode()),)
 
     def _ours(self) -> tuple[Pair, ...]:
         return (REQUEST_ID, self.request_id.encode()), *self.extra_headers

@@ -38,6 +38,7 @@ _REPLY_HEADERS = frozenset({b"content-type", b"request-id", b"retry-after", b"re
 class Anthropic:
     name = "anthropic"
     base_has_version = False
+    request_id: bytes | None = b"request-id"
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
     refuses_key = staticmethod(refuses_key)

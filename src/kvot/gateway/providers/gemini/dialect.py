@@ -59,6 +59,7 @@ _REPLY_HEADERS = frozenset({b"content-type", b"retry-after", b"server-timing"})
 class Gemini:
     name = "gemini"
     base_has_version = False
+    request_id: bytes | None = None
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
     refuses_key = staticmethod(refusals.refuses_key)

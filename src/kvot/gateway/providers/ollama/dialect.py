@@ -43,6 +43,7 @@ _REPLY_HEADERS = frozenset({b"content-type", b"retry-after"})
 class Ollama:
     name = "ollama"
     base_has_version = False
+    request_id: bytes | None = b"x-request-id"
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
     refuses_key = staticmethod(refuses_key)

@@ -120,6 +120,7 @@ class OpenAi:
     """OpenAI's dialect, as one provider speaks it."""
 
     base_has_version = True
+    request_id: bytes | None = b"x-request-id"
 
     def __init__(self, provider: Compatible) -> None:
         self.name = provider.name
