@@ -1,8 +1,10 @@
 """One call of each dialect, plain and streamed, as its official client sends it; and what a bare client sees of it."""
 
+import asyncio
 import re
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -92,3 +94,18 @@ async def post(
     except httpx2.RemoteProtocolError:
         pass
     return seen
+
+
+REPLIES_WITHIN_S = 10.0
+
+
+async def send_raw(scene: Scene, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of all that comes back until the server closes the connection."""
+    url = urlsplit(scene.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(request)
+    async with asyncio.timeout(REPLIES_WITHIN_S):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body

@@ -1,13 +1,10 @@
 """What never became a request to a provider's path is told in that API's words as well: its clients look there."""
 
-import asyncio
 import json
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.gateway.calls import CALLS
+from tests.gateway.calls import CALLS, send_raw
 from tests.gateway.test_fail_closed import ONE_OF_EACH, words
 
 HOST = b" HTTP/1.1\r\nhost: h\r\n"
@@ -20,22 +17,11 @@ HEADS = {
 }
 
 
-async def send(scene: Any, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the only reply."""
-    url = urlsplit(scene.url)
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    writer.write(request)
-    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-    writer.close()
-    first, *lines = head.decode().split("\r\n")
-    return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), body
-
-
 @pytest.mark.parametrize("call", ONE_OF_EACH)
 @pytest.mark.parametrize("what", HEADS)
 async def test_a_head_or_body_that_cannot_be_read_is_refused_in_the_apis_words(scene, call, what):
     status, rest = HEADS[what]
-    told, headers, body = await send(scene, b"POST " + CALLS[call][0].encode() + rest)
+    told, headers, body = await send_raw(scene, b"POST " + CALLS[call][0].encode() + rest)
     assert (told, headers["content-type"], len(scene.provider.requests)) == (status, "application/json", 0)
     assert words(call, body)
     assert headers["x-kvot-request-id"].startswith("req_")
@@ -46,13 +32,13 @@ async def test_a_head_or_body_that_cannot_be_read_is_refused_in_the_apis_words(s
 async def test_so_is_an_address_that_is_too_long_and_a_method_that_nobody_knows(scene, call):
     path = CALLS[call][0].encode()
     for status, request in ((414, b"POST " + path + b"?a=" + b"b" * 33_000 + HOST), (405, b"FOO " + path + HOST)):
-        told, headers, body = await send(scene, request + b"\r\n")
+        told, headers, body = await send_raw(scene, request + b"\r\n")
         assert (told, "x-kvot-request-id" in headers) == (status, True)
         assert words(call, body)
 
 
 @pytest.mark.parametrize("path", [b"/assistant/ai-chat/usage", b"/openaix/v1/chat/completions", b"*", b"/%ff"])
 async def test_elsewhere_the_words_stay_kvots_own(scene, path):
-    told, headers, body = await send(scene, b"POST " + path + HEADS["no length"][1])
+    told, headers, body = await send_raw(scene, b"POST " + path + HEADS["no length"][1])
     assert (told, "x-kvot-request-id" in headers) == (400, False)
     assert json.loads(body)["responseStatus"]["errorCode"] == "InvalidRequest"

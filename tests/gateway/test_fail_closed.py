@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from kvot.core.errors import StoreUnavailable
-from tests.gateway.calls import CALLS, ask, headers_of, post
+from tests.gateway.calls import CALLS, ask, headers_of, post, send_raw
 from tests.gateway.conftest import Scene
 from tests.provider import Fault, Script
 
@@ -112,6 +112,26 @@ async def test_a_body_over_the_bound_is_refused(scene, monkeypatch, call, is_dec
     reply = await request(scene, "POST", path, headers=headers_of(path, scene.key), content=content)
     assert (reply.status_code, len(scene.provider.requests)) == (413, 0)
     assert "1000 bytes" in words(call, reply.content)
+
+
+LARGEST_BYTES = 20_971_520
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+async def test_the_bound_is_20_mb(scene, call):
+    path, _ = CALLS[call]
+    sent = headers_of(path, scene.key) | {"content-length": str(LARGEST_BYTES + 1), "connection": "close"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    status, _, body = await send_raw(scene, f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode())
+    assert (status, len(scene.provider.requests)) == (413, 0)
+    assert f"{LARGEST_BYTES} bytes" in words(call, body)
+
+
+async def test_a_body_of_20_mb_passes(scene):
+    path, body = CALLS["chat"]
+    content = json.dumps(body).encode().ljust(LARGEST_BYTES)
+    reply = await request(scene, "POST", path, headers=headers_of(path, scene.key), content=content)
+    assert (reply.status_code, len(scene.provider.requests[0].body)) == (200, LARGEST_BYTES)
 
 
 PATHS = {
