@@ -69,7 +69,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
 
 
 def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
-    document = _read(body)
+    document = _read(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     for name in ("prompt", "system", "template", "suffix"):
@@ -90,8 +90,8 @@ def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     return OllamaAsk(document, text_at(document.members, "model"), False, gathered.size, output_max=0, output_min=0)
 
 
-def _read(body: bytes) -> Document:
-    document = read_object(body)
+def _read(body: bytes, *, lists_tokens: bool = False) -> Document:
+    document = read_object(body, lists_tokens=lists_tokens)
     for name in document.members:
         if name not in _KNOWN and name.casefold() in _KNOWN:
             raise InvalidRequest(f"The member '{name[:64]}' must be written '{name.casefold()}'.")

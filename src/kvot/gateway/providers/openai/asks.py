@@ -103,7 +103,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) 
 
 def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     """The old completions: `n` answers for each of its prompts, the best of `best_of` that are all paid for."""
-    document = read_object(body)
+    document = read_object(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("prompt"))
@@ -196,7 +196,7 @@ def _response_model(members: Mapping[str, Any]) -> str:
 
 
 def read_embeddings(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
-    document = read_object(body)
+    document = read_object(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("input"))
