@@ -94,7 +94,7 @@ def _stores_response(ask: Ask) -> bool:
 
 def _response_meter(ask: Ask, content_type: str) -> Meter:
     if not _is_events(ask, content_type):
-        return DocumentMeter(meters.read_response, "usage")
+        return DocumentMeter(meters.read_response, "usage", "tool_usage")
     return StreamMeter(meters.ResponseEvents(), takes_out=False)
 
 
