@@ -195,7 +195,10 @@ class Store(Protocol):
         ...
 
     async def ready(self) -> None:
-        """Return if writes can be taken on a current schema; raise StoreUnavailable with the reason if not."""
+        """Return if writes can be taken on a current schema; raise StoreUnavailable with the reason if not.
+
+        A database into which a copy was begun and not finished is never ready, so that it does not pass for whole.
+        """
         ...
 
     async def close(self) -> None:

@@ -59,6 +59,7 @@ from kvot.stores.postgres.provider_keys import ProviderKeys
 from kvot.stores.postgres.sweep import sweep
 from kvot.stores.postgres.watch import KeysWatch
 from kvot.stores.postgres.writes import Writes
+from kvot.stores.unfinished import unfinished
 
 _USAGE = "SELECT at_ms, window_ms, used, held, token_limit, in_doubt FROM kvot.usage($1, $2, $3, $4, $5, $6)"
 _HOLD = "SELECT * FROM kvot.hold_now($1, $2, $3, $4, $5)"
@@ -70,7 +71,8 @@ _VERIFY = "SELECT place, kept, recomputed, was_in_doubt FROM kvot.verify($1, $2,
 _VERIFY_SHARED = "SELECT company::text, place, kept, recomputed FROM kvot.verify_shared($1, $2, $3)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
 _WITH_DUE = "SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id"
-_TOUCH = "SELECT pg_logical_emit_message(true, 'kvot', 'ready')"
+_TOUCH = """SELECT EXISTS (SELECT FROM kvot.unfinished_copy) AS is_unfinished,
+    pg_logical_emit_message(true, 'kvot', 'ready')"""
 
 _HAS_REPLY = "SELECT kvot.has_reply($1, $2, $3, $4, $5, $6)"
 
@@ -268,7 +270,9 @@ class PostgresStore:
 
     async def ready(self) -> None:
         """A commit that changes nothing, since only a commit shows that commits are possible."""
-        await self._pool.run(_TOUCH)
+        rows = await self._pool.run(_TOUCH)
+        if rows[0]["is_unfinished"]:
+            raise unfinished(self._pool.address.shown)
 
     async def close(self) -> None:
         await self._lanes.close()
