@@ -12,7 +12,6 @@ import asyncpg
 import msgspec
 
 from kvot.core.budget import Budget, PartialBudget, Rules
-from kvot.core.errors import InvalidRequest
 from kvot.core.keys import ApiKey
 from kvot.core.model import (
     CompanyBudget,
@@ -52,6 +51,7 @@ from kvot.stores.postgres.encoding import (
     to_usage,
     to_uuid,
 )
+from kvot.stores.postgres.errors import told_beyond
 from kvot.stores.postgres.keys import Keys
 from kvot.stores.postgres.lanes import Lanes
 from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
@@ -350,7 +350,7 @@ class PostgresStore:
 def _whole(row: asyncpg.Record) -> asyncpg.Record:
     """An answer that reaches below what is kept is none. What was written stays."""
     if row["error"] is not None:
-        raise InvalidRequest(row["error"], code="BeyondRetention")
+        raise told_beyond(row["error"])
     return row
 
 
