@@ -70,7 +70,8 @@ _BUDGET = "SELECT kvot.budget_read($1, $2, $3, $4, $5)"
 _VERIFY = "SELECT place, kept, recomputed, was_in_doubt FROM kvot.verify($1, $2, $3, $4)"
 _VERIFY_SHARED = "SELECT company::text, place, kept, recomputed FROM kvot.verify_shared($1, $2, $3)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
-_WITH_DUE = "SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id"
+_WITH_DUE = """SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id
+    WHERE $3::uuid IS NULL OR company_id = $3"""
 _TOUCH = """SELECT EXISTS (SELECT FROM kvot.unfinished_copy) AS is_unfinished,
     pg_logical_emit_message(true, 'kvot', 'ready')"""
 
@@ -211,11 +212,12 @@ class PostgresStore:
         rows = await self._pool.run(_HOLD, *self._question(company_id, now_ms), hold_id)
         return _changed(company_id, _whole(rows[0]))
 
-    async def expire(self, *, now_ms: int) -> int:
-        due = await self._pool.run(_WITH_DUE, now_ms, self._drift_max_ms, timeout_ms=LONG_TIMEOUT_MS)
+    async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
+        asked = None if company_id is None else to_uuid(company_id)
+        due = await self._pool.run(_WITH_DUE, now_ms, self._drift_max_ms, asked, timeout_ms=LONG_TIMEOUT_MS)
         closed = 0
-        for (company_id,) in due:
-            row = await self._write(company_id, to_operation("expire", now_ms, brief=True))
+        for (each,) in due:
+            row = await self._write(each, to_operation("expire", now_ms, brief=True))
             closed += msgspec.json.decode(row["note"])["closed"] if row["note"] else 0
         return closed
 

@@ -205,8 +205,8 @@ class SqliteStore:
         await self._catch_up(company_id)
         return self._read(reports.hold, company_id, hold_id, now_ms)
 
-    async def expire(self, *, now_ms: int) -> int:
-        return await self._write(keeping.expire, now_ms)
+    async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
+        return await self._write(keeping.expire, company_id, now_ms)
 
     # -- budgets -------------------------------------------------------------------------------------------------
 
