@@ -54,10 +54,10 @@ async def test_a_window_that_begins_at_the_floor_is_whole_and_one_before_is_refu
 async def test_what_reaches_below_the_floor_is_told_the_instant_of_it(scene: Scene):
     await scene.record("kept", 10, FLOOR + 1)
     await prune(scene)
-    whole_days = (T0 - FLOOR) // DAY
-    for asked in (scene.usage(FLOOR), scene.set_budget(100, whole_days + 1)):
+    days = (T0 - FLOOR) // DAY + 1
+    for ask in (lambda: scene.usage(FLOOR), lambda: scene.set_budget(100, days)):
         with pytest.raises(InvalidRequest) as raised:
-            await asked
+            await ask()
         assert str(raised.value) == "Detail at or before 2026-08-02T10:23:27.743Z is no longer kept."
 
 
