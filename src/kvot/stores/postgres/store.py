@@ -275,6 +275,7 @@ class PostgresStore:
         rows = await self._pool.run(_TOUCH)
         if rows[0]["is_unfinished"]:
             raise unfinished(self._pool.address.shown)
+        await self._pool.need_room()
 
     async def close(self) -> None:
         await self._lanes.close()
