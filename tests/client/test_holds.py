@@ -120,6 +120,22 @@ def test_a_block_releases_what_was_not_used(shell, client):
     assert state(client, hold) == ("released", 0, 0)
 
 
+@pytest.mark.parametrize("name", ["modle", "reserving", "hold"])
+def test_an_option_that_there_is_not_is_told_by_the_method_that_was_called(shell, name):
+    said = rf"^(Async)?Client\.hold\(\) got an unexpected keyword argument '{name}'$"
+    with pytest.raises(TypeError, match=said):
+        shell.hold(5, **{name: "m"})
+
+
+@pytest.mark.parametrize("name", ["hold_id", "prompt_tokens"])
+def test_so_is_a_figure_that_there_is_not_and_the_hold_stays_open(shell, client, name):
+    with shell.hold(5) as hold:
+        with pytest.raises(TypeError, match=rf"^(Async)?Hold\.settle\(\) got an unexpected keyword argument '{name}'$"):
+            hold.settle(3, **{name: 3})
+        assert state(client, hold) == ("open", 0, 5)
+        hold.settle(3)
+
+
 def test_what_does_not_fit_raises_the_refusal_and_the_block_does_not_run(shell, url, company, client):
     limit_to(url, company, 1_000)
     with shell.hold(800) as held:

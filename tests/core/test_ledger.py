@@ -16,6 +16,7 @@ from kvot.core.model import (
     NewEvent,
     NewHold,
     Settlement,
+    Source,
     Status,
 )
 from kvot.core.window import INSTANT_MAX, MS_PER_DAY
@@ -99,6 +100,22 @@ async def test_a_bad_value_is_refused_by_name_before_the_engine_sees_it(
 def test_values_at_their_bounds_are_taken():
     check_event(NewEvent("x" * 255, TOKENS_MAX, INSTANT_MAX, detail=CallDetail(model="m" * 255, input_tokens=0)))
     check_event(NewEvent("!~", 1, 1))
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        CallDetail(input_tokens=1, output_tokens=1),
+        CallDetail(input_tokens=60, output_tokens=60),
+        CallDetail(input_tokens=5, cached_tokens=6),
+        CallDetail(output_tokens=5, reasoning_tokens=6),
+    ],
+)
+async def test_parts_that_do_not_add_up_are_taken_as_they_are_and_the_sum_counts(ledger: Ledger, detail: CallDetail):
+    recorded = await ledger.record(COMPANY, NewEvent("e", 100, detail=detail))
+    await ledger.reserve(COMPANY, NewHold("h", 10, 60_000))
+    settled = await ledger.settle(COMPANY, "h", Settlement(100, Source.REPORTED, detail))
+    assert (recorded.status, settled.status, settled.usage.tokens_used) == (Status.DONE, Status.DONE, 200)
 
 
 async def test_a_refusal_of_a_bound_names_the_bound_and_the_value(ledger: Ledger):

@@ -23,7 +23,7 @@ def meter_for(dialect: str, path: str, request: object, content_type: str, **que
     return found.endpoint.meter(ask, content_type)
 
 
-def final(*parts: int, mismatch: bool = False) -> Reported:
+def final(*parts: int, mismatch: int | None = None) -> Reported:
     """Of uncached input, cache read, cache written, visible output, reasoning."""
     return Reported(TokenCount(*parts), True, mismatch)
 

@@ -1,5 +1,7 @@
 """What becomes of a request that names no ceiling, and of one whose ceiling does not fit, by KVOT_CLAMP."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -67,6 +69,31 @@ async def test_always_leaves_a_ceiling_that_fits_and_lowers_one_that_does_not(op
     assert "x-kvot-output-tokens-max" not in seen[0].headers
     assert 16 <= int(seen[1].headers["x-kvot-output-tokens-max"]) < 100
     assert await scene.settled() <= ONE_AND_A_HALF
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+async def test_a_request_without_a_ceiling_that_one_would_make_fit_is_told_which(open_scene, answers):
+    scene = await open_scene(LONG, limit=LIMIT, clamp="off")
+    path, body, _ = UNBOUNDED["chat"]
+    body = body | {"n": answers}
+    refused = await post(scene, path, body)
+    told = re.search(
+        r"names no ceiling .* of at most (\d+) it would fit\.", json.loads(refused.body)["error"]["message"]
+    )
+    assert told
+    fits = int(told[1])
+    seen = [await post(scene, path, body | {"max_completion_tokens": each}) for each in (fits + 1, fits)]
+    assert [refused.status, *(each.status for each in seen)] == [429, 429, 200]
+    assert b"names no ceiling" not in seen[0].body
+
+
+@pytest.mark.parametrize("call", UNBOUNDED)
+@pytest.mark.parametrize("clamp", ["off", "on", "always"])
+async def test_where_no_ceiling_would_help_none_is_asked_for(open_scene, call, clamp):
+    scene = await open_scene(limit=CEILING, clamp=clamp)
+    path, body, _ = UNBOUNDED[call]
+    seen = await post(scene, path, body)
+    assert (seen.status, b"budget does not hold" in seen.body, b"ceiling" in seen.body) == (429, True, False)
 
 
 async def test_off_refuses_a_ceiling_that_does_not_fit(open_scene):

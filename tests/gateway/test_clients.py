@@ -117,7 +117,6 @@ class TestOpenai:
         ("status", "error", "requests"),
         [
             (400, openai.BadRequestError, 1),
-            (401, openai.AuthenticationError, 1),
             (429, openai.RateLimitError, 3),
             (500, openai.InternalServerError, 3),
         ],
@@ -128,6 +127,13 @@ class TestOpenai:
             with pytest.raises(error, match="The mock was told so"):
                 await client.chat.completions.create(model="m", messages=SAID)
         assert (len(scene.provider.requests), await scene.settled()) == (requests, 0)
+
+    async def test_what_cannot_go_well_is_asked_once(self, open_scene, of):
+        scene = await open_scene(Script(fault=Fault.REDIRECT))
+        async with of(scene) as client:
+            with pytest.raises(openai.InternalServerError, match="follows no redirect"):
+                await client.chat.completions.create(model="m", messages=SAID)
+        assert len(scene.provider.requests) == 1
 
     async def test_a_retry_after_the_providers_error_is_charged_once(self, open_scene, of):
         scene = await open_scene(Script(status=500, headers=SOON), Script(fault=Fault.DROP_BEFORE_HEAD), Script())

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from tests.gateway.calls import CALLS, headers_of
+from tests.gateway.test_fail_closed import words
 from tests.provider import Fault, Script
 
 ORIGIN = "https://app.example.com"
@@ -41,10 +42,18 @@ async def test_another_origin_is_allowed_nothing(scene, origin):
     assert not [name for name in reply.headers if name.startswith("access-control")]
 
 
-async def test_without_a_listed_origin_there_is_no_preflight(open_scene):
-    reply = await ask(await open_scene(), "OPTIONS", CALLS["chat"][0])
-    assert reply.status_code == 401
+@pytest.mark.parametrize("path", ["/openai/v1/chat/completions", "/assistant/ai-chat/usage"])
+@pytest.mark.parametrize("key", ["", "kvot_wrong"])
+async def test_without_a_listed_origin_there_is_no_preflight_and_no_key_is_asked_for(open_scene, path, key):
+    reply = await ask(await open_scene(), "OPTIONS", path, **({"x-api-key": key} if key else {}))
+    assert reply.status_code == 405
     assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("call", ["chat", "messages", "gemini", "ollama"])
+async def test_that_is_said_in_the_words_of_the_api(open_scene, call):
+    reply = await ask(await open_scene(), "OPTIONS", CALLS[call][0])
+    assert "KVOT_CORS_ORIGINS names no origin" in words(call, reply.content)
 
 
 @pytest.mark.parametrize("call", CALLS)

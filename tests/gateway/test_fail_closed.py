@@ -170,11 +170,13 @@ async def test_a_key_that_comes_twice_is_refused(scene, name):
     assert words("gemini-array-stream", reply.content)
 
 
-@pytest.mark.parametrize("verb", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])
-async def test_other_verbs_are_not_passed(scene, verb):
+@pytest.mark.parametrize(
+    ("verb", "status"), [("HEAD", 404), ("OPTIONS", 405), ("PUT", 404), ("DELETE", 404), ("PATCH", 404)]
+)
+async def test_other_verbs_are_not_passed(scene, verb, status):
     path = CALLS["chat"][0]
     reply = await request(scene, verb, path, headers=headers_of(path, scene.key))
-    assert (reply.status_code, len(scene.provider.requests)) == (404, 0)
+    assert (reply.status_code, len(scene.provider.requests)) == (status, 0)
 
 
 @pytest.mark.parametrize("call", ONE_OF_EACH)
@@ -183,7 +185,7 @@ async def test_a_redirect_is_called_one_and_neither_followed_nor_passed_on(open_
     seen = await ask(scene, call)
     assert (seen.status, len(scene.provider.requests), await scene.settled()) == (502, 1, 0)
     assert "redirects the call (status 307). Kvot follows no redirect." in words(call, seen.body)
-    assert "location" not in seen.headers
+    assert ("location" in seen.headers, seen.headers["x-should-retry"]) == (False, "false")
     assert b"elsewhere" not in seen.body
     assert "check its base URL" in "".join(capfd.readouterr())
 
@@ -192,6 +194,13 @@ async def test_a_free_path_that_is_redirected_says_so_too(open_scene):
     scene = await open_scene(Script(fault=Fault.REDIRECT))
     reply = await request(scene, "GET", "/openai/v1/models", headers_of("/openai", scene.key))
     assert (reply.status_code, "follows no redirect" in reply.text) == (502, True)
+    assert reply.headers["x-should-retry"] == "false"
+
+
+async def test_a_provider_that_cannot_be_reached_may_be_asked_again(open_scene):
+    scene = await open_scene(openai_base_url="http://127.0.0.1:1")
+    seen = await ask(scene, "chat")
+    assert (seen.status, "x-should-retry" in seen.headers) == (502, False)
 
 
 @pytest.mark.parametrize("call", ONE_OF_EACH)

@@ -122,7 +122,7 @@ async def test_what_cannot_be_read_passes_and_is_never_charged_nothing_for_an_an
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
+@pytest.mark.parametrize("status", [400, 402, 429, 500, 529])
 async def test_a_providers_refusal_passes_and_costs_nothing(scene, status, call):
     seen, tokens = await charged(scene, call, Script(status=status))
     assert (seen.status, tokens, b"The mock was told" in seen.body) == (status, 0, True)
@@ -217,7 +217,7 @@ async def test_a_client_that_leaves_while_a_refusal_comes_is_charged_nothing(tmp
         await asyncio.Event().wait()
         return b""
 
-    monkeypatch.setattr("kvot.gateway.call._first_bytes", never_whole)
+    monkeypatch.setattr("kvot.gateway.call.first_bytes", never_whole)
     async with opened(tmp_path, Script(status=500)) as scene:
         client = asyncio.create_task(ask(scene, call))
         await has_head.wait()
@@ -315,6 +315,7 @@ async def test_a_call_that_takes_longer_than_any_may_is_cut_although_its_hold_co
         plain, stream = await asyncio.gather(ask(scene, "chat"), ask(scene, "messages-stream"))
         assert TTL_S - 1 <= loop.time() - started_s < TTL_S
         assert (plain.status, b"took longer than 2 seconds" in plain.body) == (502, True)
+        assert plain.headers["x-should-retry"] == "false"
         assert (stream.is_whole, stream.status) == ((False, 200) if fault is Fault.STALL else (True, 502))
         assert [received.closed.is_set() for received in scene.provider.requests] == [True, True]
         assert 2 * 20 < await scene.settled() <= 2 * HELD_MOST

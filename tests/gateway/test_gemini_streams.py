@@ -27,7 +27,7 @@ CASES = {
     "quoting_usage": Case(final(5, 0, 0, 9), f"{QUOTED}]}},\r\n{QUOTED}]\n\ndata: {QUOTED}\n\n"),
     "blocked": Case(final(8, 0, 0, 0), ""),
     "two_answers_cut": Case(part(5, 0, 0, 2), "JaNe", answers=2),
-    "total_mismatch": Case(final(5, 0, 0, 2, mismatch=True), "Ja"),
+    "total_mismatch": Case(final(5, 0, 0, 2, mismatch=70), "Ja"),
     "absurd_usage": Case(part(5, 0, 0, 0), "Ja!"),
     "error_after_text": Case(part(5, 0, 0, 0), "Half", has_failed=True),
     "error_alone": Case(None, "", has_failed=True),

@@ -1,5 +1,6 @@
 """What a served gateway tells Prometheus of its calls, and whom it tells."""
 
+from math import ceil
 from typing import Any
 
 import httpx2
@@ -8,10 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kvot.contract.keys import CreateApiKey
 from kvot.core.budget import Budget
+from kvot.gateway.estimate import ADDED_TOKENS
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
 from tests.gateway.conftest import COMPANY, OPERATOR
-from tests.provider import Script
+from tests.provider import Fault, Script
 
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 MARKER = "zq-marker-that-nobody-else-writes"
@@ -33,9 +35,11 @@ async def value(scene: Any, name: str, **labels: str) -> float:
     return found
 
 
-async def chat(scene: Any, max_tokens: int = 50, model: str = "m") -> httpx2.Response:
-    headers = {"authorization": f"Bearer {scene.key}", "x-kvot-feature": MARKER}
-    messages = [{"role": "user", "content": f"Hello {MARKER}"}]
+async def chat(
+    scene: Any, max_tokens: int = 50, model: str = "m", said: str = f"Hello {MARKER}", **more: str
+) -> httpx2.Response:
+    headers = {"authorization": f"Bearer {scene.key}", "x-kvot-feature": MARKER, **more}
+    messages = [{"role": "user", "content": said}]
     body = {"model": model, "max_tokens": max_tokens, "messages": messages, "user": MARKER}
     async with httpx2.AsyncClient() as client:
         return await client.post(f"{scene.url}/openai/v1/chat/completions", json=body, headers=headers)
@@ -52,6 +56,31 @@ async def test_a_call_is_in_the_sums_as_it_is_in_the_ledger(scene):
     assert await value(scene, "kvot_estimate_error_count") == 1
 
 
+async def test_how_well_holds_are_used_is_told_beside_what_was_overspent(open_scene):
+    scene = await open_scene(Script(output_tokens=20), Script(output_tokens=900, obeys_ceiling=False))
+    await chat(scene)
+    within, held = await scene.settled(), await value(scene, "kvot_held_tokens_total")
+    assert await value(scene, "kvot_settled_tokens_total") == within < held
+    assert await value(scene, "kvot_overshoot_tokens_total") == 0
+    await chat(scene)
+    beyond = await scene.settled() - within
+    assert await value(scene, "kvot_held_tokens_total") == 2 * held
+    assert await value(scene, "kvot_overshoot_tokens_total") == beyond - held > 0
+
+
+async def test_errors_are_of_what_was_held_for_the_input_and_of_what_it_would_be_charged_as(open_scene):
+    """A token stands for two bytes until something is learned; a hold has one byte a token, and what the API adds."""
+    used, said = 40, "word " * 40
+    scene = await open_scene(Script(input_tokens=used))
+    await chat(scene, max_tokens=50, said=said)
+    input_bytes = await value(scene, "kvot_held_tokens_total") - 50 - ADDED_TOKENS
+    held_error, guess_error = (input_bytes + ADDED_TOKENS - used) / used, (ceil(input_bytes / 2) - used) / used
+    assert await value(scene, "kvot_estimate_error_sum") == pytest.approx(held_error)
+    assert await value(scene, "kvot_guess_error_sum") == pytest.approx(guess_error)
+    await chat(scene, max_tokens=50, said=said)
+    assert await value(scene, "kvot_guess_error_sum") == pytest.approx(guess_error, abs=1 / used)  # it has learned
+
+
 async def test_lowered_ceilings_and_refusals_are_told_apart(open_scene):
     scene = await open_scene(limit=200)
     assert (await chat(scene, 500)).status_code == 200
@@ -59,6 +88,18 @@ async def test_lowered_ceilings_and_refusals_are_told_apart(open_scene):
     assert (await chat(scene, 500)).status_code == 429
     assert await value(scene, "kvot_reservations_total", outcome="clamped") == 1
     assert await value(scene, "kvot_reservations_total", outcome="refused") == 1
+
+
+async def test_what_a_repeated_call_was_charged_before_is_in_it_as_taken_back(open_scene):
+    scene = await open_scene(Script(fault=Fault.DROP_BEFORE_USAGE), Script())
+    key: Any = {"idempotency-key": "turn-7"}
+    assert (await chat(scene, **key)).status_code == 502
+    charged = await scene.settled()
+    assert await value(scene, "kvot_corrected_tokens_total") == 0
+    assert (await chat(scene, **key)).status_code == 200
+    while await value(scene, "kvot_corrected_tokens_total") != charged:  # it comes after the call's reply
+        pass
+    assert await value(scene, "kvot_settled_tokens_total") - charged == await scene.used() > 0
 
 
 @pytest.mark.parametrize("status", [400, 500])

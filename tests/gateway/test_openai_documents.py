@@ -29,7 +29,7 @@ def reported(usage: object, path: str = CHAT, dialect: str = "openai") -> Report
     return passed(meter_for(path, dialect), [json.dumps({"usage": usage}).encode()]).reported
 
 
-def final(*parts: int, mismatch: bool = False) -> Reported:
+def final(*parts: int, mismatch: int | None = None) -> Reported:
     return Reported(TokenCount(*parts), True, mismatch)
 
 
@@ -45,7 +45,8 @@ def chat(prompt: object, completion: object, **more: Any) -> dict[str, Any]:
         (chat(10.0, 5, total_tokens=15), final(10, 0, 0, 5)),
         (chat(10, 0), final(10)),
         (chat(TOKENS_MAX, 1), final(TOKENS_MAX, 0, 0, 1)),
-        (chat(10, 5, total_tokens=99), final(10, 0, 0, 5, mismatch=True)),
+        (chat(10, 5, total_tokens=99), final(10, 0, 0, 5, mismatch=99)),
+        (chat(10, 5, total_tokens=0), final(10, 0, 0, 5, mismatch=0)),
         (chat(10, 5, total_tokens=-1), final(10, 0, 0, 5)),
         (chat(10, 5, prompt_tokens_details={"cached_tokens": 4}), final(6, 4, 0, 5)),
         (chat(10, 5, prompt_tokens_details={"cached_tokens": None}), final(10, 0, 0, 5)),
@@ -63,7 +64,7 @@ def chat(prompt: object, completion: object, **more: Any) -> dict[str, Any]:
         (chat(10, 5, completion_tokens_details={"reasoning_tokens": 100}), final(10, 0, 0, 5, 100)),
         (
             chat(10, 5, total_tokens=15, completion_tokens_details={"reasoning_tokens": 100}),
-            final(10, 0, 0, 5, 100, mismatch=True),
+            final(10, 0, 0, 5, 100, mismatch=15),
         ),
         ({"input_tokens": 10, "output_tokens": 5}, final(10, 0, 0, 5)),
         # Absurd, missing, contradictory: no figure at all, and the estimate stands.
@@ -96,7 +97,7 @@ def test_a_usage_is_parts_that_do_not_overlap_or_nothing(usage: object, got: Rep
             "xai",
             CHAT,
             chat(10, 5, total_tokens=15, completion_tokens_details={"reasoning_tokens": 3}),
-            final(10, 0, 0, 5, 3, mismatch=True),
+            final(10, 0, 0, 5, 3, mismatch=15),
         ),
         (
             "xai",
@@ -144,9 +145,7 @@ def test_a_document_passes_as_it_comes_however_it_is_cut(places: list[int]):
     assert meter.output_bytes == len('Grüß "usage":{"prompt_tokens":999}'.encode())
 
 
-@pytest.mark.parametrize(
-    "document", [b"", b"not JSON", b"[]", b'{"usage":', b'{"usage":{"prompt_tokens":1e999}}', b"[" * 200_000, b"\xff{}"]
-)
+@pytest.mark.parametrize("document", [b"", b"not JSON", b"[]", b'{"usage":', b"[" * 200_000, b"\xff{}"])
 def test_a_document_that_cannot_be_read_counts_by_its_bytes(document: bytes):
     got = passed(meter_for(CHAT), [document])
     assert (got.sent, got.reported, got.output_bytes) == (document, None, len(document))

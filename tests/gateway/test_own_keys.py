@@ -183,6 +183,7 @@ async def test_a_sealed_key_moved_to_another_company_fails_that_companys_calls_a
     await store.set_provider_key(moved, now_ms=0)
     reply = await chat(scene, await operator_key(scene), **{"x-kvot-company-id": OTHER})
     assert (reply.status_code, len(scene.provider.requests)) == (500, 0)
+    assert reply.headers["x-should-retry"] == "false"
     assert "cannot be read" in reply.json()["error"]["message"]
     assert (await chat(scene)).status_code == 200
 

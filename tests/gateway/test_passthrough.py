@@ -119,6 +119,29 @@ async def test_no_organisation_cookie_or_key_of_the_providers_reaches_the_client
     assert "sk-" not in str(seen.headers)
 
 
+@pytest.mark.parametrize("path", ["/openai/v1/models", "/anthropic/v1/models/m", "/gemini/v1beta/models"])
+async def test_head_is_what_get_says_without_its_body(scene, path):
+    async with httpx2.AsyncClient(headers=headers_of(path, scene.key)) as client:
+        get, head = await client.get(scene.url + path), await client.head(scene.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) == len(get.content) > 0
+    assert head.headers.keys() == get.headers.keys()
+    assert [received.verb for received in scene.provider.requests] == ["GET", "GET"]
+
+
+async def test_head_has_no_body_however_long_that_of_get_is(open_scene):
+    scene = await open_scene(Script(text="x" * 300_000), stored_responses="shared")
+    path = "/openai/v1/responses/resp_1"
+    async with httpx2.AsyncClient(headers=headers_of(path, scene.key)) as client:
+        replies = [await client.request(verb, scene.url + path) for verb in ("HEAD", "GET", "HEAD")]
+    assert [(each.status_code, len(each.content) > 300_000) for each in replies] == [
+        (200, False),
+        (200, True),
+        (200, False),
+    ]
+    assert replies[2].content == b""
+
+
 @pytest.mark.parametrize(("call", "header"), [("chat", "x-request-id"), ("messages", "request-id")])
 async def test_the_providers_request_id_and_our_own_reach_the_client(open_scene, call, header):
     scene = await open_scene(Script(headers=((header, "req_theirs"),)))
@@ -144,7 +167,8 @@ async def test_a_prompt_of_every_character_passes(scene):
     assert scene.provider.requests[0].json["messages"][0]["content"] == text
 
 
-async def test_a_provider_that_quotes_the_key_it_refuses_is_not_quoted(open_scene):
-    scene = await open_scene(Script(status=401), openai_api_key="mock")
-    reply = await send(scene, "/openai/v1/chat/completions", b'{"model":"m","messages":[]}', {})
-    assert (reply.status_code, reply.json()["error"]["message"]) == (401, "The *** was told so.")
+@pytest.mark.parametrize("path", ["chat/completions", "responses/input_tokens"])
+async def test_a_provider_that_quotes_our_key_is_not_quoted(open_scene, path):
+    scene = await open_scene(Script(status=429), openai_api_key="mock")
+    reply = await send(scene, f"/openai/v1/{path}", b'{"model":"m","messages":[]}', {})
+    assert (reply.status_code, reply.json()["error"]["message"]) == (429, "The *** was told so.")

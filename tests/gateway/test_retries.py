@@ -3,6 +3,7 @@
 import pytest
 
 from kvot.core.errors import Conflict
+from kvot.core.model import Settlement
 from kvot.gateway.retries import ENTRIES_MAX, KEPT_S, REPLY_BYTES_MAX, Attempt, Charged, Reply, Retries, attempt
 
 FIRST, AGAIN = {b"x-stainless-retry-count": b"0"}, {b"x-stainless-retry-count": b"1"}
@@ -18,7 +19,7 @@ def asked(headers, body=b"{}", credential="key1", path="/v1/chat/completions", c
 
 
 def charge(number: int) -> Charged:
-    return Charged(f"h{number}", 10)
+    return Charged(f"h{number}", Settlement(10))
 
 
 def test_a_retry_is_given_the_reply_to_its_first_attempt():

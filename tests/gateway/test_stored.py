@@ -23,6 +23,7 @@ from tests.provider import Fault, Script
 OTHER = "c0000000-0000-4000-8000-000000000002"
 PATHS = [
     ("GET", "/openai/v1/responses/resp_1"),
+    ("GET", "/openai/v1/responses/resp_1/input_items"),
     ("DELETE", "/openai/v1/responses/resp_1"),
     ("POST", "/openai/responses/resp_1/cancel"),
 ]
@@ -115,9 +116,12 @@ async def test_the_official_client_goes_on_with_what_it_made(scene):
         first = await client.responses.create(model="m", input="Hello")
         second = await client.responses.create(model="m", input="And?", previous_response_id=first.id)
         assert (await client.responses.retrieve(second.id)).id == second.id
+        items = await client.responses.input_items.list(second.id, limit=5, order="asc", after="msg_9", include=[])
+        assert [item.id async for item in items] == ["msg_0"]
         await client.responses.cancel(second.id)
         await client.responses.delete(second.id)
     assert scene.provider.requests[1].json["previous_response_id"] == first.id
+    assert sorted(scene.provider.requests[3].query.split("&")) == ["after=msg_9", "limit=5", "order=asc"]
 
 
 async def test_the_official_client_goes_on_with_what_it_streamed(scene):
@@ -132,7 +136,8 @@ async def test_the_official_client_goes_on_with_what_it_streamed(scene):
 async def test_another_company_is_told_that_there_is_none(scene):
     await make(scene)
     async with official(scene, await key_of(scene, company_id=OTHER)) as client:
-        for call in (client.responses.retrieve, client.responses.delete, client.responses.cancel):
+        of = client.responses
+        for call in (of.retrieve, of.delete, of.cancel, of.input_items.list):
             with pytest.raises(openai.NotFoundError, match="Response with id 'resp_1' not found"):
                 await call("resp_1")
         with pytest.raises(openai.BadRequestError) as refused:

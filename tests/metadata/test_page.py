@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from kvot.contract import OPERATIONS, ROUTES
+from kvot.core.errors import wait_ms
 from kvot.metadata.languages import PAGE_KEYS
 from kvot.metadata.model import model_of
 from kvot.metadata.page import index_page, operation_page, unknown_operation_page
@@ -32,6 +33,13 @@ def test_the_published_page_line_by_line():
 
 def test_the_first_two_lines_of_a_sample_end_with_a_blank():
     assert "GET /assistant/ai-chat/usage HTTP/1.1 \nHost: api.bookmore.com \nAccept: text/jsv\n" in visible_text(page())
+
+
+def test_the_page_of_holds_tells_what_retry_after_says_where_only_open_holds_are_in_the_way():
+    text = " ".join(visible_text(page("ReserveAiChatTokens")).split())
+    assert "within five seconds where only open holds are in the way" in text
+    assert "exact wait" not in text
+    assert wait_ms(1_000_000, is_short_term=True) == 5_000
 
 
 @pytest.mark.parametrize("key", SAMPLE_FORMATS)

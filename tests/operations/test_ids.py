@@ -18,6 +18,11 @@ def test_an_id_is_a_uuid_of_version_7(wall_ns, random):
     assert (made(wall_ns, random).version, made(wall_ns, random).variant) == (7, RFC_4122)
 
 
+@given(WALL_NS, RANDOM)
+def test_an_id_is_written_as_uuids_are(wall_ns, random):
+    assert str(made(wall_ns, random)) == new_id(lambda: wall_ns, lambda count: random[:count])
+
+
 @given(WALL_NS, WALL_NS, RANDOM, RANDOM)
 def test_ids_of_later_milliseconds_come_later(one_ns, other_ns, one, other):
     earlier_ns, later_ns = sorted((one_ns, other_ns))

@@ -7,6 +7,7 @@ from tests.provider.answer import Answer, encode, event, plain, stream
 from tests.provider.script import Figures, Script, figures
 
 _STORED = re.compile(r"/responses/(resp_\w+)(?:/cancel)?$")
+_ITEMS = re.compile(r"/responses/resp_\w+/input_items$")
 """Whatever is named, this provider has stored it. DELETE is answered as GET is: clients look at its status alone."""
 
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 429: "tokens"}
@@ -31,6 +32,11 @@ def answer(path: str, query: str, body: dict[str, Any], script: Script) -> Answe
         return plain({"object": "response.input_tokens", "input_tokens": script.input_tokens}, error(500))
     if stored := _STORED.search(path):
         return plain(_whole_response(model, script, figures(script, None)) | {"id": stored[1]}, error(500))
+    if _ITEMS.search(path):
+        said = {"type": "input_text", "text": "Hello"}
+        item = {"type": "message", "id": "msg_0", "role": "user", "status": "completed", "content": [said]}
+        page = {"object": "list", "first_id": "msg_0", "last_id": "msg_0", "has_more": False, "data": [item]}
+        return plain(page, error(500))
     if path.endswith("/embeddings"):
         return _embeddings(model, body, script)
     if path.endswith("/models"):

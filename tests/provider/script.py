@@ -95,6 +95,8 @@ class Script:
     """The id of an answer of Responses."""
     status: int = 200
     """Anything from 400: an error in the dialect's own shape."""
+    error: bytes | None = None
+    """The body of that error. None: the usual one."""
     refuses: str | None = None
     """A member that a request must not have, or it is refused with 400 (or `status`), in words that name it."""
     headers: tuple[tuple[str, str], ...] = ()

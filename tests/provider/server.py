@@ -130,5 +130,5 @@ def _answer(received: Received, script: Script) -> Answer | Problem:
             if script.refuses in body:
                 words = f"Unrecognized request argument supplied: {script.refuses}"
                 return Problem(max(400, script.status), json.dumps({"error": {"message": words}}).encode())
-            return Problem(script.status, error(script.status)) if script.status >= 400 else found
+            return Problem(script.status, script.error or error(script.status)) if script.status >= 400 else found
     return Problem(404, json.dumps({"error": {"message": f"the mock knows no {received.path}"}}).encode())

@@ -33,7 +33,7 @@ def test_a_call_is_counted_in_every_sum():
     tally = tallies.of("openai", "chat")
     tally.hold(1_200, 0.002, is_clamped=False)
     parts: Any = {"input_tokens": 500, "output_tokens": 400, "cached_tokens": 100, "reasoning_tokens": 50}
-    tally.end(settlement(900, **parts), 0.3, held=1_200, held_input=600)
+    tally.end(settlement(900, **parts), 0.3, held=1_200, held_input=600, guessed_input=450)
     assert value(tallies, "kvot_reservations_total", outcome="held") == 1
     assert value(tallies, "kvot_held_tokens_total") == 1_200
     assert value(tallies, "kvot_settled_tokens_total") == 900
@@ -41,6 +41,7 @@ def test_a_call_is_counted_in_every_sum():
     for kind, tokens in (("input", 500), ("output", 400), ("cached", 100), ("reasoning", 50)):
         assert value(tallies, "kvot_tokens_total", kind=kind, source="reported") == tokens
     assert value(tallies, "kvot_estimate_error_sum") == 0.2
+    assert value(tallies, "kvot_guess_error_sum") == -0.1
     assert value(tallies, "kvot_estimate_error_bucket", le="0.1") == 0
     assert value(tallies, "kvot_estimate_error_bucket", le="0.2") == 1
     assert value(tallies, "kvot_upstream_seconds_sum") == 0.3
@@ -60,6 +61,19 @@ def test_what_is_settled_above_its_hold_is_overshoot():
     tallies.of("openai", "chat").end(settlement(130), None, held=100, held_input=50)
     tallies.of("openai", "chat").end(settlement(70), None, held=100, held_input=50)
     assert value(tallies, "kvot_overshoot_tokens_total") == 30
+
+
+def test_what_was_taken_back_is_counted_beside_what_was_settled():
+    tallies = Tallies()
+    tallies.of("openai", "chat").end(settlement(130), None, held=200, held_input=50)
+    tallies.of("openai", "chat").take_back(130)
+    assert value(tallies, "kvot_settled_tokens_total") == value(tallies, "kvot_corrected_tokens_total") == 130
+
+
+def test_calls_whose_total_is_not_the_sum_of_its_parts_are_counted():
+    tallies = Tallies()
+    tallies.of("openai", "chat").mismatch()
+    assert value(tallies, "kvot_mismatched_calls_total") == 1
 
 
 def test_a_hold_that_was_dropped_uses_nothing_of_it():

@@ -7,7 +7,7 @@ from typing import Self, Unpack
 
 import httpx2
 
-from kvot.client.holds import Figures, HoldLife, HoldOptions
+from kvot.client.holds import FIGURES, OPTIONS, Figures, HoldLife, HoldOptions, check_names
 from kvot.client.requests import from_http, operation_of, to_http
 from kvot.client.sync import LOST, TIMEOUT_S, unreachable
 from kvot.contract.describe import Request, Response
@@ -41,6 +41,7 @@ class AsyncClient:
 
     def hold(self, tokens: int, **options: Unpack[HoldOptions]) -> "AsyncHold":
         """Tokens to hold while a block runs. Entering it raises BudgetExceeded if they do not fit."""
+        check_names("AsyncClient.hold", options, OPTIONS)
         return AsyncHold(self, HoldLife(tokens, **options))
 
     async def close(self) -> None:
@@ -70,6 +71,7 @@ class AsyncHold:
 
     async def settle(self, tokens_used: int, **figures: Unpack[Figures]) -> AiChatHoldResponse:
         """Replace the hold by what the call used. Counts once, however often it is said; also after the block."""
+        check_names("AsyncHold.settle", figures, FIGURES)
         return await self._end(self._life.settling(tokens_used, figures))
 
     async def release(self) -> AiChatHoldResponse:

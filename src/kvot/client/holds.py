@@ -6,6 +6,7 @@ at its tokens: its call may have been made and billed, whatever was raised on th
 """
 
 import warnings
+from collections.abc import Iterable
 from typing import TypedDict
 from uuid import uuid4
 
@@ -49,6 +50,17 @@ class Figures(TypedDict, total=False):
     cached_tokens: int | None
     reasoning_tokens: int | None
     source: str | None
+
+
+def check_names(method: str, given: Iterable[str], known: frozenset[str]) -> None:
+    """Raise TypeError as Python does for a name that a method does not take."""
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
+
+
+OPTIONS = frozenset(HoldOptions.__annotations__)
+FIGURES = frozenset(Figures.__annotations__)
 
 
 class HoldLife:

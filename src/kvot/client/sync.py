@@ -8,7 +8,7 @@ from typing import Self, Unpack
 
 import httpx2
 
-from kvot.client.holds import Figures, HoldLife, HoldOptions
+from kvot.client.holds import FIGURES, OPTIONS, Figures, HoldLife, HoldOptions, check_names
 from kvot.client.requests import HttpRequest, from_http, lines_to_http, operation_of, to_http
 from kvot.contract.describe import Operation, Request, Response
 from kvot.contract.holds import AiChatHoldResponse
@@ -45,6 +45,7 @@ class Client:
 
     def hold(self, tokens: int, **options: Unpack[HoldOptions]) -> "Hold":
         """Tokens to hold while a block runs. Entering it raises BudgetExceeded if they do not fit."""
+        check_names("Client.hold", options, OPTIONS)
         return Hold(self, HoldLife(tokens, **options))
 
     def get(self, path: str) -> tuple[int, bytes]:
@@ -90,6 +91,7 @@ class Hold:
 
     def settle(self, tokens_used: int, **figures: Unpack[Figures]) -> AiChatHoldResponse:
         """Replace the hold by what the call used. Counts once, however often it is said; also after the block."""
+        check_names("Hold.settle", figures, FIGURES)
         return self._end(self._life.settling(tokens_used, figures))
 
     def release(self) -> AiChatHoldResponse:

@@ -114,8 +114,10 @@ ROUTES: tuple[Operation, ...] = (
                 "/assistant/ai-chat/holds",
                 "Set tokens aside for a call of the AI assistant, if they fit the budget",
                 "Reserve before the call, settle after it: what is used and held never exceeds the limit. What does "
-                "not fit is refused with 429 and the exact wait. A hold that nobody settles or releases runs out and "
-                "is charged at its tokens, for its call may have been made.",
+                "not fit is refused with 429. Retry-After says when to ask again: when the tokens fit, or within five "
+                "seconds where only open holds are in the way; FitsAfterSeconds says when they certainly fit. Neither "
+                "is there where waiting cannot help. A hold that nobody settles or releases runs out and is charged "
+                "at its tokens, for its call may have been made.",
             ),
         ),
         api_verbs=_verbs("POST", "PUT"),

@@ -13,6 +13,7 @@ KvotError
 ├── BudgetExceeded          429: tokens that do not fit, with what is used and held, and the wait
 ├── StoreUnavailable        ours; 503 with Retry-After; safe to repeat with the same id
 ├── KeyUnreadable           ours; 500: a company's own key to a provider is kept but does not open
+├── ProviderKeyRefused      401: a company's own key to a provider is not one that the provider accepts
 └── ProviderFailed          theirs; carries the provider and its status
 
 A refusal of the ledger is not an error but a value: see `Status` in `kvot.core.model`. It becomes one where it is told
@@ -47,10 +48,12 @@ class KvotError(Exception):
     """Any failure that Kvot foresees. `code` is stable and for programs, `message` is for people.
 
     `retry_after_ms`: how long until the same may succeed; None where waiting does not help, or nobody knows.
+    `is_final`: the same will fail again, although its status makes clients believe that to repeat it may help.
     """
 
     code = "KvotError"
     retry_after_ms: int | None = None
+    is_final = False
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
         super().__init__(message)
@@ -192,6 +195,7 @@ class KeyUnreadable(KvotError):
     or the row is not what was written. No other key may stand in for it: the company did not choose that one."""
 
     code = "KeyUnreadable"
+    is_final = True
 
     def __init__(self, provider: str) -> None:
         super().__init__(
@@ -199,10 +203,24 @@ class KeyUnreadable(KvotError):
         )
 
 
+class ProviderKeyRefused(KvotError):
+    """The provider does not accept a company's own key. Its client must hear so, and that it is not the key to Kvot."""
+
+    code = "ProviderKeyRefused"
+    is_final = True
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            f"The provider {provider} does not accept the company's own key to it, which is kept here. The key to Kvot "
+            "is not at fault: the company's key to the provider has to be set anew, or removed."
+        )
+
+
 class ProviderFailed(KvotError):
     code = "ProviderFailed"
 
-    def __init__(self, message: str, *, provider: str, status: int | None = None) -> None:
+    def __init__(self, message: str, *, provider: str, status: int | None = None, is_final: bool = False) -> None:
         super().__init__(message)
         self.provider = provider
         self.status = status
+        self.is_final = is_final

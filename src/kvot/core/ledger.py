@@ -106,8 +106,7 @@ class Ledger:
         _check_id("HoldId", hold.hold_id)
         _check_tokens("Tokens", hold.amount)
         _check_ttl(hold.ttl_ms)
-        for field in ("provider", "model", "user", "feature"):
-            _check_text(field.capitalize(), getattr(hold, field))
+        _check_labels(hold.provider, hold.model, hold.user, hold.feature)
         return await self._store.reserve(company_id, hold, now_ms=self._clock())
 
     async def dispatch(self, company_id: str, hold_id: str) -> HoldChange:
@@ -204,15 +203,22 @@ def _check_settlement(hold_id: str, settlement: Settlement) -> None:
 def _check_detail(detail: CallDetail) -> None:
     if detail == _NO_DETAIL:
         return
-    for field in ("provider", "model", "user", "feature"):
-        _check_text(field.capitalize(), getattr(detail, field))
-    for field in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"):
-        tokens = getattr(detail, field)
+    provider, model, user, feature, *parts = detail
+    _check_labels(provider, model, user, feature)
+    for field, tokens in zip(_PARTS, parts, strict=True):
         if tokens is not None:
-            _check_tokens("".join(word.capitalize() for word in field.split("_")), tokens)
+            _check_tokens(field, tokens)
 
 
 _NO_DETAIL = CallDetail()
+_PARTS = ("InputTokens", "OutputTokens", "CachedTokens", "ReasoningTokens")
+
+
+def _check_labels(provider: str | None, model: str | None, user: str | None, feature: str | None) -> None:
+    _check_text("Provider", provider)
+    _check_text("Model", model)
+    _check_text("User", user)
+    _check_text("Feature", feature)
 
 
 def _check_id(field: str, value: str) -> None:

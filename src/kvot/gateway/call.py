@@ -23,6 +23,7 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
+from kvot.gateway.mismatch import flag_mismatch
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.untold import Untold, is_refused, without_usage
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
@@ -53,6 +54,14 @@ class Client(Protocol):
 
     async def end(self) -> None:
         """The reply is whole. One that never ends has broken off, and its client sees that."""
+        ...
+
+
+class CallClient(Client, Protocol):
+    """The client of a call: a provider's refusal goes to it whole, as its words need not be for the client."""
+
+    async def refused(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
+        """Raises KvotError for what is said in place of the provider's words."""
         ...
 
 
@@ -101,6 +110,8 @@ class HeldCall:
         self._charged: Settlement | None = None
         self._is_open = True
         self._cut_for: KvotError | None = None  # why we ended it
+        self.guessed_input: int | None = None
+        """What the input would have been charged as without the provider's figures."""
         self.upstream_s: float | None = None
         """From the request's going out until the head of the reply was here."""
 
@@ -114,9 +125,9 @@ class HeldCall:
         """What the call was charged in the end; None: nothing."""
         return self._charged
 
-    async def run(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
-        """Raises UpstreamFailed, and where it was cut StoreUnavailable or ProviderFailed: what has been passed on by
-        then stays. To cancel it is to say that the client left."""
+    async def run(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
+        """Raises UpstreamFailed, what the client raises of a refusal, and where it was cut StoreUnavailable or
+        ProviderFailed: what has been passed on by then stays. To cancel it is to say that the client left."""
         task = asyncio.current_task()
         assert task is not None
         self._keeper = keeper = self._keep(task)
@@ -132,6 +143,7 @@ class HeldCall:
             raise self._cut_for from None
         finally:
             keeper.stop()
+            self._keeper = None  # it knows this call: that circle would be left to the garbage collector
             if self._is_open:
                 self._end_later(End.CUT)
 
@@ -141,7 +153,7 @@ class HeldCall:
         def cut(is_over: bool) -> None:
             if is_over:
                 message = f"The call took longer than {longest_s} seconds, and was cut."
-                self._cut_for = ProviderFailed(message, provider=hold.provider or "")
+                self._cut_for = ProviderFailed(message, provider=hold.provider or "", is_final=True)
             else:
                 self._cut_for = StoreUnavailable("The hold of a call could not be kept, so the call was cut.")
             task.cancel()
@@ -149,7 +161,7 @@ class HeldCall:
         held_at_s = self._granted.held_at_s
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
 
-    async def _send(self, upstream: Upstream, request: UpstreamRequest, client: Client) -> None:
+    async def _send(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
         reply, refusal = await self._asked(upstream, request)
         if refusal is not None and is_refused(self._endpoint, reply.status, refusal):
             reply, refusal = await self._asked_plainly(upstream, request) or (reply, refusal)
@@ -170,7 +182,7 @@ class HeldCall:
         if not self._is_refused:
             return reply, None
         try:
-            return reply, await _first_bytes(reply, REFUSAL_BYTES_MAX)
+            return reply, await first_bytes(reply, REFUSAL_BYTES_MAX)
         finally:
             await reply.close()
 
@@ -195,14 +207,12 @@ class HeldCall:
         """Since the request went out."""
         return 0.0 if self._sent_at_s is None else perf_counter() - self._sent_at_s
 
-    async def _pass_refusal(self, reply: UpstreamReply, body: bytes, client: Client) -> None:
+    async def _pass_refusal(self, reply: UpstreamReply, body: bytes, client: CallClient) -> None:
         """The provider said no before it generated anything: its words pass, the hold is dropped."""
         self._is_open = False
         await self._books.settler.end(self._company_id, self._hold.hold_id, None)
         self._let_go()
-        await client.begin(reply.status, reply.headers)
-        await client.write(body)
-        await client.end()
+        await client.refused(reply.status, reply.headers, body)
 
     async def _pass_answer(self, reply: UpstreamReply, client: Client) -> None:
         assert self._endpoint.meter is not None
@@ -254,11 +264,14 @@ class HeldCall:
             passed = Passed(end, was_sent=self._sent_at_s is not None, is_refused=self._is_refused)
         else:
             passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
+        self.guessed_input = guessed_input = estimator.input_tokens(origin, self._ask.size)  # before it is learned from
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
             estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
+        if passed.reported is not None and passed.reported.total_mismatch is not None:
+            flag_mismatch(self._books.tallies, self._company_id, self._hold, self._endpoint.name, passed.reported)
         guess = Guess(
-            estimator.input_tokens(origin, self._ask.size),
+            guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
             self._unseen_tokens(passed, origin),
@@ -285,7 +298,8 @@ async def ask_upstream(
     return reply
 
 
-async def _first_bytes(reply: UpstreamReply, bytes_max: int) -> bytes:
+async def first_bytes(reply: UpstreamReply, bytes_max: int) -> bytes:
+    """Of a refusal, as much of it as comes."""
     body = bytearray()
     try:
         async for chunk in reply.chunks():

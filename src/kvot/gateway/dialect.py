@@ -227,7 +227,12 @@ class Dialect(Protocol):
         ...
 
     def failed(self, error: KvotError, status: int, request_id: str) -> Refusal:
-        """Any other error, in the words and codes that the official clients know."""
+        """Any other error, in the words and codes that the official clients know; `x-should-retry: false` where it is
+        final."""
+        ...
+
+    def refuses_key(self, status: int, body: bytes) -> bool:
+        """Whether a provider's refusal is of the key, or of the account behind it, and not of what was asked."""
         ...
 
     def limit_headers(self, limits: Limits) -> tuple[Pair, ...]:

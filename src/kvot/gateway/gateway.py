@@ -12,7 +12,16 @@ from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import Books, Client, Granted, HeldCall, ask_upstream
+from kvot.gateway.call import (
+    FIRST_REFUSAL,
+    REFUSAL_BYTES_MAX,
+    Books,
+    Client,
+    Granted,
+    HeldCall,
+    ask_upstream,
+    first_bytes,
+)
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
@@ -26,6 +35,7 @@ from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
+from kvot.telemetry.tally import Tally
 
 
 class Asked(NamedTuple):
@@ -154,22 +164,24 @@ class Gateway:
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
         finally:
-            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens)
+            tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens, call.guessed_input)
             if attempt is not None:
-                self._remember(attempt, call, headed, whose, asked_hold)
+                self._remember(attempt, call, headed, whose, asked_hold, tally)
         return None
 
-    def _remember(self, attempt: Attempt, call: HeldCall, headed: Headed, whose: Whose, hold: NewHold) -> None:
+    def _remember(
+        self, attempt: Attempt, call: HeldCall, headed: Headed, whose: Whose, hold: NewHold, tally: Tally
+    ) -> None:
         """For the client's next attempt at the same call. What was charged nothing is as if it had not been."""
         if call.charged is None:
             return
-        charged = Charged(hold.hold_id, call.charged.tokens)
+        charged = Charged(hold.hold_id, call.charged)
         reply = headed.whole_reply
         if call.has_failed or (reply is None and not headed.is_delivered):
             self._retries.fail(attempt, charged, _now_s())
             return
         for earlier in self._retries.succeed(attempt, charged, reply, _now_s()):
-            self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.tokens)
+            self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
@@ -204,6 +216,9 @@ class Gateway:
         try:
             reply = await ask_upstream(self._upstream, _request(asked, asked.body))
             try:
+                if reply.status >= FIRST_REFUSAL:
+                    await headed.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
+                    return
                 await headed.begin(reply.status, reply.headers)
                 async for chunk in reply.chunks():
                     await headed.write(chunk)
@@ -240,6 +255,6 @@ def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     """Where the provider is and why it failed is for whoever runs the gateway: it is the cause, and stays there."""
     if isinstance(error, UpstreamRedirected):
         message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
-        return ProviderFailed(message, provider=provider.name, status=error.status)
+        return ProviderFailed(message, provider=provider.name, status=error.status, is_final=True)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)

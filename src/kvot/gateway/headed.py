@@ -5,6 +5,7 @@ from kvot.gateway.dialect import Pair
 from kvot.gateway.headers import reply_headers
 from kvot.gateway.holding import Held
 from kvot.gateway.provider import Provider
+from kvot.gateway.refused_key import refused_key
 from kvot.gateway.retries import REPLY_BYTES_MAX, Reply
 
 REPEATED_HEADER = b"x-kvot-repeated"
@@ -37,14 +38,21 @@ class Headed:
         await self._client.begin(status, ours, is_stream=is_stream)
 
     async def write(self, data: bytes) -> None:
-        if self._status >= FIRST_REFUSAL and self._provider.api_key:
-            # Some providers quote the key that they refuse. It is ours, and no client's to see.
-            data = data.replace(self._provider.api_key.encode(), b"***")
         if self._body is not None:
             self._body += data
             if len(self._body) > REPLY_BYTES_MAX:
                 self._body = None
         await self._client.write(data)
+
+    async def refused(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
+        """A refusal of the provider's, whole. Raises KvotError where it is of the key."""
+        if (error := refused_key(self._provider, status, body)) is not None:
+            raise error
+        if self._provider.api_key:  # some quote it, and it is no client's to see
+            body = body.replace(self._provider.api_key.encode(), b"***")
+        await self.begin(status, headers)
+        await self.write(body)
+        await self.end()
 
     async def end(self) -> None:
         self._is_whole = True

@@ -36,11 +36,13 @@ class Held(NamedTuple):
 
 
 class Exhausted(NamedTuple):
-    """A call may not. `amount` is what it would need, at its shortest."""
+    """A call may not. `amount` is what it would need, at its shortest. `output_fits`: it names no ceiling, and with one
+    of at most so much it would fit; None: naming one does not help."""
 
     amount: int
     usage: Usage
     limits: Limits
+    output_fits: int | None = None
 
 
 async def hold(
@@ -66,11 +68,20 @@ async def hold(
         if each < least or tries == CLAMP_TRIES_MAX:
             break
     amount = _amount(input_tokens, least, ask.answers)
-    return Exhausted(amount, usage, await _limits_until(ledger, company_id, amount, usage))
+    limits = await _limits_until(ledger, company_id, amount, usage)
+    return Exhausted(amount, usage, limits, _output_that_fits(ask, input_tokens, usage, ceilings))
 
 
 def limits_of(usage: Usage, now_ms: int) -> Limits:
     return Limits(now_ms, usage.token_limit, usage.tokens_used, usage.tokens_held, usage.window_ms)
+
+
+def _output_that_fits(ask: Ask, input_tokens: int, usage: Usage, ceilings: Ceilings) -> int | None:
+    """What a request that names no ceiling was refused for is mostly the configured one, where it is not lowered."""
+    if ask.output_max is not None:
+        return None
+    fits = (available(usage) - input_tokens) // ask.answers
+    return fits if fits >= max(ask.output_min, ceilings.output_min) else None
 
 
 def _amount(input_tokens: int, output_each: int, answers: int) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kvot.core.errors import Conflict
+from kvot.core.model import Settlement
 from kvot.gateway.dialect import Pair
 
 KEPT_S = 300.0
@@ -45,7 +46,7 @@ class Charged(NamedTuple):
     """An attempt, and what it was charged."""
 
     hold_id: str
-    tokens: int
+    settlement: Settlement
 
 
 class Attempt(NamedTuple):

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import Correction, HoldChange, Settlement, Status
 from kvot.core.store import settlement_event_id
+from kvot.telemetry.logs import logger
+from kvot.telemetry.tally import Tally
 
 TRIES_MAX = 8
 """Then the hold runs out, and its call is charged at what was held for it."""
@@ -17,7 +20,17 @@ _FIRST_PAUSE_S = 0.25
 ACTOR = "gateway"
 """Who stands beside its corrections in the history."""
 
+_IS_CORRECTED = (Status.DONE, Status.REPLAYED)
+
 Beside = Callable[[], Awaitable[None]]
+
+
+class _Ended(NamedTuple):
+    """What is written of which hold, for the log."""
+
+    write: str
+    company: str
+    hold: str
 
 
 class Settler:
@@ -58,7 +71,9 @@ class Settler:
         pause_s: float = 0.0,
     ) -> None:
         """The same in the background, where nobody waits for it."""
-        self._in_background(lambda: self._write(company_id, hold_id, settlement, beside), pause_s)
+        what = "release" if settlement is None else "settlement"
+        end = partial(self._write, company_id, hold_id, settlement, beside)
+        self._in_background(end, _Ended(what, company_id, hold_id), pause_s)
 
     def _see_through(
         self, durable: Awaitable[HoldChange], company_id: str, hold_id: str, settlement: Settlement
@@ -76,20 +91,29 @@ class Settler:
         self._tasks.add(future)
         future.add_done_callback(look)
 
-    def take_back(self, company_id: str, hold_id: str, tokens: int) -> None:
+    def take_back(self, company_id: str, hold_id: str, settlement: Settlement, tally: Tally) -> None:
         """Correct, in the background, the charge of an attempt whose answer did not arrive, and that was repeated with
-        success.
+        success. `tally` is told of it once it is in the ledger.
 
-        The hold's id is ours and random, so that nobody's own id is that of the correction.
+        The attempt is settled first, once more for most: where its settlement is still on its way, or was given up and
+        the hold ran out and was charged at its amount, this makes the charge what is then taken back. The hold's id is
+        ours and random, so that nobody's own id is that of the correction.
         """
         correction = Correction(
             event_id=f"retried-{hold_id}",
             target_id=settlement_event_id(hold_id),
-            tokens=-tokens,
+            tokens=-settlement.tokens,
             actor=ACTOR,
             reason="The answer of this attempt did not arrive whole, and the call was repeated.",
         )
-        self._in_background(lambda: self._correct(company_id, correction))
+
+        async def settle_and_correct() -> None:
+            await self._ledger.settle(company_id, hold_id, settlement)
+            corrected = await self._ledger.correct(company_id, correction)
+            if corrected.status in _IS_CORRECTED:
+                tally.take_back(settlement.tokens)
+
+        self._in_background(settle_and_correct, _Ended("correction", company_id, hold_id))
 
     async def finish(self) -> None:
         """Return when nothing is left in the background."""
@@ -109,18 +133,14 @@ class Settler:
         else:
             await self._ledger.settle(company_id, hold_id, settlement)
 
-    async def _correct(self, company_id: str, correction: Correction) -> None:
-        corrected = await self._ledger.correct(company_id, correction)
-        if corrected.status is Status.NOT_FOUND:
-            raise StoreUnavailable("The settlement that is to be corrected is not written yet.")
-
-    def _in_background(self, write: Callable[[], Awaitable[object]], pause_s: float = 0.0) -> None:
-        task = asyncio.create_task(_keep_writing(write, pause_s))
+    def _in_background(self, write: Callable[[], Awaitable[object]], ended: _Ended, pause_s: float = 0.0) -> None:
+        task = asyncio.create_task(_keep_writing(write, ended, pause_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _keep_writing(write: Callable[[], Awaitable[object]], pause_s: float) -> None:
+async def _keep_writing(write: Callable[[], Awaitable[object]], ended: _Ended, pause_s: float) -> None:
+    """What is given up is in the log: the charge is then not what it should be, which somebody may mend."""
     for _ in range(TRIES_MAX):
         await asyncio.sleep(pause_s)
         try:
@@ -128,3 +148,4 @@ async def _keep_writing(write: Callable[[], Awaitable[object]], pause_s: float) 
             return
         except StoreUnavailable:
             pause_s = max(_FIRST_PAUSE_S, 2 * pause_s)
+    logger("kvot.gateway").error("write given up", tries=TRIES_MAX, **ended._asdict())

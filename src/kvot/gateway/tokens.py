@@ -33,10 +33,10 @@ class Reported(NamedTuple):
     """A provider's figures for one call, as far as they have come.
 
     is_final: nothing more will come, so `tokens` are what the provider bills. Otherwise they are the part known so far
-    (the input of a stream that was cut). total_mismatch: the total that the provider gives is not the sum of its parts;
-    the parts count.
+    (the input of a stream that was cut). total_mismatch: the total that the provider gives, where it is not the sum of
+    its parts; the parts count.
     """
 
     tokens: TokenCount
     is_final: bool
-    total_mismatch: bool = False
+    total_mismatch: int | None = None

@@ -13,6 +13,7 @@ from kvot.core.errors import (
     Forbidden,
     InvalidRequest,
     KvotError,
+    MethodNotAllowed,
     NotAuthenticated,
     ProviderFailed,
     StoreUnavailable,
@@ -52,6 +53,7 @@ _NO_KEY = (
     "Not Authenticated: send a key of Kvot's as 'Authorization: Bearer', x-api-key, api-key or x-goog-api-key, in the "
     "place of the provider's."
 )
+_NO_PAGES = "OPTIONS is not answered here: KVOT_CORS_ORIGINS names no origin whose pages may call providers."
 _UNAVAILABLE = "The ledger cannot answer now. Repeat the call."
 
 
@@ -117,6 +119,8 @@ class GatewayEdge:
             return await exchange.refuse(stopping._replace(headers=(*stopping.headers, CLOSE)))
         scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
         verb, path, query = exchange.asked()
+        if verb == "OPTIONS":  # a page's question, which has no key: where pages are let in it was answered above
+            raise MethodNotAllowed(_NO_PAGES)
         principal = exchange.principal = await self._principal(exchange, headers, query)
         found = find(exchange.provider, verb, path, query)
         whose = _whose(principal, headers, found)
@@ -166,10 +170,11 @@ class _Exchange:
         self.has_sent = False  # the head
 
     def asked(self) -> tuple[str, str, dict[str, str]]:
-        """Verb, path behind the provider's prefix, and query."""
+        """Verb, path behind the provider's prefix, and query. HEAD asks for what GET would say."""
         path = self.scope["path"][len(self.provider.name) + 1 :]
         query = dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        return self.scope["method"], path, query
+        verb = self.scope["method"]
+        return "GET" if verb == "HEAD" else verb, path, query
 
     async def watch(self, work: Any) -> Exhausted | None:
         """The result of the gateway's work, which is cancelled when the client leaves."""
@@ -268,6 +273,11 @@ class _Exchange:
             f"{limits.tokens_remaining} of {limits.token_limit} are left ({limits.tokens_used} used, "
             f"{limits.tokens_held} held)."
         )
+        if exhausted.output_fits is not None:
+            message += (
+                " It names no ceiling for its answer, so as much is needed as any may have: with one (max_tokens, as "
+                f"most APIs call it) of at most {exhausted.output_fits} it would fit."
+            )
         refusal = self.provider.dialect.exhausted(limits, message, self.request_id, status)
         return refusal._replace(headers=(*refusal.headers, *fields_of(exhausted.usage, limits.retry_after_s)))
 

@@ -7,7 +7,6 @@ pages of it, where ids without an order change a page each. The random bits are 
 import os
 from collections.abc import Callable
 from time import time_ns
-from uuid import UUID
 
 _NS_PER_MS = 1_000_000
 _MS_BITS, _BELOW_MS_BITS = 48, 80
@@ -19,4 +18,5 @@ def new_id(wall_ns: Callable[[], int] = time_ns, random: Callable[[int], bytes] 
     """wall_ns: nanoseconds since the epoch; where they go back, only the neighbourhood is lost."""
     ms = wall_ns() // _NS_PER_MS & (1 << _MS_BITS) - 1
     number = int.from_bytes(random(_BELOW_MS_BITS // 8)) & _RANDOM
-    return str(UUID(int=ms << _BELOW_MS_BITS | _VERSION | _VARIANT | number))
+    digits = f"{ms << _BELOW_MS_BITS | _VERSION | _VARIANT | number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

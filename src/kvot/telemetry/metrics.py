@@ -7,7 +7,10 @@
 | kvot_reservations_total | calls whose tokens were held, held for a shorter answer (clamped), or refused; holds too |
 | kvot_held_tokens_total, kvot_settled_tokens_total | settled / held is how well holds are used: too low is a fault |
 | kvot_overshoot_tokens_total | tokens settled above their hold: overspending, where the budget had no room for them |
+| kvot_corrected_tokens_total | of the settled tokens, those taken back since: their call was repeated with success |
+| kvot_mismatched_calls_total | calls whose provider gave a total that is not the sum of its parts; the parts count |
 | kvot_estimate_error | (input held - input used) / input used; below 0 too little was held |
+| kvot_guess_error | (input guessed - input used) / input used, guessed as calls without figures are charged |
 | kvot_upstream_seconds | from a call's going out until the head of the reply |
 | kvot_gateway_overhead_seconds | from a call's arrival until it goes out, the commit of its hold included |
 """
@@ -28,9 +31,12 @@ _COUNTERS: tuple[tuple[str, str, Callable[[Tally], int]], ...] = (
     ("kvot_held_tokens", "Tokens held for calls.", lambda tally: tally.held_tokens),
     ("kvot_settled_tokens", "Tokens that calls were charged in the end.", lambda tally: tally.settled_tokens),
     ("kvot_overshoot_tokens", "Tokens settled above their hold.", lambda tally: tally.overshoot_tokens),
+    ("kvot_corrected_tokens", "Settled tokens that were taken back.", lambda tally: tally.corrected_tokens),
+    ("kvot_mismatched_calls", "Calls whose total was not the sum of its parts.", lambda tally: tally.mismatched_calls),
 )
 _SPREADS: tuple[tuple[str, str, Callable[[Tally], Spread]], ...] = (
     ("kvot_estimate_error", "Input held less input used, as a share of the used.", lambda tally: tally.estimate_error),
+    ("kvot_guess_error", "Input guessed less input used, as a share of the used.", lambda tally: tally.guess_error),
     ("kvot_upstream_seconds", "From a call's going out until its reply's head.", lambda tally: tally.upstream_s),
     ("kvot_gateway_overhead_seconds", "From a call's arrival to its going out.", lambda tally: tally.overhead_s),
 )

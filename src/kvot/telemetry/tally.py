@@ -15,7 +15,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper edges for times: from a commit on a good disk to a model that thinks."""
 
 ERRORS = (-0.5, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Upper edges for the estimate's error. What lies at or below 0 was held too little for: it is the side to watch."""
+"""Upper edges for the estimates' errors. What lies at or below 0 was held too little for: it is the side to watch."""
 
 
 KINDS = ("input", "output", "cached", "reasoning")
@@ -44,16 +44,23 @@ class Tally:
         self.held_calls = 0
         self.clamped_calls = 0
         self.refused_calls = 0
+        self.mismatched_calls = 0
         self.held_tokens = 0
         self.settled_tokens = 0
         self.overshoot_tokens = 0
+        self.corrected_tokens = 0
         self.tokens: dict[Source, list[int]] = {}  # as KINDS names them
         self.estimate_error = Spread(ERRORS)
+        self.guess_error = Spread(ERRORS)
         self.upstream_s = Spread(SECONDS)
         self.overhead_s = Spread(SECONDS)
 
     def refuse(self) -> None:
         self.refused_calls += 1
+
+    def mismatch(self) -> None:
+        """The total that a provider gave was not the sum of its parts."""
+        self.mismatched_calls += 1
 
     def hold(self, tokens: int, overhead_s: float, *, is_clamped: bool) -> None:
         """overhead_s: from the call's arrival until it went out, its hold's commit included."""
@@ -64,17 +71,29 @@ class Tally:
         self.held_tokens += tokens
         self.overhead_s.observe(overhead_s)
 
-    def end(self, charged: Settlement | None, upstream_s: float | None, held: int, held_input: int) -> None:
-        """`charged` None: nothing was used. `held_input`: of the tokens held, those for the input.
+    def end(
+        self,
+        charged: Settlement | None,
+        upstream_s: float | None,
+        held: int,
+        held_input: int,
+        guessed_input: int | None = None,
+    ) -> None:
+        """`charged` None: nothing was used. `held_input`: of the tokens held, those for the input. `guessed_input`:
+        what the input would have been charged as without the provider's figures.
 
         upstream_s: from the call's going out until the head of the reply was here; None: it never was.
         """
         if upstream_s is not None:
             self.upstream_s.observe(upstream_s)
         if charged is not None:
-            self._charge(charged, held, held_input)
+            self._charge(charged, held, held_input, guessed_input)
 
-    def _charge(self, charged: Settlement, held: int, held_input: int) -> None:
+    def take_back(self, tokens: int) -> None:
+        """What an earlier attempt at a call was charged, and is charged no more: the call was repeated with success."""
+        self.corrected_tokens += tokens
+
+    def _charge(self, charged: Settlement, held: int, held_input: int, guessed_input: int | None) -> None:
         self.settled_tokens += charged.tokens
         if charged.tokens > held:
             self.overshoot_tokens += charged.tokens - held
@@ -86,6 +105,8 @@ class Tally:
         tokens[3] += reasoning or 0
         if used_input and charged.source is Source.REPORTED:
             self.estimate_error.observe((held_input - used_input) / used_input)
+            if guessed_input is not None:
+                self.guess_error.observe((guessed_input - used_input) / used_input)
 
 
 Outcome = Literal["done", "refused", "rejected", "failed"]

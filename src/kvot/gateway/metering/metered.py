@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from kvot.core.model import TOKENS_MAX
+from kvot.gateway.metering.mended import mended
 from kvot.gateway.metering.reader import Figures, ReaderMeter
 from kvot.gateway.metering.sse import Event, Scanner
 from kvot.gateway.tokens import Reported
@@ -95,11 +96,18 @@ class DocumentMeter:
         if self._is_tail:
             document = tail_of(document, self._usage_name)
         self._kept.clear()
-        try:
-            self._reading = self._read(document)
-        except JSON_FAULTS:
-            self._reading = None
+        self._reading = self._read_somehow(document)
         return b""
+
+    def _read_somehow(self, document: bytes) -> Reading | None:
+        try:
+            return self._read(document)
+        except JSON_FAULTS:
+            pass
+        try:
+            return self._read(mended(document))
+        except (ValueError, *JSON_FAULTS):
+            return None
 
     @property
     def reported(self) -> Reported | None:

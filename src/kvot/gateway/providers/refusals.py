@@ -7,16 +7,29 @@ from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits, Pair
 from kvot.wire.scalars import utc
 
+KEY_REFUSED = frozenset({401, 403})
+"""The key is none, and the account behind it may not."""
+
+
+def refuses_key(status: int, _body: bytes) -> bool:
+    """As most APIs say it."""
+    return status in KEY_REFUSED
+
 
 def retry_headers(limits: Limits) -> tuple[Pair, ...]:
     """Of an exhausted budget: when to ask again, if that helps, and that clients are not to do so by themselves. They
     would ask twice more at once, or sleep for hours. Where open holds alone are in the way they may."""
-    wait = retry_after(limits.retry_after_s)
-    return wait if limits.is_short_term else ((b"x-should-retry", b"false"), *wait)
+    return _repeats(limits.retry_after_s, is_final=not limits.is_short_term)
 
 
-def retry_after(wait_s: int | None) -> tuple[Pair, ...]:
-    return () if wait_s is None else ((b"retry-after", b"%d" % wait_s),)
+def error_headers(error: KvotError) -> tuple[Pair, ...]:
+    """The same of any other error: by its status alone clients would repeat what fails again."""
+    return _repeats(error.retry_after_s, is_final=error.is_final)
+
+
+def _repeats(wait_s: int | None, *, is_final: bool) -> tuple[Pair, ...]:
+    stop = ((b"x-should-retry", b"false"),) if is_final else ()
+    return stop if wait_s is None else (*stop, (b"retry-after", b"%d" % wait_s))
 
 
 def budget_block(limits: Limits) -> dict[str, Any]:

@@ -124,6 +124,10 @@ class Exchange:
         if is_news and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def let_go(self) -> None:
+        """Nothing more will be told. The parser knows the exchange: that circle would be left to the collector."""
+        del self._parser
+
     # What the parser tells.
 
     def on_message_begin(self) -> None:
@@ -192,6 +196,8 @@ class Connection(asyncio.BufferedProtocol):
         """Let go of the exchange. False: the connection serves no other, and is closed."""
         exchange, self._exchange = self._exchange, None
         is_free = exchange is not None and exchange.is_complete and exchange.is_reusable
+        if exchange is not None:
+            exchange.let_go()
         if not is_free or self._transport.is_closing() or self._transport.get_write_buffer_size():
             self.abort()
             return False

@@ -18,7 +18,7 @@ from kvot.core.window import INSTANT_MAX, SHIFTS, slot_ranges
 from kvot.stores.sqlite.company import Company
 from kvot.stores.sqlite.connection import Tx
 
-_ADD_POINT = "INSERT INTO point VALUES (?, ?, ?)"
+_PUT_POINT = "INSERT INTO point VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET cum = excluded.cum"
 _DROP_POINT = "DELETE FROM point WHERE company_no = ? AND at = ?"
 _PUT_LATE = "INSERT INTO late VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens"
 
@@ -29,12 +29,18 @@ _LATE = "SELECT sum(tokens) FROM late WHERE company_no = ? AND level = ? AND slo
 def post(tx: Tx, company: Company, at_ms: int, tokens: int) -> None:
     """Count tokens at an instant above the floor. The caller has seen that the company has room for them."""
     if company.head_at <= at_ms <= company.clock and 0 <= tokens <= TOTAL_MAX - company.head_cum:
-        if at_ms == company.head_at:
-            tx.execute(_DROP_POINT, (company.no, at_ms))
-        company.head_at, company.head_cum = at_ms, company.head_cum + tokens
-        tx.execute(_ADD_POINT, (company.no, at_ms, company.head_cum))
+        if at_ms > company.head_at:
+            write_head(tx, company)
+        company.head_at, company.head_cum, company.is_head_written = at_ms, company.head_cum + tokens, False
     else:
         _put_late(tx, company, [at_ms], [tokens])
+
+
+def write_head(tx: Tx, company: Company) -> None:
+    """Events of one instant share a point, which is written when the next begins, or by `flush`."""
+    if not company.is_head_written:
+        tx.execute(_PUT_POINT, (company.no, company.head_at, company.head_cum))
+        company.is_head_written = True
 
 
 def post_all(tx: Tx, company: Company, at_ms: Sequence[int], tokens: Sequence[int]) -> dict[int, int]:
@@ -54,6 +60,7 @@ def post_all(tx: Tx, company: Company, at_ms: Sequence[int], tokens: Sequence[in
 def _extend(tx: Tx, company: Company, at_ms: Sequence[int], tokens: Sequence[int]) -> dict[int, int]:
     if not at_ms:
         return {}
+    write_head(tx, company)
     if at_ms[0] == company.head_at:
         tx.execute(_DROP_POINT, (company.no, company.head_at))
     _, *cums = accumulate(tokens, initial=company.head_cum)

@@ -1,4 +1,7 @@
-"""A company's own row: its clock, the ends of its chain and sidecar, its held total and its budget of now."""
+"""A company's own row: its clock, the ends of its chain and sidecar, its held total and its budget of now.
+
+The operations of one transaction share it: the row is read for the first and written after the last, see flush.py.
+"""
 
 from dataclasses import dataclass, field
 
@@ -28,8 +31,9 @@ class Company:
     in_doubt: int = 0
     token_limit: int | None = None
     window_days: int | None = None
+    is_head_written: bool = True
     cums: dict[int, int] = field(default_factory=dict)
-    """The chain's totals before its head that the operation has looked up: nothing that is posted changes them."""
+    """The chain's totals before its head that were looked up: nothing that is posted changes them."""
 
     def budget(self, rules: Rules) -> Budget:
         """The budget at the company's clock."""
@@ -47,14 +51,19 @@ _COLUMNS = """company_no, max(clock, ?), head_at, head_cum, floor_at, floor_cum,
 _LOAD = f"SELECT {_COLUMNS} FROM company WHERE company_id = ?"
 _CREATE = """INSERT INTO company(company_id, company_no, clock)
     VALUES (?, (SELECT coalesce(max(company_no), 0) + 1 FROM company), ?) RETURNING company_no"""
-_SAVE = """UPDATE company SET clock = ?, head_at = ?, head_cum = ?, floor_at = ?, floor_cum = ?, floor_late = ?,
+_WRITE = """UPDATE company SET clock = ?, head_at = ?, head_cum = ?, floor_at = ?, floor_cum = ?, floor_late = ?,
     late_events = ?, late_tokens = ?, held = ?, due_at = ?, hold_span_ms = ?, in_doubt = ?, token_limit = ?,
     window_days = ? WHERE company_id = ?"""
 
 
 def load(tx: Tx, company_id: str, now_ms: int) -> Company:
-    """For reads: a company that never wrote has number 0, which no row has."""
-    rows = tx.execute(_LOAD, (now_ms, to_guid(company_id))).fetchall()
+    """A company that never wrote has number 0, which no row has. Whoever changes it must `save` it."""
+    guid = to_guid(company_id)
+    company: Company | None = tx.companies.get(guid)
+    if company is not None:
+        company.clock = max(company.clock, now_ms)
+        return company
+    rows = tx.execute(_LOAD, (now_ms, guid)).fetchall()
     return Company(company_id, *rows[0]) if rows else Company(company_id, 0, now_ms)
 
 
@@ -66,7 +75,12 @@ def load_or_create(tx: Tx, company_id: str, now_ms: int) -> Company:
 
 
 def save(tx: Tx, company: Company) -> None:
+    """Have it written by `flush`; until then the transaction's next operation finds it as it is."""
+    tx.companies[to_guid(company.company_id)] = company
+
+
+def write(tx: Tx, company: Company) -> None:
     c = company
     counts = (c.clock, c.head_at, c.head_cum, c.floor_at, c.floor_cum, c.floor_late, c.late_events, c.late_tokens)
     holds = (c.held, c.due_at, c.hold_span_ms)
-    tx.execute(_SAVE, (*counts, *holds, c.in_doubt, c.token_limit, c.window_days, to_guid(c.company_id)))
+    tx.execute(_WRITE, (*counts, *holds, c.in_doubt, c.token_limit, c.window_days, to_guid(c.company_id)))

@@ -56,7 +56,7 @@ Column = Sequence[Any] | int | None
 class Tx:
     """What an operation works with: one connection inside a transaction, and the rules."""
 
-    __slots__ = ("connection", "execute", "executemany", "label_set_nos", "label_sets", "rules")
+    __slots__ = ("companies", "connection", "execute", "executemany", "label_set_nos", "label_sets", "lines", "rules")
 
     def __init__(self, connection: apsw.Connection, rules: Rules) -> None:
         self.connection = connection
@@ -64,11 +64,17 @@ class Tx:
         # Any: the tables are STRICT, so a row's types are those of its columns, which no annotation can follow.
         self.execute: Callable[..., Any] = connection.execute
         self.executemany: Callable[..., Any] = connection.executemany
+        self.companies: dict[bytes, Any] = {}
+        """Companies as the transaction's operations have left them, by GUID: not written yet, see flush.py."""
+        self.lines: dict[tuple[int, int, int, int], list[int]] = {}
+        """What they have added to the rollup: not written yet either."""
         self.label_set_nos: dict[tuple[int, str | None, str | None, str | None, str | None], int] = {}
         self.label_sets: dict[tuple[int, int], tuple[str | None, str | None, str | None, str | None]] = {}
 
     def forget(self) -> None:
         """What was learned in a transaction that is undone may not be so."""
+        self.companies.clear()
+        self.lines.clear()
         self.label_set_nos.clear()
         self.label_sets.clear()
 

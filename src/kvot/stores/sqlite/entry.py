@@ -2,7 +2,7 @@
 
 from kvot.core.model import CallDetail, Kind, Source
 from kvot.core.window import hour_of
-from kvot.stores.sqlite import chain, labels
+from kvot.stores.sqlite import chain, labels, lines
 from kvot.stores.sqlite.company import Company
 from kvot.stores.sqlite.connection import Tx
 from kvot.stores.sqlite.encoding import KIND_NO, SOURCE_NO, Key
@@ -14,9 +14,6 @@ EventRow = tuple[
 and reasoning tokens, ref, reason. Plain, since they come in thousands."""
 
 INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-PUT_ROLLUP = """INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    events = events + excluded.events, tokens = tokens + excluded.tokens,
-    input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens"""
 
 _FIND = "SELECT * FROM event WHERE company_no = ? AND event_id = ?"
 _CORRECTED_BY = "SELECT sum(tokens) FROM event WHERE company_no = ? AND ref = ? AND at = ?"
@@ -57,8 +54,7 @@ def enter(tx: Tx, company: Company, row: EventRow) -> None:
     at_ms, tokens = row[2], row[3]
     if tokens:
         chain.post(tx, company, at_ms, tokens)
-    counts = (1, tokens, row[8] or 0, row[9] or 0)
-    tx.execute(PUT_ROLLUP, (company.no, hour_of(at_ms), row[7], row[6], *counts))
+    lines.count(tx, (company.no, hour_of(at_ms), row[7], row[6]), tokens, row[8] or 0, row[9] or 0)
 
 
 def tokens_with_corrections(tx: Tx, company: Company, target: EventRow) -> int:

@@ -28,7 +28,7 @@ class HoldRow(NamedTuple):
 
 
 _FIND = "SELECT * FROM hold WHERE company_no = ? AND hold_id = ?"
-_ADD = "INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL, NULL)"
+_ADD = "INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL, NULL) ON CONFLICT DO NOTHING"
 
 
 def find(tx: Tx, company: Company, hold_id: str) -> HoldRow | None:
@@ -41,11 +41,14 @@ def get(tx: Tx, company: Company, hold_id: str) -> Hold | None:
     return None if row is None else to_hold(tx, company, row)
 
 
-def add(tx: Tx, company: Company, new: NewHold) -> Hold:
+def add(tx: Tx, company: Company, new: NewHold) -> Hold | None:
+    """None, and nothing added, if a hold has the id already."""
     expires_at = company.clock + new.ttl_ms
     number = labels.number_of(tx, company.no, new[4:])
     asked = (new.amount, new.ttl_ms, int(new.dispatched), int(new.dispatched), number)
     tx.execute(_ADD, (company.no, to_key(new.hold_id), *asked, company.clock, expires_at))
+    if not tx.connection.changes():
+        return None
     return Hold(*new, company.clock, expires_at, HoldState.OPEN, None, None)
 
 

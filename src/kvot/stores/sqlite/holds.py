@@ -39,14 +39,12 @@ _CLOSE = "UPDATE hold SET state = ?, closed_at = ?, actual = ?, settlement = ? W
 
 def reserve(tx: Tx, company_id: str, new: NewHold, now_ms: int) -> Decision:
     company = begin(tx, company_id, now_ms)
-    kept = hold_rows.find(tx, company, new.hold_id)
-    if kept is not None:
-        save(tx, company)
-        return _answer_again(tx, company, new, kept)
     try:
         status, hold = _admit(tx, company, new)
     finally:  # whatever comes of it, the clock has advanced
         save(tx, company)
+    if hold is None and (kept := hold_rows.find(tx, company, new.hold_id)) is not None:
+        return _answer_again(tx, company, new, kept)
     usage = usage_now(tx, company)
     if hold is not None:
         return Decision(status, usage, hold)
@@ -65,7 +63,10 @@ def _answer_again(tx: Tx, company: Company, new: NewHold, kept: HoldRow) -> Deci
 
 
 def _admit(tx: Tx, company: Company, new: NewHold) -> tuple[Status, Hold | None]:
-    """Set the tokens aside if they fit. InvalidRequest, and nothing held, if the window is no longer all kept."""
+    """Set the tokens aside if they fit and no hold has the id, which is looked for only then: most ids are new.
+
+    InvalidRequest, and nothing held, if the window is no longer all kept.
+    """
     if company.in_doubt:
         return Status.IN_DOUBT, None
     budget = company.budget(tx.rules)
@@ -73,6 +74,8 @@ def _admit(tx: Tx, company: Company, new: NewHold) -> tuple[Status, Hold | None]
     if not fits(committed, new.amount, budget.token_limit):
         return Status.OVER_LIMIT, None
     hold = hold_rows.add(tx, company, new)
+    if hold is None:
+        return Status.CONFLICT, None
     company.held += new.amount
     hold_rows.note_expiry(company, hold.created_at_ms, hold.expires_at_ms)
     return Status.DONE, hold

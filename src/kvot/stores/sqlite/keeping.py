@@ -6,6 +6,7 @@ from kvot.stores.sqlite.begin import begin, close_due
 from kvot.stores.sqlite.company import load, save
 from kvot.stores.sqlite.connection import Tx
 from kvot.stores.sqlite.encoding import from_guid, to_guid
+from kvot.stores.sqlite.flush import flush
 from kvot.stores.sqlite.sweep import Place, begin_sweep
 
 _COMPANIES = "SELECT company_id FROM company ORDER BY company_id"
@@ -19,6 +20,7 @@ def companies(tx: Tx) -> list[str]:
 
 
 def expire(tx: Tx, company_id: str | None, now_ms: int) -> int:
+    flush(tx)
     asked = None if company_id is None else to_guid(company_id)
     return sum(_expire(tx, from_guid(guid), now_ms) for (guid,) in tx.execute(_WITH_DUE, (now_ms, asked)).fetchall())
 

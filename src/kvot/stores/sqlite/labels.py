@@ -45,6 +45,7 @@ def labels_of(tx: Tx, company_no: int, number: int) -> Labels:
 
 def _remember(tx: Tx, company_no: int, number: int, labels: Labels) -> None:
     if len(tx.label_set_nos) >= REMEMBERED_MAX:
-        tx.forget()
+        tx.label_set_nos.clear()
+        tx.label_sets.clear()
     tx.label_set_nos[company_no, *labels] = number
     tx.label_sets[company_no, number] = labels

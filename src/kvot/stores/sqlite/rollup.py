@@ -1,4 +1,4 @@
-"""Adding a batch of events to the rollup: a line is one company's, hour's, combination's and source's."""
+"""Adding a batch of events to the rollup."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -8,10 +8,10 @@ from typing import Any
 from kvot.core.window import MS_PER_HOUR
 from kvot.stores.sqlite.connection import Column, Tx
 from kvot.stores.sqlite.entries import Entries, every
-from kvot.stores.sqlite.entry import PUT_ROLLUP
+from kvot.stores.sqlite.lines import Key, put
 
-_Lines = defaultdict[tuple[int, int, int, int], list[int]]
-"""Events, tokens, input and output tokens, by the columns of the table's key."""
+_Lines = defaultdict[Key, list[int]]
+"""Events, tokens, input and output tokens."""
 
 
 def add(tx: Tx, entries: Entries) -> None:
@@ -23,7 +23,7 @@ def add(tx: Tx, entries: Entries) -> None:
             _add_hours(lines, no, mine, mine.label_set_nos, mine.source)
         else:
             _add_each(lines, no, mine)
-    tx.executemany(PUT_ROLLUP, sorted([(*key, *line) for key, line in lines.items()]))
+    put(tx, lines)
 
 
 def _add_hours(lines: _Lines, no: int, entries: Entries, label_set_no: int, source: int) -> None:

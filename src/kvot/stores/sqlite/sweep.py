@@ -14,6 +14,7 @@ from kvot.stores.sqlite.company import Company, load
 from kvot.stores.sqlite.connection import Tx
 from kvot.stores.sqlite.encoding import Key, from_key, to_key
 from kvot.stores.sqlite.entry import find
+from kvot.stores.sqlite.flush import flush
 
 SWEEP_ROWS = 5_000
 """Looked at in one piece: some ten milliseconds, for which another write may have to wait."""
@@ -39,6 +40,7 @@ class Swept(NamedTuple):
 
 def sweep(tx: Tx, company_id: str, place: Place) -> Swept:
     """Do one piece. To be repeated until there is no next one."""
+    flush(tx)
     company = load(tx, company_id, 0)
     events, after = _TABLES[place.table](tx, company, place)
     if after is not None:

@@ -19,6 +19,7 @@ import apsw
 
 from kvot.core.errors import InvalidRequest, StoreUnavailable
 from kvot.stores.sqlite.connection import FATAL, TRANSACTION_LOST, Tx, unavailable
+from kvot.stores.sqlite.flush import flush
 
 WAITING_MAX = 10_000
 """More than a second's worth of operations: whoever comes later had better come again."""
@@ -168,7 +169,9 @@ class Writer:
 
     def _answers(self, batch: list[_Job]) -> list[Any]:
         try:
-            return [self._answer(job) for job in batch]
+            answers = [self._answer(job) for job in batch]
+            flush(self._tx)
+            return answers
         except TRANSACTION_LOST:
             raise
         except Exception:  # of one operation: whose, and what of it is its caller's to see, the second run tells
@@ -187,6 +190,7 @@ class Writer:
         self._tx.execute("SAVEPOINT operation")
         try:
             answer = self._answer(job)
+            flush(self._tx)
         except TRANSACTION_LOST:
             raise
         except Exception as error:  # the thread's outermost edge: a fault of one operation is its caller's to see

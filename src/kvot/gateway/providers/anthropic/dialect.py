@@ -9,6 +9,7 @@ from kvot.gateway.providers.anthropic import refusals
 from kvot.gateway.providers.anthropic.asks import read_messages
 from kvot.gateway.providers.anthropic.meters import MessageEvents, read_message
 from kvot.gateway.providers.credentials import key_anywhere, key_at
+from kvot.gateway.providers.refusals import refuses_key
 
 
 def _messages_meter(ask: Ask, content_type: str) -> Meter:
@@ -39,6 +40,7 @@ class Anthropic:
     base_has_version = False
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
+    refuses_key = staticmethod(refuses_key)
     limit_headers = staticmethod(refusals.limit_headers)
 
     def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:

@@ -7,7 +7,7 @@ import msgspec
 from kvot.core.errors import BudgetExceeded, KvotError
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
+from kvot.gateway.providers.refusals import budget_block, error_headers, error_status, response_status, retry_headers
 from kvot.wire.scalars import utc
 
 _EXHAUSTED_DETAILS = {"error_code": "enforced_spend_limit_reached"}
@@ -33,7 +33,7 @@ def failed(error: KvotError, status: int, request_id: str) -> Refusal:
         "request_id": request_id,
         "responseStatus": error_status(error),
     }
-    return _refusal(status, document, request_id, retry_after(error.retry_after_s))
+    return _refusal(status, document, request_id, error_headers(error))
 
 
 _KINDS = {

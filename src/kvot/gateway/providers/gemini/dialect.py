@@ -61,6 +61,7 @@ class Gemini:
     base_has_version = False
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
+    refuses_key = staticmethod(refusals.refuses_key)
 
     def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
         form = query.get("alt", "")

@@ -6,7 +6,14 @@ import msgspec
 
 from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError
 from kvot.gateway.dialect import Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
+from kvot.gateway.providers.refusals import (
+    KEY_REFUSED,
+    budget_block,
+    error_headers,
+    error_status,
+    response_status,
+    retry_headers,
+)
 
 _TYPE = "type.googleapis.com/google.rpc."
 
@@ -28,7 +35,17 @@ def failed(error: KvotError, status: int, request_id: str) -> Refusal:
         "error": _error(status, _word(status), error.message, details),
         "responseStatus": error_status(error),
     }
-    return _refusal(status, document, retry_after(error.retry_after_s))
+    return _refusal(status, document, error_headers(error))
+
+
+_INVALID = 400
+_WRONG_KEY = b'"API_KEY_INVALID"'
+"""The reason of an ErrorInfo. What quotes a client's words has a backslash before the quote."""
+
+
+def refuses_key(status: int, body: bytes) -> bool:
+    """A key that is wrong or has run out is an invalid argument to Google, told apart by its reason."""
+    return status in KEY_REFUSED or (status == _INVALID and _WRONG_KEY in body)
 
 
 _WORDS = {

@@ -27,4 +27,5 @@ def read_usage(usage: object, *, is_final: bool) -> Reported | None:
     prompt, tool, cached, candidates, thoughts, total = (each or 0 for each in figures)
     read = cached if cached <= prompt else 0  # a part that exceeds its whole cannot be; the whole still counts
     tokens = TokenCount(prompt + tool - read, read, 0, candidates, thoughts)
-    return Reported(tokens, is_final, total_mismatch=told[-1] is not None and total != tokens.total)
+    is_mismatch = told[-1] is not None and total != tokens.total
+    return Reported(tokens, is_final, total_mismatch=total if is_mismatch else None)

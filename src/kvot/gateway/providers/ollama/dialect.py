@@ -9,6 +9,7 @@ from kvot.gateway.metering.ndjson import LineReader
 from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.ollama import asks, refusals
 from kvot.gateway.providers.ollama.meters import Lines, read_reply
+from kvot.gateway.providers.refusals import refuses_key
 
 _LAST_FIGURES = "prompt_eval_count"
 """The members of a reply beside its content come last, and this first of them."""
@@ -44,6 +45,7 @@ class Ollama:
     base_has_version = False
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
+    refuses_key = staticmethod(refuses_key)
 
     def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
         endpoint = _ENDPOINTS.get((verb, path))

@@ -6,7 +6,7 @@ import msgspec
 
 from kvot.core.errors import BudgetExceeded, KvotError
 from kvot.gateway.dialect import Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
+from kvot.gateway.providers.refusals import budget_block, error_headers, error_status, response_status, retry_headers
 
 
 def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
@@ -20,7 +20,7 @@ def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Ref
 
 def failed(error: KvotError, status: int, request_id: str) -> Refusal:
     document = {"error": error.message, "responseStatus": error_status(error)}
-    return _refusal(status, document, request_id, retry_after(error.retry_after_s))
+    return _refusal(status, document, request_id, error_headers(error))
 
 
 def _refusal(status: int, document: dict[str, Any], request_id: str, headers: tuple[Pair, ...]) -> Refusal:

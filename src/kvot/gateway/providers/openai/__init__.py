@@ -14,9 +14,12 @@ from kvot.gateway.providers.credentials import key_anywhere
 from kvot.gateway.providers.openai import asks, meters, refusals
 from kvot.gateway.providers.openai.compatible import COMPATIBLES, Compatible
 from kvot.gateway.providers.openai.stored import REPLY_ID, stored_in_path, stored_in_response
+from kvot.gateway.providers.refusals import KEY_REFUSED
 
 _RESPONSE = rf"/responses/(?P<{REPLY_ID}>[A-Za-z0-9_-]{{1,256}})"
 _MODEL = r"[A-Za-z0-9_-](?:[A-Za-z0-9_:@.-]|/(?!\.)|%2[Ff](?!\.)|%3[Aa]){0,255}"
+
+_INVALID, _FORBIDDEN = 400, 403
 
 # What passes without a hold, as it makes nothing, or gives what was made and charged before.
 _PLAIN = [
@@ -24,6 +27,7 @@ _PLAIN = [
     ("GET", f"/models/{_MODEL}", Endpoint("model")),
     ("POST", "/responses/input_tokens", Endpoint("input_tokens", stored=stored_in_response)),
     ("GET", _RESPONSE, Endpoint("response", stored=stored_in_path)),
+    ("GET", f"{_RESPONSE}/input_items", Endpoint("response_input_items", stored=stored_in_path)),
     ("DELETE", _RESPONSE, Endpoint("response_delete", stored=stored_in_path)),
     ("POST", f"{_RESPONSE}/cancel", Endpoint("response_cancel", stored=stored_in_path)),
 ]
@@ -33,7 +37,9 @@ _REQUEST_HEADERS = frozenset(
     {b"accept", b"content-type", b"user-agent", b"openai-beta", b"idempotency-key", b"x-client-request-id"}
 )
 _REQUEST_HEADER_FAMILIES = (b"x-stainless-",)
-_QUERY = frozenset({"api-version", "include", "include_obfuscation", "starting_after", "stream"})
+_QUERY = frozenset(
+    {"after", "api-version", "before", "include", "include_obfuscation", "limit", "order", "starting_after", "stream"}
+)
 
 # The forwarder frames the reply itself, so what says how it was framed does not go on.
 _FRAMING = frozenset(
@@ -119,6 +125,8 @@ class OpenAi:
         self.name = provider.name
         self._key_header = provider.key_header
         self._endpoints = _metered(provider)
+        self._key_refused = KEY_REFUSED - {_FORBIDDEN} if provider.forbids_content else KEY_REFUSED
+        self._wrong_key = provider.wrong_key
 
     def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
         """With `/v1` in front or without: some base URLs end in it, and some clients add it."""
@@ -148,6 +156,11 @@ class OpenAi:
     def passes_reply_header(self, name: bytes) -> bool:
         is_framing = name in _FRAMING or name in _OF_ITS_HOST or name.startswith(_OF_ITS_HOST_FAMILIES)
         return not is_framing and _ACCOUNT.search(name) is None
+
+    def refuses_key(self, status: int, body: bytes) -> bool:
+        if status in self._key_refused:
+            return True
+        return status == _INVALID and self._wrong_key is not None and bool(self._wrong_key.search(body))
 
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)

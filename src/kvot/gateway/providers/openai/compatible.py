@@ -4,6 +4,7 @@ Only what changes a count, or makes a request fail, has a row. What a reply itse
 has, a total that shows where the reasoning is) is read for all alike in usage.py. Sources: docs/internals/gateway.md.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -23,15 +24,28 @@ class Compatible:
 
     key_header: bytes = b"authorization"
 
+    forbids_content: bool = False
+    """Whether a 403 may say what is wrong with the content of a request, and so is for who wrote it. Elsewhere it says
+    what the key, or the account behind it, may not."""
+
+    wrong_key: re.Pattern[bytes] | None = None
+    """What is found in a 400 that refuses the key."""
+
 
 COMPATIBLES = [
     # OpenAI's reasoning models refuse max_tokens; the others take both.
     Compatible("openai", chat_ceiling="max_completion_tokens"),
     Compatible("azure", chat_ceiling="max_completion_tokens", key_header=b"api-key"),
     # Any other that follows OpenAI: vLLM, llama.cpp, LM Studio, Ollama's /v1, Groq, Together, OpenRouter, DeepSeek, …
-    Compatible("compatible"),
+    # Some have their own moderation, and answer it with 403, as OpenRouter does.
+    Compatible("compatible", forbids_content=True),
     # Sends the usage with the last piece of content, and refuses members that it does not know.
-    Compatible("mistral", takes_include_usage=False),
-    Compatible("xai", chat_excludes=("reasoning_tokens",)),
+    Compatible("mistral", takes_include_usage=False, forbids_content=True),
+    Compatible(
+        "xai",
+        chat_excludes=("reasoning_tokens",),
+        forbids_content=True,
+        wrong_key=re.compile(rb'(?<!\\)"Incorrect API key provided'),
+    ),
     Compatible("perplexity", chat_excludes=("reasoning_tokens", "citation_tokens"), takes_include_usage=False),
 ]

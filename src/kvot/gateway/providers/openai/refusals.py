@@ -7,7 +7,7 @@ import msgspec
 from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import PREVIOUS_REPLY_NOT_FOUND, Limits, Pair, Refusal
-from kvot.gateway.providers.refusals import budget_block, error_status, response_status, retry_after, retry_headers
+from kvot.gateway.providers.refusals import budget_block, error_headers, error_status, response_status, retry_headers
 
 _EXHAUSTED = ("insufficient_quota", "project_spend_limit_exceeded")
 _SHORT_TERM = ("tokens", "rate_limit_exceeded")
@@ -42,7 +42,7 @@ def failed(error: KvotError, status: int, request_id: str) -> Refusal:
     kind, code = _WORDS.get(status, (_INVALID if status < _OURS_FROM else "server_error", _CODES.get(error.code)))
     param = error.fields[0].field if isinstance(error, InvalidRequest) and error.fields else None
     document = {"error": _error(error.message, kind, code, param), "responseStatus": error_status(error)}
-    return _refusal(status, document, request_id, retry_after(error.retry_after_s))
+    return _refusal(status, document, request_id, error_headers(error))
 
 
 def _error(message: str, kind: str, code: str | None, param: str | None = None) -> dict[str, Any]:

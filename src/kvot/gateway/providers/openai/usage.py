@@ -67,7 +67,7 @@ def _parts(
     if read + written > input_tokens:  # a detail that cannot be: what it is a part of still counts
         read = written = 0
     tokens = TokenCount(input_tokens - read - written, read, written, visible, reasoning)
-    return Reported(tokens, is_final, total_mismatch=total is not None and total != tokens.total)
+    return Reported(tokens, is_final, total_mismatch=None if total == tokens.total else total)
 
 
 def _is_outside(reasoning: int, output_tokens: int, input_tokens: int, total: int | None) -> bool:

@@ -1,0 +1,57 @@
+"""Totals that are not the sum of their parts: the parts are charged, the call is counted, and the log has one line."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from kvot.core.model import Source
+from tests.gateway.calls import TEXT, ask
+from tests.gateway.conftest import COMPANY
+from tests.gateway.test_metrics import value
+from tests.provider import Fault, Script
+
+CONTRADICTORY = Script(fault=Fault.USAGE_CONTRADICTORY, text="zq-said-by-the-model ", cached_tokens=4)
+SUM = 21
+CALLS = [
+    ("chat", "openai", "chat"),
+    ("chat-stream", "openai", "chat"),
+    ("responses-stream", "openai", "responses"),
+    ("gemini", "gemini", "generate_content"),
+    ("gemini-array-stream", "gemini", "stream_generate_content"),
+]
+
+
+@pytest.mark.parametrize(("call", "provider", "endpoint"), CALLS)
+async def test_it_is_counted_where_it_came_from_and_charged_by_its_parts(open_scene, call, provider, endpoint):
+    scene = await open_scene(CONTRADICTORY)
+    for _ in range(2):
+        await ask(scene, call)
+    assert await scene.settled() == 2 * SUM
+    assert [share.label for share in await scene.shares("source")] == [Source.REPORTED]
+    labels = {"provider": provider, "endpoint": endpoint}
+    assert await value(scene, "kvot_mismatched_calls_total", **labels) == 2
+
+
+@pytest.mark.parametrize(("call", "provider", "endpoint"), CALLS)
+async def test_one_line_names_call_and_figures_and_nothing_that_was_said(open_scene, call, provider, endpoint):
+    scene = await open_scene(CONTRADICTORY)
+    with capture_logs() as lines:
+        await ask(scene, call)
+    (line,) = lines
+    assert not [word for word in (TEXT, CONTRADICTORY.text, scene.key, "sk-") if word in repr(line)]
+    hold = line.pop("hold")
+    assert (await scene.house.services.ledger.hold(COMPANY, hold)).hold.actual == SUM
+    assert line == {
+        **{"event": "usage total mismatch", "log_level": "warning", "room": "kvot.gateway"},
+        **{"provider": provider, "endpoint": endpoint, "model": "m", "company": COMPANY},
+        **{"total": 1_021, "sum": SUM, "is_final": True},
+        **{"input_uncached": 5, "cache_read": 4, "cache_write": 0, "output_visible": 12, "output_reasoning": 0},
+    }
+
+
+@pytest.mark.parametrize("fault", [Fault.NONE, Fault.USAGE_MISSING, Fault.USAGE_NEGATIVE])
+async def test_figures_that_agree_or_that_cannot_be_true_are_no_mismatch(open_scene, fault):
+    scene = await open_scene(Script(fault=fault))
+    with capture_logs() as lines:
+        await ask(scene, "chat")
+    assert await value(scene, "kvot_mismatched_calls_total") == 0
+    assert lines == []

@@ -1,0 +1,95 @@
+"""What was charged for a repeated call is taken back whole, however its hold had ended; what no store takes is said."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from kvot.core.budget import Rules
+from kvot.core.ledger import Ledger
+from kvot.core.model import CallDetail, Correction, NewHold, Settlement, Source
+from kvot.core.store import settlement_event_id
+from kvot.gateway import settling
+from kvot.gateway.settling import TRIES_MAX, Settler
+from kvot.stores.memory import MemoryStore
+from kvot.telemetry.tally import Tally
+from tests.conformance.scene import COMPANY, T0
+
+TTL_MS = 60_000
+HOLD = NewHold("h", 1_000, TTL_MS, dispatched=True, model="m")
+SETTLEMENT = Settlement(21, Source.ESTIMATED, CallDetail(input_tokens=9, output_tokens=12))
+
+
+class Clock:
+    now_ms = T0
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+async def is_settled(ledger: Ledger, clock: Clock) -> None:
+    await ledger.settle(COMPANY, "h", SETTLEMENT)
+
+
+async def is_on_its_way(ledger: Ledger, clock: Clock) -> None:
+    pass
+
+
+async def was_given_up_and_ran_out(ledger: Ledger, clock: Clock) -> None:
+    clock.now_ms += TTL_MS
+    await ledger.expire()
+    assert await used(ledger) == HOLD.amount
+
+
+async def used(ledger: Ledger) -> int:
+    usage = await ledger.usage(COMPANY)
+    return usage.tokens_used + usage.tokens_held
+
+
+async def take_back(before: Callable[[Ledger, Clock], Awaitable[None]]) -> tuple[Ledger, Tally]:
+    clock, tally = Clock(), Tally()
+    ledger = Ledger(MemoryStore(Rules()), clock)
+    settler = Settler(ledger)
+    await ledger.reserve(COMPANY, HOLD)
+    await before(ledger, clock)
+    settler.take_back(COMPANY, "h", SETTLEMENT, tally)
+    await settler.finish()
+    return ledger, tally
+
+
+@pytest.mark.parametrize("before", [is_settled, is_on_its_way, was_given_up_and_ran_out])
+async def test_nothing_of_its_charge_stays_and_a_settlement_that_comes_late_changes_nothing(before):
+    ledger, tally = await take_back(before)
+    assert (await used(ledger), tally.corrected_tokens) == (0, SETTLEMENT.tokens)
+    await ledger.settle(COMPANY, "h", SETTLEMENT)
+    assert await used(ledger) == 0
+    assert (await ledger.verify(COMPANY)).differences == ()
+
+
+async def test_what_somebody_took_back_by_hand_is_not_counted_as_ours():
+    async def is_corrected(ledger: Ledger, clock: Clock) -> None:
+        await is_settled(ledger, clock)
+        await ledger.correct(COMPANY, Correction("c", settlement_event_id("h"), -21, "somebody"))
+
+    ledger, tally = await take_back(is_corrected)
+    assert (await used(ledger), tally.corrected_tokens) == (0, 0)
+
+
+END_A_HOLD = {
+    "settlement": lambda settler: settler.end_later(COMPANY, "h", SETTLEMENT),
+    "release": lambda settler: settler.end_later(COMPANY, "h", None),
+    "correction": lambda settler: settler.take_back(COMPANY, "h", SETTLEMENT, Tally()),
+}
+
+
+@pytest.mark.parametrize("write", END_A_HOLD)
+async def test_what_no_store_takes_is_given_up_with_a_line_in_the_log(write, monkeypatch):
+    monkeypatch.setattr(settling, "_FIRST_PAUSE_S", 0)
+    store = MemoryStore(Rules())
+    await store.close()
+    settler = Settler(Ledger(store, Clock()))
+    with capture_logs() as lines:
+        END_A_HOLD[write](settler)
+        await settler.finish()
+    said = {"write": write, "company": COMPANY, "hold": "h", "tries": TRIES_MAX}
+    assert lines == [{"event": "write given up", "log_level": "error", "room": "kvot.gateway"} | said]
