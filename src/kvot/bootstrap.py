@@ -110,8 +110,8 @@ def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
 
     if settings.workers != 1 and settings.database_path is not None:
         raise SettingsError(
-            f"KVOT_WORKERS is {settings.workers}: an embedded database is written by one process alone. Serve with one "
-            "worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
+            f"--workers (KVOT_WORKERS, WEB_CONCURRENCY) is {settings.workers}: an embedded database is written by one "
+            "process alone. Serve with one worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
         )
     configure()
     if settings.workers == 1:
