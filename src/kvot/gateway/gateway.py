@@ -106,7 +106,7 @@ class Gateway:
             if endpoint.stored is not None:
                 named = endpoint.stored(asked.body, variables)
                 await self._stored.check(whose.company_id, asked.provider, named)
-            await self._pass_unmetered(asked, client)
+            await self._pass_unmetered(asked, whose, client)
             return None
         ask = endpoint.read(asked.body, variables)
         await self._stored.check(whose.company_id, asked.provider, ask.stored)
@@ -146,7 +146,7 @@ class Gateway:
             if isinstance(held, Exhausted):
                 tally.refuse()
                 return held
-            request = _request(asked, ask.body(held.output_max))
+            request = _request(asked, whose, ask.body(held.output_max))
         except BaseException:
             # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
@@ -210,11 +210,11 @@ class Gateway:
         ceilings = self._terms.ceilings
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
-    async def _pass_unmetered(self, asked: Asked, client: Client) -> None:
+    async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
         """A path that uses no tokens: models, counting."""
         headed = Headed(client, asked.provider, None)
         try:
-            reply = await ask_upstream(self._upstream, _request(asked, asked.body))
+            reply = await ask_upstream(self._upstream, _request(asked, whose, asked.body))
             try:
                 if reply.status >= FIRST_REFUSAL:
                     await headed.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
@@ -241,9 +241,9 @@ def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> 
     return found
 
 
-def _request(asked: Asked, body: bytes) -> UpstreamRequest:
+def _request(asked: Asked, whose: Whose, body: bytes) -> UpstreamRequest:
     provider = asked.provider
-    headers = request_headers(provider.dialect, asked.headers, provider.api_key)
+    headers = request_headers(provider, asked.headers, whose.company_id)
     return UpstreamRequest(asked.verb, _url(asked), headers, body or None)
 
 

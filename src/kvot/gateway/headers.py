@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
 
 from kvot.gateway.dialect import Dialect, Limits, Pair
 from kvot.gateway.holding import Held
+from kvot.gateway.provider import Provider
 from kvot.wire.ratelimit import fields_of
 
 OF_THE_HOP = frozenset(
@@ -31,12 +33,23 @@ OUTPUT_MAX = b"x-kvot-output-tokens-max"
 """On the reply to a call whose ceiling we named: lowered so that it fits, or where the request had none."""
 
 _UPSTREAM = b"x-upstream-"
+_IDEMPOTENCY_KEY = b"idempotency-key"
 
 
-def request_headers(dialect: Dialect, headers: Iterable[Pair], api_key: str) -> tuple[Pair, ...]:
+def request_headers(provider: Provider, headers: Iterable[Pair], company_id: str) -> tuple[Pair, ...]:
     """The head of the request to the provider, with our own key and nothing of the client's but what its API knows."""
+    dialect = provider.dialect
     passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_request_header(pair[0])]
-    return (*passed, (b"accept-encoding", b"identity"), *dialect.authorization(api_key))
+    if not provider.has_own_key:
+        passed = [_of_company(pair, company_id) if pair[0] == _IDEMPOTENCY_KEY else pair for pair in passed]
+    return (*passed, (b"accept-encoding", b"identity"), *dialect.authorization(provider.api_key))
+
+
+def _of_company(pair: Pair, company_id: str) -> Pair:
+    """The client's word for a call, as one that no other company can have: behind one key the provider sees one
+    account, and may give whoever says the same word the same answer. Said again, it is the same again."""
+    name, value = pair
+    return name, blake2b(company_id.encode() + b"\0" + value, digest_size=32).hexdigest().encode()
 
 
 def query_of(dialect: Dialect, query_string: bytes) -> str:

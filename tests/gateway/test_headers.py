@@ -1,0 +1,40 @@
+"""What of the head of a request and of a reply goes on, beyond what each dialect lists."""
+
+import re
+
+from kvot.gateway.headers import request_headers
+from kvot.gateway.provider import Provider
+from kvot.gateway.providers import DIALECTS
+from tests.gateway.calls import ask
+from tests.gateway.conftest import COMPANY
+
+OTHER = "c0000000-0000-4000-8000-000000000002"
+OURS = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", "sk-ours")
+ITS_OWN = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", "sk-its", has_own_key=True)
+
+
+def said(company_id: str, key: bytes, provider: Provider = OURS) -> bytes:
+    headers = [(b"idempotency-key", key), (b"accept", b"*/*")]
+    return dict(request_headers(provider, headers, company_id))[b"idempotency-key"]
+
+
+def test_one_idempotency_key_of_two_companies_is_two_behind_our_key():
+    words = [said(company, key) for company in (COMPANY, OTHER) for key in (b"k1", b"k2")]
+    assert len(set(words)) == 4
+    assert all(re.fullmatch(rb"[0-9a-f]{64}", word) for word in words)
+    assert said("a", b"bc") != said("ab", b"c")
+
+
+def test_an_idempotency_key_stays_the_same_when_it_is_said_again():
+    assert said(COMPANY, b"k1") == said(COMPANY, b"k1")
+
+
+def test_behind_its_own_key_a_company_says_its_own_word():
+    assert said(COMPANY, b"k1", ITS_OWN) == b"k1"
+
+
+async def test_the_provider_is_told_the_word_of_the_company(scene):
+    for call in ("chat", "messages"):
+        await ask(scene, call, {"idempotency-key": "k1"})
+    words = [received.header("idempotency-key") for received in scene.provider.requests]
+    assert words == [said(COMPANY, b"k1").decode()] * 2
