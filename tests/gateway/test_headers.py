@@ -2,11 +2,14 @@
 
 import re
 
-from kvot.gateway.headers import request_headers
+import pytest
+
+from kvot.gateway.headers import reply_headers, request_headers
 from kvot.gateway.provider import Provider
 from kvot.gateway.providers import DIALECTS
 from tests.gateway.calls import ask
 from tests.gateway.conftest import COMPANY
+from tests.provider import Script
 
 OTHER = "c0000000-0000-4000-8000-000000000002"
 OURS = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", "sk-ours")
@@ -38,3 +41,28 @@ async def test_the_provider_is_told_the_word_of_the_company(scene):
         await ask(scene, call, {"idempotency-key": "k1"})
     words = [received.header("idempotency-key") for received in scene.provider.requests]
     assert words == [said(COMPANY, b"k1").decode()] * 2
+
+
+REPLY = ((b"content-type", b"application/json"), (b"x-hop", b"1"), (b"x-other", b"2"))
+
+
+@pytest.mark.parametrize(
+    ("connections", "names"),
+    [
+        ([], [b"content-type", b"x-hop", b"x-other"]),
+        ([b"keep-alive"], [b"content-type", b"x-hop", b"x-other"]),
+        ([b"x-hop"], [b"content-type", b"x-other"]),
+        ([b"Keep-Alive, X-Hop ,\tx-other"], [b"content-type"]),
+        ([b"close", b"x-other", b"x-hop"], [b"content-type"]),
+        ([b"", b",,", b"x-h op"], [b"content-type", b"x-hop", b"x-other"]),
+    ],
+)
+def test_what_the_provider_says_is_of_its_connection_does_not_go_on(connections: list[bytes], names: list[bytes]):
+    headers = [*[(b"connection", value) for value in connections], *REPLY]
+    assert [name for name, _ in reply_headers(DIALECTS["openai"], headers, None)] == names
+
+
+async def test_nor_does_it_reach_the_client_of_a_held_call(open_scene):
+    scene = await open_scene(Script(headers=(("connection", "x-hop"), ("x-hop", "1"), ("x-other", "2"))))
+    headers = (await ask(scene, "chat")).headers
+    assert ("x-hop" in headers, headers["x-other"]) == (False, "2")

@@ -1,6 +1,6 @@
 """What of a request's and a reply's head goes on. Requests are rebuilt, replies are cleaned: nothing passes unnamed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
@@ -33,6 +33,7 @@ OUTPUT_MAX = b"x-kvot-output-tokens-max"
 """On the reply to a call whose ceiling we named: lowered so that it fits, or where the request had none."""
 
 _UPSTREAM = b"x-upstream-"
+_NAMES_NONE = frozenset({b"keep-alive", b"close"})
 _IDEMPOTENCY_KEY = b"idempotency-key"
 
 
@@ -60,10 +61,13 @@ def query_of(dialect: Dialect, query_string: bytes) -> str:
     return urlencode([(name, value) for name, value in pairs if dialect.passes_query(name)])
 
 
-def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) -> tuple[Pair, ...]:
+def reply_headers(dialect: Dialect, headers: Sequence[Pair], held: Held | None) -> tuple[Pair, ...]:
     """The head of the reply to the client. Where our limit is the tighter one the provider's figures are renamed."""
     passes = dialect.passes_reply_header
     passed = [pair for pair in headers if _goes_on(passes, pair[0])]
+    for name, value in headers:
+        if name == b"connection" and value not in _NAMES_NONE:
+            passed = _without_named(passed, value)
     if held is None:
         return tuple(passed)
     added = fields_of(held.usage)
@@ -81,6 +85,12 @@ def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) 
 def _goes_on(passes: Callable[[bytes], bool], name: bytes) -> bool:
     """Of a reply's headers. Remembered, since providers send the same dozen with every reply."""
     return name not in OF_THE_HOP and passes(name)
+
+
+def _without_named(pairs: Iterable[Pair], connection: bytes) -> list[Pair]:
+    """Without the headers that the provider says are of its connection to us alone."""
+    names = {name.strip() for name in connection.lower().split(b",")}
+    return [pair for pair in pairs if pair[0] not in names]
 
 
 def _is_tighter(limits: Limits, theirs: Mapping[bytes, bytes], ours: Iterable[Pair]) -> bool:
