@@ -1,13 +1,16 @@
 """What of the head of a request and of a reply goes on, beyond what each dialect lists."""
 
 import re
+from typing import Any
 
+import httpx2
 import pytest
 
+from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.gateway.headers import reply_headers, request_headers
 from kvot.gateway.provider import Provider
 from kvot.gateway.providers import DIALECTS
-from tests.gateway.calls import ask
+from tests.gateway.calls import CALLS, ask
 from tests.gateway.conftest import COMPANY
 from tests.provider import Script
 
@@ -60,6 +63,24 @@ REPLY = ((b"content-type", b"application/json"), (b"x-hop", b"1"), (b"x-other", 
 def test_what_the_provider_says_is_of_its_connection_does_not_go_on(connections: list[bytes], names: list[bytes]):
     headers = [*[(b"connection", value) for value in connections], *REPLY]
     assert [name for name, _ in reply_headers(DIALECTS["openai"], headers, None)] == names
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("Åsa Ödegård".encode(), "Åsa Ödegård"),
+        ("Åsa".encode("latin-1"), "Åsa"),
+        (b"asa", "asa"),
+        ("検".encode() * (TEXT_LENGTH_MAX + 1), "検" * TEXT_LENGTH_MAX),
+    ],
+)
+async def test_a_label_is_read_as_utf_8_or_else_as_latin_1(scene, sent: bytes, kept: str):
+    path, body = CALLS["chat"]
+    headers: Any = {"x-kvot-user-id": sent, "x-kvot-feature": sent, "authorization": f"Bearer {scene.key}"}
+    async with httpx2.AsyncClient() as client:
+        await client.post(scene.url + path, json=body, headers=headers)
+    await scene.settled()
+    assert [[share.label for share in await scene.shares(by)] for by in ("user", "feature")] == [[kept], [kept]]
 
 
 async def test_nor_does_it_reach_the_client_of_a_held_call(open_scene):

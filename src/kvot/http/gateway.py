@@ -329,5 +329,12 @@ def _guid(text: str) -> str:
 
 
 def _label(headers: Headers, name: bytes) -> str | None:
+    """In UTF-8, as clients write it that know no other; what cannot be UTF-8 is Latin-1, as HTTP once had it."""
     value = headers.get(name)
-    return None if not value else value.decode("latin-1")[:TEXT_LENGTH_MAX]
+    if not value:
+        return None
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    return text[:TEXT_LENGTH_MAX]
