@@ -34,7 +34,7 @@ from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
+from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamPacked, UpstreamRedirected, UpstreamRequest
 from kvot.telemetry.tally import Tally
 
 
@@ -256,5 +256,8 @@ def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     if isinstance(error, UpstreamRedirected):
         message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
         return ProviderFailed(message, provider=provider.name, status=error.status, is_final=True)
+    if isinstance(error, UpstreamPacked):
+        message = f"The provider {provider.name} compressed its reply with {error.encoding} without being asked."
+        return ProviderFailed(f"{message} Kvot cannot read it.", provider=provider.name, is_final=True)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)
