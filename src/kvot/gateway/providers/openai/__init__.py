@@ -167,4 +167,21 @@ class OpenAi:
     limit_headers = staticmethod(refusals.limit_headers)
 
 
-DIALECTS = {provider.name: OpenAi(provider) for provider in COMPATIBLES}
+_DEPLOYMENT_PATH = re.compile(rf"/deployments/(?P<{asks.DEPLOYMENT}>[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,63}})(?P<path>/.+)")
+_DEPLOYED = ("/chat/completions", "/completions", "/embeddings")
+
+
+class Azure(OpenAi):
+    """OpenAI's dialect as Azure speaks it: below `/openai` too, and in the form that names the model in the path."""
+
+    def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
+        path = path.removeprefix("/openai") if path.startswith("/openai/") else path
+        match = _DEPLOYMENT_PATH.fullmatch(path)
+        if match is None:
+            return super().find(verb, path, query)
+        if verb != "POST" or match["path"] not in _DEPLOYED:
+            return None
+        return Found(self._endpoints[match["path"]], {asks.DEPLOYMENT: match[asks.DEPLOYMENT]})
+
+
+DIALECTS = {provider.name: (Azure if provider.name == "azure" else OpenAi)(provider) for provider in COMPATIBLES}
