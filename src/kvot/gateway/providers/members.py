@@ -168,7 +168,7 @@ class _Marks:
 
     def are_at_most(self, most: int, body: bytes) -> bool:
         """Raises what the decoder raises. Strings are only looked for where, with what is in them, there are more."""
-        if sum(map(body.count, self._marks)) <= most:
+        if len(body) <= most or sum(map(body.count, self._marks)) <= most:
             return True
         _check_form(body)  # what is no JSON cannot be counted
         return self.count(body, most) <= most
