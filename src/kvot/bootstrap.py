@@ -280,7 +280,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
         settings.output_tokens_max,
         settings.output_tokens_min,
         clamps=settings.clamp != "off",
-        names_always=settings.clamp == "always",
+        names=settings.clamp == "on",
     )
     counting = open_counting() if settings.input_hold == "exact" else None
     terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, counting)
