@@ -114,9 +114,9 @@ class Gateway:
         ask = ask_of(self._books.untold, asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
-        if attempt is None:
-            return await self._carry_out(asked, whose, client, ask, None)
-        if await self._is_given(attempt, client):
+        if attempt is None or not attempt.has_key:
+            return await self._carry_out(asked, whose, client, ask, attempt)
+        if await self._is_given(attempt, asked.provider, whose, client):
             return None
         running = self._joining.begin(attempt)
         try:
@@ -124,12 +124,13 @@ class Gateway:
         finally:
             self._joining.end(running)
 
-    async def _is_given(self, attempt: Attempt, client: Client) -> bool:
+    async def _is_given(self, attempt: Attempt, provider: Provider, whose: Whose, client: Client) -> bool:
         """Whether the client could be given the answer to an earlier attempt, or to one that was under way."""
         while True:
             kept = self._retries.reply(attempt, _now_s())
             if kept is not None:
-                await give(kept, client)
+                usage = await self._books.ledger.usage(whose.company_id)
+                await give(kept, client, provider.dialect, usage, self._books.ledger.now_ms())
                 return True
             if not await self._joining.wait(attempt):
                 return False
@@ -160,7 +161,7 @@ class Gateway:
         )
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
         call = HeldCall(self._books, granted, endpoint, ask, remember)
-        headed = Headed(client, asked.provider, held, keeps=attempt is not None)
+        headed = Headed(client, asked.provider, held, keeps=attempt is not None and attempt.has_key)
         tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
         try:
             await call.run(self._upstream, request, headed)
@@ -179,12 +180,13 @@ class Gateway:
         if call.charged is None:
             return
         charged = Charged(hold.hold_id, call.charged)
-        reply = headed.whole_reply
-        if call.has_failed or (reply is None and not headed.is_delivered):
-            self._retries.fail(attempt, charged, _now_s())
-            return
-        for earlier in self._retries.succeed(attempt, charged, reply, _now_s()):
-            self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
+        reply = None if call.has_failed else headed.whole_reply
+        is_delivered = headed.is_delivered and not call.has_failed
+        if is_delivered or reply is not None:
+            for earlier in self._retries.succeed(attempt, reply, _now_s()):
+                self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
+        if not is_delivered:
+            self._retries.lose(attempt, charged, _now_s())
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
