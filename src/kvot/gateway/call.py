@@ -152,8 +152,7 @@ class HeldCall:
 
         def cut(is_over: bool) -> None:
             if is_over:
-                message = f"The call took longer than {longest_s} seconds, and was cut."
-                self._cut_for = ProviderFailed(message, provider=hold.provider or "", is_final=True)
+                self._cut_for = took_too_long(hold.provider or "", longest_s)
             else:
                 self._cut_for = StoreUnavailable("The hold of a call could not be kept, so the call was cut.")
             task.cancel()
@@ -284,6 +283,11 @@ class HeldCall:
         if passed.end is not End.CUT or (self._ask.is_stream and passed.output_bytes):
             return 0
         return min(self._books.estimator.output_tokens_in(origin, self._taken_s), self._granted.output_tokens)
+
+
+def took_too_long(provider: str, longest_s: int) -> ProviderFailed:
+    message = f"The call took longer than {longest_s} seconds, and was cut."
+    return ProviderFailed(message, provider=provider, is_final=True)
 
 
 async def ask_upstream(

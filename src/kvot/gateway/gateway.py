@@ -12,16 +12,7 @@ from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import (
-    FIRST_REFUSAL,
-    REFUSAL_BYTES_MAX,
-    Books,
-    Client,
-    Granted,
-    HeldCall,
-    ask_upstream,
-    first_bytes,
-)
+from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
@@ -34,6 +25,7 @@ from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
+from kvot.gateway.unmetered import pass_unmetered
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
 from kvot.telemetry.tally import Tally
 
@@ -211,20 +203,10 @@ class Gateway:
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
     async def _pass_unmetered(self, asked: Asked, client: Client) -> None:
-        """A path that uses no tokens: models, counting."""
-        headed = Headed(client, asked.provider, None)
+        headed, longest_s = Headed(client, asked.provider, None), self._terms.call_max_s
         try:
-            reply = await ask_upstream(self._upstream, _request(asked, asked.body))
-            try:
-                if reply.status >= FIRST_REFUSAL:
-                    await headed.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
-                    return
-                await headed.begin(reply.status, reply.headers)
-                async for chunk in reply.chunks():
-                    await headed.write(chunk)
-                await headed.end()
-            finally:
-                await reply.close()
+            request = _request(asked, asked.body)
+            await pass_unmetered(self._upstream, request, headed, asked.provider.name, longest_s)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
 
