@@ -1,7 +1,10 @@
 """What a served gateway tells Prometheus of its calls, and whom it tells."""
 
+import asyncio
+import json
 from math import ceil
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -54,6 +57,27 @@ async def test_a_call_is_in_the_sums_as_it_is_in_the_ledger(scene):
     assert await value(scene, "kvot_upstream_seconds_count") == 1
     assert await value(scene, "kvot_gateway_overhead_seconds_count") == 1
     assert await value(scene, "kvot_estimate_error_count") == 1
+
+
+async def test_the_overhead_runs_from_a_call_s_head_on_and_what_its_body_takes_is_in_it(scene):
+    """The body is sent once the gateway waits for it, and after as long as some scrapes take."""
+    address, loop = urlsplit(scene.url), asyncio.get_running_loop()
+    body = json.dumps({"model": "m", "max_tokens": 50, "messages": []}).encode()
+    head = f"POST /openai/v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {scene.key}\r\n"
+    head += f"expect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n"
+    sent_at_s = loop.time()
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(head.encode())
+    assert b" 100 " in await reader.readuntil(b"\r\n\r\n")
+    waits_since_s = loop.time()
+    for _ in range(20):
+        await scrape(scene)
+    waited_s = loop.time() - waits_since_s
+    writer.write(body)
+    assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert waited_s <= await value(scene, "kvot_gateway_overhead_seconds_sum") <= loop.time() - sent_at_s
+    assert await value(scene, "kvot_gateway_overhead_seconds_count") == 1
 
 
 async def test_how_well_holds_are_used_is_told_beside_what_was_overspent(open_scene):

@@ -31,7 +31,8 @@ from kvot.telemetry.tally import Tally
 
 
 class Asked(NamedTuple):
-    """A client's request, as far as HTTP is concerned. `path` begins behind the provider's prefix."""
+    """A client's request, as far as HTTP is concerned. `path` begins behind the provider's prefix. `arrived_at_s`: by
+    `perf_counter`, when its head was here."""
 
     provider: Provider
     found: Found
@@ -41,6 +42,7 @@ class Asked(NamedTuple):
     query_string: bytes
     headers: tuple[Pair, ...]
     body: bytes
+    arrived_at_s: float
 
 
 class Whose(NamedTuple):
@@ -128,7 +130,6 @@ class Gateway:
     async def _carry_out(
         self, asked: Asked, whose: Whose, client: Client, ask: Ask, attempt: Attempt | None
     ) -> Exhausted | None:
-        arrived_at_s = perf_counter()
         endpoint = asked.found.endpoint
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
@@ -150,7 +151,7 @@ class Gateway:
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
         call = HeldCall(self._books, granted, endpoint, ask, remember)
         headed = Headed(client, asked.provider, held, keeps=attempt is not None)
-        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
+        tally.hold(held.amount, perf_counter() - asked.arrived_at_s, is_clamped=held.is_clamped)
         try:
             await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:

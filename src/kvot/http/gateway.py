@@ -82,7 +82,6 @@ class GatewayEdge:
 
     async def answer(self, provider: Provider, scope: Any, receive: Receive, send: Any) -> None:
         """One request to a path of `provider`. Returns when all of it is over."""
-        started_s = perf_counter()
         exchange = _Exchange(provider, scope, receive, send)
         try:
             await self._answer(exchange)
@@ -90,7 +89,7 @@ class GatewayEdge:
             exchange.cut()
             return
         if exchange.status >= self._log.least_status:
-            self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - started_s)
+            self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - exchange.arrived_at_s)
 
     async def _answer(self, exchange: "_Exchange") -> None:
         if self._cors.is_open:
@@ -136,6 +135,7 @@ class GatewayEdge:
             scope["query_string"],
             tuple(scope["headers"]),
             body,
+            exchange.arrived_at_s,
         )
         exhausted = await exchange.watch(self._gateway.pass_on(asked, whose, exchange))
         if exhausted is not None:
@@ -160,6 +160,7 @@ class _Exchange:
         self.receive = receive
         self.principal: Principal | None = None
         self.request_id = new_request_id()
+        self.arrived_at_s = perf_counter()
         self.status = 0
         self.extra_headers: tuple[Pair, ...] = ()
         self._send = send

@@ -12,7 +12,7 @@
 | kvot_estimate_error | (input held - input used) / input used; below 0 too little was held |
 | kvot_guess_error | (input guessed - input used) / input used, guessed as calls without figures are charged |
 | kvot_upstream_seconds | from a call's going out until the head of the reply |
-| kvot_gateway_overhead_seconds | from a call's arrival until it goes out, the commit of its hold included |
+| kvot_gateway_overhead_seconds | from a call's arrival until it goes out, its reading and its hold included |
 """
 
 from collections.abc import Callable, Iterator
