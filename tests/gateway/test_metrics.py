@@ -146,6 +146,15 @@ async def test_operations_and_holds_are_in_it_beside_the_calls(scene):
     assert 'kvot_requests_total{operation="GetAiChatUsage",outcome="done"} 1.0' in lines
 
 
+async def test_what_a_hold_over_http_is_settled_at_above_its_tokens_is_overshoot(scene):
+    holds, headers = f"{scene.url}/assistant/ai-chat/holds", {"authorization": f"Bearer {scene.key}"}
+    async with httpx2.AsyncClient(headers=headers) as client:
+        for hold_id, used in (("within", 4), ("beyond", 500), ("too", 6)):
+            await client.post(f"{holds}?Tokens=5&HoldId={hold_id}")
+            assert (await client.post(f"{holds}/{hold_id}/settle?TokensUsed={used}")).status_code == 200
+    assert f'kvot_overshoot_tokens_total{{endpoint="holds"}} {500 - 5 + 6 - 5}.0' in (await scrape(scene)).splitlines()
+
+
 async def test_models_companies_and_texts_of_clients_are_nowhere_in_it(scene):
     for number in range(5):
         await chat(scene, model=f"{MARKER}-{number}")

@@ -63,6 +63,15 @@ def test_what_is_settled_above_its_hold_is_overshoot():
     assert value(tallies, "kvot_overshoot_tokens_total") == 30
 
 
+def test_what_holds_over_http_are_settled_at_above_their_tokens_is_overshoot_of_no_provider():
+    requests = Requests()
+    for tokens, held in ((500, 5), (5, 5), (4, 5), (7, 5)):
+        requests.settle(tokens, held)
+    assert read(Tallies(), requests=requests) == {
+        ("kvot_overshoot_tokens_total", frozenset({("endpoint", "holds")})): 497
+    }
+
+
 def test_what_was_taken_back_is_counted_beside_what_was_settled():
     tallies = Tallies()
     tallies.of("openai", "chat").end(settlement(130), None, held=200, held_input=50)
@@ -138,6 +147,7 @@ def test_requests_are_counted_by_operation_and_outcome_and_holds_are_reservation
     ]
     assert [found.pop(each) for each in holds] == [3, 2]
     assert found == {
+        ("kvot_overshoot_tokens_total", ("endpoint", "holds"), worker): 0,
         ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "done"), worker): 3,
         ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "refused"), worker): 2,
         ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "rejected"), worker): 1,

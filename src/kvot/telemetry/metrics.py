@@ -30,7 +30,6 @@ _WHERE = ("provider", "endpoint")
 _COUNTERS: tuple[tuple[str, str, Callable[[Tally], int]], ...] = (
     ("kvot_held_tokens", "Tokens held for calls.", lambda tally: tally.held_tokens),
     ("kvot_settled_tokens", "Tokens that calls were charged in the end.", lambda tally: tally.settled_tokens),
-    ("kvot_overshoot_tokens", "Tokens settled above their hold.", lambda tally: tally.overshoot_tokens),
     ("kvot_corrected_tokens", "Settled tokens that were taken back.", lambda tally: tally.corrected_tokens),
     ("kvot_mismatched_calls", "Calls whose total was not the sum of its parts.", lambda tally: tally.mismatched_calls),
 )
@@ -63,6 +62,7 @@ class Metrics(Collector):
         yield _operations(requests)
         yield _tokens(rows)
         yield _held_or_refused(rows, requests)
+        yield _overshoot(rows, {**self._worker, **_OF_HOLDS}, self._requests.overshoot_tokens)
         for name, help_, count in _COUNTERS:
             counter = CounterMetricFamily(name, help_)
             for labels, tally in rows:
@@ -74,6 +74,9 @@ class Metrics(Collector):
 
 _Rows = list[tuple[dict[str, str], Tally]]
 _Asked = list[tuple[dict[str, str], tuple[str, Outcome], int]]
+
+_OF_HOLDS = {"endpoint": "holds"}
+"""Beside the provider's endpoints, those that were asked for over HTTP."""
 
 _RESERVE = "ReserveAiChatTokens"
 _HOLDS: dict[Outcome, str] = {"done": "held", "refused": "refused"}
@@ -104,8 +107,15 @@ def _held_or_refused(rows: _Rows, requests: _Asked) -> Metric:
             family.add_sample("kvot_reservations_total", {**labels, "outcome": outcome}, count)
     for labels, (operation, asked), count in requests:
         if operation == _RESERVE and asked in _HOLDS:
-            of_holds = {**labels, "endpoint": "holds", "outcome": _HOLDS[asked]}
+            of_holds = {**labels, **_OF_HOLDS, "outcome": _HOLDS[asked]}
             family.add_sample("kvot_reservations_total", of_holds, count)
+    return family
+
+
+def _overshoot(rows: _Rows, of_holds: dict[str, str], holds_tokens: int) -> Metric:
+    family = CounterMetricFamily("kvot_overshoot_tokens", "Tokens settled above their hold.")
+    for labels, tokens in (*((labels, tally.overshoot_tokens) for labels, tally in rows), (of_holds, holds_tokens)):
+        family.add_sample("kvot_overshoot_tokens_total", labels, tokens)
     return family
 
 

@@ -116,14 +116,20 @@ costs more than all the rest of counting."""
 
 
 class Requests:
-    """Requests to operations, by the operation's name and outcome: as many numbers as operations times outcomes."""
+    """Requests to operations, by the operation's name and outcome: as many numbers as operations times outcomes.
+    `overshoot_tokens`: those that holds over HTTP were settled at above what was held."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, Outcome], int] = {}
+        self.overshoot_tokens = 0
 
     def count(self, operation: str, outcome: Outcome) -> None:
         key = operation, outcome
         self._counts[key] = self._counts.get(key, 0) + 1
+
+    def settle(self, tokens: int, held: int) -> None:
+        if tokens > held:
+            self.overshoot_tokens += tokens - held
 
     def items(self) -> Iterator[tuple[tuple[str, Outcome], int]]:
         yield from self._counts.items()
