@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kvot.contract.keys import CreateApiKey
 from kvot.core.budget import Budget
+from kvot.core.errors import StoreUnavailable
 from kvot.gateway.estimate import ADDED_TOKENS
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
@@ -36,6 +37,16 @@ async def value(scene: Any, name: str, **labels: str) -> float:
     wanted = {"provider": "openai", "endpoint": "chat", **labels}
     (found,) = [each.value for each in samples if each.name == name and each.labels == wanted]
     return found
+
+
+async def calls(scene: Any) -> dict[tuple[str | None, str], float]:
+    """How many had which endpoint and outcome."""
+    samples = [each for family in text_string_to_metric_families(await scrape(scene)) for each in family.samples]
+    return {
+        (each.labels.get("endpoint"), each.labels["outcome"]): each.value
+        for each in samples
+        if each.name == "kvot_calls_total" and each.labels["provider"] == "openai"
+    }
 
 
 async def chat(
@@ -132,6 +143,68 @@ async def test_a_call_that_the_provider_refuses_settles_nothing(open_scene, stat
     assert (await chat(scene)).status_code == status
     assert await value(scene, "kvot_settled_tokens_total") == 0
     assert await value(scene, "kvot_held_tokens_total") > 0
+
+
+OUTCOMES: dict[str, tuple[Script, dict[str, Any]]] = {
+    "passed": (Script(), {}),
+    "refused": (Script(), {"limit": 10}),
+    "provider_refused": (Script(status=429), {}),
+    "provider_failed": (Script(status=500), {}),
+    "provider_failed by breaking off": (Script(fault=Fault.DROP_BEFORE_USAGE), {}),
+    "provider_failed by taking too long": (Script(fault=Fault.HANG), {"call_max_s": 1}),
+    "provider_failed by refusing our key": (Script(status=401), {}),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+async def test_a_call_is_counted_by_what_became_of_it(open_scene, name):
+    script, settings = OUTCOMES[name]
+    scene = await open_scene(script, **settings)
+    await chat(scene)
+    assert await calls(scene) == {("chat", name.split()[0]): 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(StoreUnavailable("no"), "unavailable"), (RuntimeError("worse"), "failed")]
+)
+@pytest.mark.parametrize("where", ["core.ledger.Ledger.reserve", "http.auth.keys_and_tokens.KeysAndTokens.principal"])
+async def test_so_is_one_that_kvot_could_not_carry_out(scene, monkeypatch, where, error, outcome):
+    async def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(f"kvot.{where}", fails)
+    await chat(scene)
+    monkeypatch.undo()
+    assert await calls(scene) == {("chat", outcome): 1}
+
+
+async def test_so_is_one_to_a_server_that_is_stopping(scene):
+    scene.app.health.is_draining = True
+    assert (await chat(scene)).status_code == 503
+    scene.app.health.is_draining = False
+    assert await calls(scene) == {("chat", "unavailable"): 1}
+
+
+async def test_so_is_one_that_was_not_as_it_must_be_or_uses_no_tokens_or_is_none(scene):
+    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {scene.key}"}) as client:
+        for path in ("chat/completions", "responses"):
+            await client.post(f"{scene.url}/openai/v1/{path}", content=b"{")
+        for path in ("models", "nothing", f"nothing-of-{MARKER}"):
+            await client.get(f"{scene.url}/openai/v1/{path}")
+        await client.get(f"{scene.url}/openai/v1/models", headers={"authorization": "Bearer nobody"})
+    counted = {("chat", "rejected"): 1, ("responses", "rejected"): 1, ("models", "passed"): 1, (None, "rejected"): 2}
+    assert await calls(scene) == {**counted, ("models", "rejected"): 1}
+
+
+async def test_a_call_is_under_way_until_its_client_leaves_and_is_cut_then(open_scene):
+    scene = await open_scene(Script(fault=Fault.HANG))
+    call = asyncio.create_task(chat(scene))
+    await scene.provider.arrival()
+    under_way = 'kvot_calls_under_way{provider="openai"}'
+    assert (f"{under_way} 1.0" in await scrape(scene), await calls(scene)) == (True, {})
+    call.cancel()
+    await scene.settled()
+    assert (f"{under_way} 0.0" in await scrape(scene), await calls(scene)) == (True, {("chat", "cut"): 1})
 
 
 async def test_operations_and_holds_are_in_it_beside_the_calls(scene):

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kvot.core.model import CallDetail, Settlement, Source
 from kvot.telemetry.metrics import Metrics
-from kvot.telemetry.tally import Outcome, Requests, Spread, Tallies
+from kvot.telemetry.tally import CallOutcome, Outcome, Requests, Spread, Tallies
 
 
 def settlement(tokens: int, source: Source = Source.REPORTED, **parts: Any) -> Settlement:
@@ -131,6 +131,28 @@ def test_of_several_workers_every_series_says_which():
     tallies = Tallies()
     tallies.of("openai", "chat").refuse()
     assert all(("worker", "17") in labels for _, labels in read(tallies, worker="17"))
+
+
+def test_calls_are_counted_by_where_they_went_and_what_became_of_them():
+    tallies = Tallies()
+    outcomes: tuple[tuple[str, CallOutcome | None], ...] = (
+        ("chat", "passed"),
+        ("chat", "cut"),
+        ("", "rejected"),
+        ("", None),
+    )
+    for endpoint, outcome in outcomes:
+        tallies.calls.begin("openai")
+        tallies.calls.end("openai", endpoint, outcome)
+    tallies.calls.begin("openai")
+    found = {(name, *sorted(labels)): count for (name, labels), count in read(tallies).items() if "calls" in name}
+    openai = ("provider", "openai")
+    assert found == {
+        ("kvot_calls_total", ("endpoint", "chat"), ("outcome", "passed"), openai): 1,
+        ("kvot_calls_total", ("endpoint", "chat"), ("outcome", "cut"), openai): 1,
+        ("kvot_calls_total", ("outcome", "rejected"), openai): 1,
+        ("kvot_calls_under_way", openai): 1,
+    }
 
 
 def test_requests_are_counted_by_operation_and_outcome_and_holds_are_reservations():

@@ -3,6 +3,8 @@
 | metric | what it says |
 |---|---|
 | kvot_requests_total | requests to operations of the contract, by what became of them |
+| kvot_calls_total | calls to paths of providers, by what became of them |
+| kvot_calls_under_way | those that have not ended |
 | kvot_tokens_total | tokens charged, by kind (cached is part of input, reasoning of output) and source of the figure |
 | kvot_reservations_total | calls whose tokens were held, held for a shorter answer (clamped), or refused; holds too |
 | kvot_held_tokens_total, kvot_settled_tokens_total | settled / held is how well holds are used: too low is a fault |
@@ -17,11 +19,11 @@
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from kvot.telemetry.tally import KINDS, Outcome, Requests, Spread, Tallies, Tally
+from kvot.telemetry.tally import KINDS, Calls, Outcome, Requests, Spread, Tallies, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -60,6 +62,8 @@ class Metrics(Collector):
         ]
         requests = [(self._worker, *each) for each in self._requests.items()]
         yield _operations(requests)
+        yield _calls(self._worker, self._tallies.calls)
+        yield _under_way(self._worker, self._tallies.calls)
         yield _tokens(rows)
         yield _held_or_refused(rows, requests)
         yield _overshoot(rows, {**self._worker, **_OF_HOLDS}, self._requests.overshoot_tokens)
@@ -87,6 +91,21 @@ def _operations(requests: _Asked) -> Metric:
     family = CounterMetricFamily("kvot_requests", "Requests to operations.")
     for labels, (operation, outcome), count in requests:
         family.add_sample("kvot_requests_total", {**labels, "operation": operation, "outcome": outcome}, count)
+    return family
+
+
+def _calls(worker: dict[str, str], calls: Calls) -> Metric:
+    family = CounterMetricFamily("kvot_calls", "Calls to paths of providers.")
+    for (provider, endpoint, outcome), count in calls.items():
+        where = {"provider": provider, "endpoint": endpoint} if endpoint else {"provider": provider}
+        family.add_sample("kvot_calls_total", {**worker, **where, "outcome": outcome}, count)
+    return family
+
+
+def _under_way(worker: dict[str, str], calls: Calls) -> Metric:
+    family = GaugeMetricFamily("kvot_calls_under_way", "Calls that have not ended.")
+    for provider, count in sorted(calls.under_way.items()):
+        family.add_sample("kvot_calls_under_way", {**worker, "provider": provider}, count)
     return family
 
 
