@@ -33,7 +33,7 @@ from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, rea
 from kvot.http.protocol import ON_GONE
 from kvot.http.replies import CLOSE
 from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
-from kvot.http.requestlog import RequestLog
+from kvot.http.requestlog import CallName, RequestLog
 from kvot.operations.company import company_for
 from kvot.telemetry.tally import CallOutcome, Calls
 from kvot.wire.ratelimit import fields_of
@@ -96,7 +96,8 @@ class GatewayEdge:
         finally:
             self._calls.end(provider.name, exchange.endpoint_name, exchange.outcome)
         if exchange.status >= self._log.least_status:
-            self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - exchange.arrived_at_s)
+            took_s = perf_counter() - exchange.arrived_at_s
+            self._log.request(scope, None, exchange.principal, exchange.status, took_s, exchange.name())
 
     async def _answer(self, exchange: "_Exchange") -> None:
         if self._cors.is_open:
@@ -109,16 +110,16 @@ class GatewayEdge:
         except KvotError as error:
             exchange.outcome = call_outcome(error)
             if isinstance(error, StoreUnavailable):
-                self._log.unavailable(None, error)
+                self._log.unavailable(None, error, exchange.name())
                 error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
             elif isinstance(error, ProviderFailed):
-                self._log.provider_failed(error)
+                self._log.provider_failed(error, exchange.name())
             await exchange.refuse(exchange.failed(error, STATUSES[type(error)]))
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
             exchange.outcome = "failed"
-            self._log.unforeseen(exchange.scope, None, error)
+            self._log.unforeseen(exchange.scope, None, error, exchange.name())
             await exchange.refuse(exchange.failed(KvotError("The request could not be carried out."), 500))
 
     async def _pass_on(self, exchange: "_Exchange") -> None:
@@ -312,6 +313,9 @@ class _Exchange:
         """Empty where the path is none."""
         endpoint = self._endpoint()
         return "" if endpoint is None else endpoint.name
+
+    def name(self) -> CallName:
+        return CallName(self.request_id, self.provider.name, self.endpoint_name or None)
 
     async def _send_head(self) -> None:
         self.has_sent = True
