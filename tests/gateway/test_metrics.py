@@ -20,6 +20,7 @@ from tests.gateway.conftest import COMPANY, OPERATOR
 from tests.provider import Fault, Script
 
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+CLOSED_WITHIN_S = 2.0  # one that is kept is open for longer
 MARKER = "zq-marker-that-nobody-else-writes"
 
 
@@ -235,6 +236,17 @@ async def test_models_companies_and_texts_of_clients_are_nowhere_in_it(scene):
     assert MARKER not in text
     assert COMPANY not in text
     assert "kvot_tokens_total" in text
+
+
+async def test_a_scrape_keeps_no_connection_that_would_stay_with_one_of_several_workers(scene):
+    made = await create_key(scene.house.services, Caller(OPERATOR), CreateApiKey(roles=["superadmin"]))
+    address = urlsplit(scene.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(f"GET /metrics HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {made.key}\r\n\r\n".encode())
+    async with asyncio.timeout(CLOSED_WITHIN_S):
+        reply = await reader.read()  # to the end of the connection
+    assert b"\r\nconnection: close\r\n" in reply
+    writer.close()
 
 
 async def test_only_superadmins_may_read_them(scene):
