@@ -138,7 +138,7 @@ class App:
         self.log = log or RequestLog()
         self._table = Table(routes)
         self.early = Early(self._table, settings.style)
-        self._pages = {"/livez": health.live, "/readyz": health.ready}
+        self._pages = health.pages
         self._cors = Cors(settings.cors_origins)
         self._sign_in = sign_in
         self._surfaces: list[Surface] = [ApiIndex(routes), *([sign_in] if sign_in else []), *surfaces]
@@ -170,7 +170,7 @@ class App:
     async def _reply(self, call: Call) -> Reply:
         try:
             if page := self._pages.get(call.scope["path"]):
-                return await page()
+                return await page(call.scope["query_string"])
             if self.health.is_draining:
                 return self._draining()
             return await self._answer(call)
