@@ -23,8 +23,9 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
-from kvot.gateway.mismatch import flag_mismatch
+from kvot.gateway.mismatch import flag_excess, flag_mismatch
 from kvot.gateway.settling import Beside, Settler
+from kvot.gateway.tokens import Reported
 from kvot.gateway.untold import Untold, is_refused, without_usage
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
@@ -267,8 +268,8 @@ class HeldCall:
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
             estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
-        if passed.reported is not None and passed.reported.total_mismatch is not None:
-            flag_mismatch(self._books.tallies, self._company_id, self._hold, self._endpoint.name, passed.reported)
+        if passed.reported is not None:
+            self._flag(passed.reported)
         guess = Guess(
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
@@ -277,6 +278,12 @@ class HeldCall:
         )
         self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         return self._charged
+
+    def _flag(self, reported: Reported) -> None:
+        where = self._company_id, self._hold, self._endpoint.name, reported
+        if reported.total_mismatch is not None:
+            flag_mismatch(self._books.tallies, *where)
+        flag_excess(*where, self._granted.output_tokens)
 
     def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
         """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""
