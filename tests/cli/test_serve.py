@@ -125,7 +125,7 @@ def test_an_embedded_database_is_served_by_one_process_alone_and_the_reason_is_t
         monkeypatch.setenv(name, value)
     ran = kvot("serve", "--port", 0, *(how if isinstance(how, tuple) else ()))
     assert (ran.code, ran.out) == (2, "")
-    assert "one process alone" in ran.err
+    assert "--workers (KVOT_WORKERS, WEB_CONCURRENCY) is 2: an embedded database is written by one process" in ran.err
     assert not kvot.database.exists(), "refused before anything is opened"
 
 

@@ -1,6 +1,5 @@
 """The questions of `kvot doctor` to a running server: one that was named, or the one that has the database."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kvot.cli.findings import Finding, Grade
+from kvot.cli.running import run
 from kvot.core.errors import Forbidden, KvotError, NotAuthenticated, StoreUnavailable
 from kvot.settings import Settings
 
@@ -84,7 +84,7 @@ def _schema(settings: Settings) -> Finding:
             await source.close()
 
     try:
-        companies = asyncio.run(look())
+        companies = run(look())
     except StoreUnavailable as error:
         return Finding("schema", Grade.FAIL, error.message)
     return Finding("schema", Grade.OK, f"current, {companies:,} companies")

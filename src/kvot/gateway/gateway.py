@@ -6,7 +6,7 @@ to that decision fails the call.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
 from kvot.gateway.unmetered import pass_unmetered
+from kvot.gateway.untold import ask_of
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
 from kvot.telemetry.tally import Tally
 
@@ -104,7 +105,7 @@ class Gateway:
             return None
         ask = endpoint.read(asked.body, variables)
         await self._stored.check(whose.company_id, asked.provider, ask.stored)
-        ask = self._books.untold.ask_of(asked.provider.name, endpoint, ask, _now_s())
+        ask = ask_of(self._books.untold, asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
         if attempt is None:
@@ -147,7 +148,9 @@ class Gateway:
         asked_hold = asked_hold._replace(amount=held.amount)
         output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
-        granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, longest_s)
+        granted = Granted(
+            whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, held.is_clamped, longest_s
+        )
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
         call = HeldCall(self._books, granted, endpoint, ask, remember)
         headed = Headed(client, asked.provider, held, keeps=attempt is not None)
@@ -201,6 +204,8 @@ class Gateway:
             text_tokens = await counting.text_tokens(asked.provider.dialect.name, ask.model, ask.size)
         input_tokens = self._books.estimator.held_input_tokens(origin, ask.size, text_tokens)
         ceilings = self._terms.ceilings
+        if ceilings.names and self._books.unbounded.knows(asked.provider.name, ask.model, _now_s()):
+            ceilings = replace(ceilings, names=False)
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
     async def _pass_unmetered(self, asked: Asked, client: Client) -> None:

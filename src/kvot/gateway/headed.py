@@ -44,6 +44,10 @@ class Headed:
                 self._body = None
         await self._client.write(data)
 
+    def leave_ceiling(self) -> None:
+        if self._held is not None and self._held.output_max is not None:
+            self._held = self._held._replace(output_max=None)
+
     async def refused(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
         """A refusal of the provider's, whole. Raises KvotError where it is of the key."""
         if (error := refused_key(self._provider, status, body)) is not None:

@@ -152,11 +152,11 @@ class Settings:
     extra `kvot[tokenizer]`. `learned`: what the company's earlier calls to the model needed, for more calls at once
     near a limit; text of another kind can then pass the budget by some of its tokens."""
 
-    clamp: str = _setting(one_of("on", "off", "always"), "on")
-    """Whether the ceiling of a call is lowered to what is left of the budget (the reply then says so in
-    `x-kvot-output-tokens-max`); `off` refuses it instead. `always` also names the ceiling that was held in a request
-    that has none, so that no answer can be longer than what was held: every model must take
-    `KVOT_OUTPUT_TOKENS_MAX` then."""
+    clamp: str = _setting(one_of("on", "given", "off"), "on")
+    """What is done so that no answer passes the budget. `on`: the ceiling of a call is lowered to what is left, and one
+    that names none is sent on with the ceiling that was held; the reply says so in `x-kvot-output-tokens-max`. `given`:
+    only a ceiling that a request gives is lowered, and an answer to one that gives none may be longer than what was
+    held. `off`: a ceiling that does not fit is refused, and none is named."""
 
     cached_token_percent: int = _setting(whole_number(0, 100), 100)
     """What a token that the provider read from its cache counts in the budget."""

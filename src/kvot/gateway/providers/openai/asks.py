@@ -55,6 +55,7 @@ class OpenAiAsk:
     ceiling_to_add: str | None = None
     adds_usage: bool = False
     stored: Named | None = None
+    takes_ceiling: bool = True
 
     def body(self, output_max: int | None = None) -> bytes:
         values = self._lowered(output_max)
@@ -110,7 +111,9 @@ def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compat
     gathered.text(members.get("suffix"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
-    return _generating(document, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
+    ask = _generating(document, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
+    ask.takes_ceiling = False  # without one they end after 16 tokens
+    return ask
 
 
 def _prompts(prompt: object) -> int:
