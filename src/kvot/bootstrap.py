@@ -224,7 +224,9 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
             MetricsPage(metrics.text, CONTENT_TYPE),
             Unconfigured([one.name for one in providers_of(settings)]),
         ],
-        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status, cors=Cors(origins))
+        gateway=GatewayEdge(
+            gateway, authenticator, health, exhausted_status=status, cors=Cors(origins), calls=tallies.calls
+        )
         if gateway
         else None,
         requests=requests,

@@ -27,7 +27,26 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 _TOKEN_SETTINGS = ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url")
 
 
-def sqlite_version() -> Finding:
+def engine(settings: Settings) -> Iterator[Finding]:
+    """Which keeps the ledger, and is its version one that we know? Of a database server that cannot be asked the
+    question that comes next says why."""
+    if settings.database_path is not None:
+        yield _sqlite_version()
+    elif (version := _postgres_version(settings)) is not None:
+        yield Finding("postgresql", Grade.OK, version)
+
+
+def _postgres_version(settings: Settings) -> str | None:
+    from kvot.cli.running import run
+    from kvot.stores.postgres.schema import server_version
+
+    try:
+        return run(server_version(settings.database))
+    except StoreUnavailable:
+        return None
+
+
+def _sqlite_version() -> Finding:
     import apsw
 
     from kvot.stores.sqlite.connection import check_version

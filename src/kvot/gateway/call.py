@@ -23,9 +23,10 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
-from kvot.gateway.mismatch import flag_mismatch
+from kvot.gateway.mismatch import flag_excess, flag_mismatch
 from kvot.gateway.refusers import Refusers
 from kvot.gateway.settling import Beside, Settler
+from kvot.gateway.tokens import Reported
 from kvot.gateway.too_high import is_too_high
 from kvot.gateway.untold import is_refused, without_usage
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
@@ -161,8 +162,7 @@ class HeldCall:
 
         def cut(is_over: bool) -> None:
             if is_over:
-                message = f"The call took longer than {longest_s} seconds, and was cut."
-                self._cut_for = ProviderFailed(message, provider=hold.provider or "", is_final=True)
+                self._cut_for = took_too_long(hold.provider or "", longest_s)
             else:
                 self._cut_for = StoreUnavailable("The hold of a call could not be kept, so the call was cut.")
             task.cancel()
@@ -292,8 +292,8 @@ class HeldCall:
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
             estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
-        if passed.reported is not None and passed.reported.total_mismatch is not None:
-            flag_mismatch(self._books.tallies, self._company_id, self._hold, self._endpoint.name, passed.reported)
+        if passed.reported is not None:
+            self._flag(passed.reported)
         guess = Guess(
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
@@ -303,11 +303,22 @@ class HeldCall:
         self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         return self._charged
 
+    def _flag(self, reported: Reported) -> None:
+        where = self._company_id, self._hold, self._endpoint.name, reported
+        if reported.total_mismatch is not None:
+            flag_mismatch(self._books.tallies, *where)
+        flag_excess(*where, self._granted.output_tokens)
+
     def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
         """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""
         if passed.end is not End.CUT or (self._ask.is_stream and passed.output_bytes):
             return 0
         return min(self._books.estimator.output_tokens_in(origin, self._taken_s), self._granted.output_tokens)
+
+
+def took_too_long(provider: str, longest_s: int) -> ProviderFailed:
+    message = f"The call took longer than {longest_s} seconds, and was cut."
+    return ProviderFailed(message, provider=provider, is_final=True)
 
 
 async def ask_upstream(

@@ -12,16 +12,7 @@ from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import (
-    FIRST_REFUSAL,
-    REFUSAL_BYTES_MAX,
-    Books,
-    Client,
-    Granted,
-    HeldCall,
-    ask_upstream,
-    first_bytes,
-)
+from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
@@ -34,13 +25,15 @@ from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
+from kvot.gateway.unmetered import pass_unmetered
 from kvot.gateway.untold import ask_of
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamPacked, UpstreamRedirected, UpstreamRequest
 from kvot.telemetry.tally import Tally
 
 
 class Asked(NamedTuple):
-    """A client's request, as far as HTTP is concerned. `path` begins behind the provider's prefix."""
+    """A client's request, as far as HTTP is concerned. `path` begins behind the provider's prefix. `arrived_at_s`: by
+    `perf_counter`, when its head was here."""
 
     provider: Provider
     found: Found
@@ -50,6 +43,7 @@ class Asked(NamedTuple):
     query_string: bytes
     headers: tuple[Pair, ...]
     body: bytes
+    arrived_at_s: float
 
 
 class Whose(NamedTuple):
@@ -138,7 +132,6 @@ class Gateway:
     async def _carry_out(
         self, asked: Asked, whose: Whose, client: Client, ask: Ask, attempt: Attempt | None
     ) -> Exhausted | None:
-        arrived_at_s = perf_counter()
         endpoint = asked.found.endpoint
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
@@ -162,7 +155,7 @@ class Gateway:
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
         call = HeldCall(self._books, granted, endpoint, ask, remember)
         headed = Headed(client, asked.provider, held, keeps=attempt is not None and attempt.has_key)
-        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
+        tally.hold(held.amount, perf_counter() - asked.arrived_at_s, is_clamped=held.is_clamped)
         try:
             await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:
@@ -218,20 +211,10 @@ class Gateway:
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
     async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
-        """A path that uses no tokens: models, counting."""
-        headed = Headed(client, asked.provider, None)
+        headed, longest_s = Headed(client, asked.provider, None), self._terms.call_max_s
         try:
-            reply = await ask_upstream(self._upstream, _request(asked, whose, asked.body))
-            try:
-                if reply.status >= FIRST_REFUSAL:
-                    await headed.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
-                    return
-                await headed.begin(reply.status, reply.headers)
-                async for chunk in reply.chunks():
-                    await headed.write(chunk)
-                await headed.end()
-            finally:
-                await reply.close()
+            request = _request(asked, whose, asked.body)
+            await pass_unmetered(self._upstream, request, headed, asked.provider.name, longest_s)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
 

@@ -279,8 +279,7 @@ class _Reading:
         accepted: Accepted = one.metadata["accepted"]
         read = accepted.read(value)
         if read is None:
-            shown = f" is {str(value)[:80]!r}:" if one.repr else ":"
-            self.faults.append(f"{called}{shown} must be {accepted.words}.")
+            self.faults.append(f"{called}{_fault(value, accepted.words, is_shown=one.repr)}")
             self.faulty.add(key)
             return
         self.values[key] = read
@@ -297,6 +296,14 @@ def variable(key: str) -> str:
 def option(key: str) -> str:
     """The name of a setting on the command line."""
     return "--" + key.replace("_", "-")
+
+
+def _fault(value: object, words: str, *, is_shown: bool) -> str:
+    """What is wrong with a value. An empty one is mostly a variable that somebody meant to leave out."""
+    if value == "":
+        return f" is empty: remove it, or give it a value ({words})."
+    shown = f" is {str(value)[:80]!r}:" if is_shown else ":"
+    return f"{shown} must be {words}."
 
 
 def _suggestion(key: str, spell: Callable[[str], str]) -> str:
