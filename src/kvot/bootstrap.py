@@ -110,8 +110,8 @@ def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
 
     if settings.workers != 1 and settings.database_path is not None:
         raise SettingsError(
-            f"KVOT_WORKERS is {settings.workers}: an embedded database is written by one process alone. Serve with one "
-            "worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
+            f"--workers (KVOT_WORKERS, WEB_CONCURRENCY) is {settings.workers}: an embedded database is written by one "
+            "process alone. Serve with one worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
         )
     configure()
     if settings.workers == 1:
@@ -224,7 +224,9 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
             MetricsPage(metrics.text, CONTENT_TYPE),
             Unconfigured([one.name for one in providers_of(settings)]),
         ],
-        gateway=GatewayEdge(gateway, authenticator, health, exhausted_status=status, cors=Cors(origins))
+        gateway=GatewayEdge(
+            gateway, authenticator, health, exhausted_status=status, cors=Cors(origins), calls=tallies.calls
+        )
         if gateway
         else None,
         requests=requests,
@@ -280,7 +282,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
         settings.output_tokens_max,
         settings.output_tokens_min,
         clamps=settings.clamp != "off",
-        names_always=settings.clamp == "always",
+        names=settings.clamp == "on",
     )
     counting = open_counting() if settings.input_hold == "exact" else None
     terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, counting)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,42 @@ class Kvot:
         path = self.folder / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
+
+
+_KILLED_COPY = """
+import asyncio, os, signal, sys
+from kvot.core.archive import LedgerEnd
+from kvot.core.budget import Rules
+from kvot.stores import transfer
+from kvot.stores.archives import open_sink, open_source
+
+def kill(part):
+    if isinstance(part, LedgerEnd):  # told after the commit
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def copy():
+    source, sink = await open_source(sys.argv[1], Rules()), await open_sink(sys.argv[2], Rules())
+    plan = await transfer.plan_copy(source, await open_source(sys.argv[2], Rules()), lambda part: None)
+    await transfer.copy(source, sink, plan, kill)
+
+asyncio.run(copy())
+"""
+
+
+def copy_until_killed(source: str, target: str) -> None:
+    """A copy that is ended by kill -9 when its first company is in the target."""
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    ended = subprocess.run([sys.executable, "-c", _KILLED_COPY, source, target], env=environment, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def said_of_unfinished(kvot: Kvot, database: object) -> list[tuple[int, bool]]:
+    """Of a start of the server and of `doctor`: the exit code, and whether what to do next is told."""
+    own = {name: value for name, value in os.environ.items() if name.startswith("KVOT_")}
+    process = start("serve", "--port", 0, "--database", database, cwd=kvot.folder, environment=own)
+    served, looked = process.communicate(timeout=60)[1], kvot.bare("doctor", "--database", database)
+    told = "was not finished. Run the same copy again"
+    return [(process.returncode, told in served), (looked.code, told in looked.out)]
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:

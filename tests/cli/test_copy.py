@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.cli.support import ACME, start
+from tests.cli.support import ACME, copy_until_killed, said_of_unfinished, start
 from tests.cli.test_backup import answers, filled
 
 __all__ = ["filled"]
@@ -59,6 +59,14 @@ def test_a_ledger_that_does_not_verify_is_told(filled, other):
     ran = copy(filled, filled.database, other)
     assert (ran.code, ran.document["differences"] > 0) == (1, True)
     assert "Source: Company" in ran.err
+
+
+def test_a_copy_that_was_killed_passes_for_whole_nowhere_until_it_is_run_again(filled, other):
+    other.with_name("other.db.secret").write_bytes(filled.database.with_name("kvot.db.secret").read_bytes())
+    copy_until_killed(f"sqlite:///{filled.database}", f"sqlite:///{other}")
+    assert said_of_unfinished(filled, other) == [(1, True), (1, True)]
+    assert copy(filled, filled.database, other).document["companiesThereAlready"] == 1
+    assert filled.bare("doctor", "--database", other).code == 0
 
 
 @pytest.mark.parametrize(

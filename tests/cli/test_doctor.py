@@ -156,6 +156,14 @@ def test_secrets_are_masked(kvot, monkeypatch):
     assert "KVOT_JWT_ISSUER" in out
 
 
+def test_settings_that_name_nothing_are_none_and_0_is_a_figure(kvot, monkeypatch):
+    assert kvot("doctor", "--json").document["settings"]["providers"] is None
+    monkeypatch.setenv("KVOT_CACHED_TOKEN_PERCENT", "0")
+    monkeypatch.setenv("KVOT_OWN_KEY_PROVIDERS", "openai,gemini")
+    shown = kvot("doctor", "--json").document["settings"]
+    assert (shown["cached_token_percent"], shown["own_key_providers"]) == (0, "openai, gemini")
+
+
 def test_a_token_key_that_cannot_be_read_is_found(kvot, monkeypatch):
     monkeypatch.setenv("KVOT_JWT_PUBLIC_KEY_FILE", "missing.pem")
     assert grades(kvot("doctor", "--json"))["tokens"] == "fail"

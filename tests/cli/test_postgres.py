@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 import asyncpg
 import pytest
 
-from tests.cli.support import ACME, start
+from tests.cli.support import ACME, copy_until_killed, said_of_unfinished, start
 from tests.cli.test_backup import COMPANIES, answers, filled
 from tests.cli.test_serve import Server
 from tests.postgres.databases import DATABASES, run, shared_server
@@ -75,6 +75,14 @@ def test_a_ledger_goes_to_postgres_and_back(filled_with_secret, postgres):
     assert answers(kvot, postgres) == expected
     assert answers(kvot, back) == expected
     assert kvot.bare("copy", "--from", kvot.database, "--to", postgres, "--json").document["companiesThereAlready"] == 2
+
+
+def test_a_copy_to_postgres_that_was_killed_is_no_database_to_serve(filled_with_secret, postgres):
+    kvot = filled_with_secret
+    copy_until_killed(f"sqlite:///{kvot.database}", postgres)
+    assert said_of_unfinished(kvot, postgres) == [(1, True), (1, True)]
+    assert kvot.bare("copy", "--from", kvot.database, "--to", postgres).code == 0
+    assert kvot.bare("doctor", "--database", postgres).code == 0
 
 
 def test_a_backup_of_either_engine_is_restored_into_the_other(filled_with_secret, postgres):

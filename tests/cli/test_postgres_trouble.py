@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from tests.cli.support import ACME, Ran, start
@@ -120,3 +121,20 @@ def test_doctor_finds_it(kvot, trouble):
 def test_doctor_finds_nothing_wrong_with_a_database_that_can_be_used(kvot, postgres):
     ran = kvot.bare("doctor", "--database", postgres)
     assert (ran.code, "answers, current, 0 companies" in ran.out) == (0, True)
+
+
+async def version_of(url):
+    connection = await asyncpg.connect(url)
+    try:
+        return (await connection.fetchval("SHOW server_version")).split()[0]
+    finally:
+        await connection.close()
+
+
+def test_doctor_names_the_engine_that_keeps_the_ledger_and_no_other(kvot, postgres):
+    found = {
+        each["name"]: each["detail"]
+        for each in kvot.bare("doctor", "--database", postgres, "--json").document["findings"]
+    }
+    assert found["postgresql"] == asyncio.run(version_of(postgres))
+    assert "sqlite" not in found

@@ -76,6 +76,29 @@ def test_every_command_works_on_a_server_as_on_a_database(kvot, operator):
         assert kvot.bare("usage", *own).code == 1
 
 
+@pytest.mark.parametrize(
+    ("made_for", "grade", "detail", "advice"),
+    [
+        (("--company", ACME), "ok", "accepted", None),
+        (("--role", "superadmin"), "ok", "accepted, and of no company", None),
+        ("kvot_wrong", "fail", "not accepted", "is not one of this server"),
+        (None, "fail", "none was given", "Give an API key"),
+    ],
+)
+def test_doctor_says_what_a_server_makes_of_the_key_and_nothing_of_its_own_settings(
+    kvot, made_for, grade, detail, advice
+):
+    key = make_key(kvot, *made_for) if isinstance(made_for, tuple) else made_for
+    with serving(kvot) as server:
+        given = ("--url", server.url, *(("--api-key", key) if key else ()))
+        ran, text = kvot.bare("doctor", *given, "--json"), kvot.bare("doctor", *given).out
+    found = {each["name"]: each for each in ran.document["findings"]}
+    assert (found["key"]["grade"], ran.code) == (grade, grade == "fail")
+    assert found["key"]["detail"].startswith(detail)
+    assert advice is None if found["key"]["advice"] is None else advice in found["key"]["advice"]
+    assert (ran.document["settings"], "retention_days" in text) == (None, False)
+
+
 def test_a_file_is_imported_over_http_with_its_bad_lines_told_by_number(kvot):
     key = make_key(kvot, "--company", ACME, "--role", "usage-writer")
     rows = 20_000
@@ -102,7 +125,7 @@ def test_an_embedded_database_is_served_by_one_process_alone_and_the_reason_is_t
         monkeypatch.setenv(name, value)
     ran = kvot("serve", "--port", 0, *(how if isinstance(how, tuple) else ()))
     assert (ran.code, ran.out) == (2, "")
-    assert "one process alone" in ran.err
+    assert "--workers (KVOT_WORKERS, WEB_CONCURRENCY) is 2: an embedded database is written by one process" in ran.err
     assert not kvot.database.exists(), "refused before anything is opened"
 
 

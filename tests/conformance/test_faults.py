@@ -13,6 +13,7 @@ from tests.conformance.script import play_script
 
 PAGE = Path(__file__).parents[2] / "docs" / "internals" / "conformance.md"
 LAYER_OF = {name: layer for layer, checks in LAYERS.items() for name in checks}
+CHECKS = {name: check for checks in LAYERS.values() for name, check in checks.items()}
 
 
 def names(faults: list[Fault]) -> list[str]:
@@ -33,8 +34,8 @@ async def fails(check: Check, engine: Engine, folder: Path) -> bool:
 
 
 async def failing(engine: Engine, folder: Path) -> list[str]:
-    checks = [(name, check) for layer in LAYERS.values() for name, check in layer.items()]
-    return [name for number, (name, check) in enumerate(checks) if await fails(check, engine, folder / str(number))]
+    every = enumerate(CHECKS.items())
+    return [name for number, (name, check) in every if await fails(check, engine, folder / str(number))]
 
 
 async def test_an_engine_without_a_fault_passes_every_check(tmp_path: Path):
@@ -43,6 +44,12 @@ async def test_an_engine_without_a_fault_passes_every_check(tmp_path: Path):
 
 @pytest.mark.parametrize("fault", FAULTS, ids=names(list(FAULTS)))
 async def test_every_planted_fault_is_caught(fault: Fault, tmp_path: Path):
+    assert await fails(CHECKS[fault.caught_by], engine_of(fault.engine), tmp_path / "place")
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("fault", FAULTS, ids=names(list(FAULTS)))
+async def test_how_many_checks_catch_it(fault: Fault, tmp_path: Path):
     caught_by = await failing(engine_of(fault.engine), tmp_path)
     layers = sorted({LAYER_OF[name] for name in caught_by})
     print(f"{fault.name}: {fault.wrong}: {len(caught_by)} checks fail, in {', '.join(layers)}")

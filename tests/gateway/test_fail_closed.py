@@ -239,6 +239,14 @@ async def test_a_free_path_that_is_redirected_says_so_too(open_scene):
     assert reply.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+async def test_a_reply_in_an_encoding_that_nobody_asked_for_is_called_one(open_scene, call):
+    scene = await open_scene(Script(headers=(("content-encoding", "br"),)))
+    seen = await ask(scene, call)
+    assert (seen.status, seen.headers["x-should-retry"], await scene.settled()) == (502, "false", 0)
+    assert "compressed its reply with 'br' without being asked. Kvot cannot read it." in words(call, seen.body)
+
+
 async def test_a_provider_that_cannot_be_reached_may_be_asked_again(open_scene):
     scene = await open_scene(openai_base_url="http://127.0.0.1:1")
     seen = await ask(scene, "chat")

@@ -1,12 +1,14 @@
 """A hold is kept as long as its call needs it: what ends a call whose hold has ended is its own time alone."""
 
 import asyncio
+import selectors
+from typing import Any
 
 import pytest
 
 from kvot.core.budget import Rules
 from kvot.core.ledger import Ledger
-from kvot.core.model import NewHold, Settlement
+from kvot.core.model import HoldChange, NewHold, Settlement
 from kvot.gateway.headed import Headed
 from kvot.gateway.keeper import HoldKeeper
 from kvot.stores.memory import MemoryStore
@@ -31,6 +33,57 @@ async def test_a_call_whose_hold_has_ended_may_take_as_long_as_any(is_let_go, is
         keeper.let_go()
     assert await cut is is_over
     keeper.stop()
+
+
+class Waits(selectors.SelectSelector):
+    """Waits for nobody: the time that it would have waited has passed at once."""
+
+    now_s = 1_000.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.now_s += timeout or 0
+        return super().select(0)
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Its time is that of its timers, and none of it passes between them."""
+
+    def __init__(self) -> None:
+        self._waits = Waits()
+        super().__init__(self._waits)
+
+    def time(self) -> float:
+        return self._waits.now_s
+
+
+class NotedLedger(Ledger):
+    """Notes when each renewal was asked for, in the loop's seconds since its beginning, which is its clock as well."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.began_s = loop.time()
+        self.renewed_at_s: list[float] = []
+        super().__init__(MemoryStore(Rules()), lambda: T0 + round((loop.time() - self.began_s) * 1_000))
+
+    async def renew(self, company_id: str, hold_id: str, ttl_ms: int) -> HoldChange:
+        self.renewed_at_s.append(asyncio.get_running_loop().time() - self.began_s)
+        return await super().renew(company_id, hold_id, ttl_ms)
+
+
+async def kept(ttl_s: int, longest_s: int) -> list[float]:
+    """When a hold was renewed until its call had to end, and when that was."""
+    ledger, loop = NotedLedger(), asyncio.get_running_loop()
+    cut = loop.create_future()
+    await ledger.reserve(COMPANY, HOLD._replace(ttl_ms=1_000 * ttl_s))
+    HoldKeeper(ledger, COMPANY, "h", 1_000 * ttl_s, ledger.began_s, longest_s, cut.set_result)
+    assert await cut is True
+    return [*ledger.renewed_at_s, loop.time() - ledger.began_s]
+
+
+def test_a_hold_is_renewed_at_each_third_of_its_time_neither_sooner_nor_later():
+    """Sooner would be writes for nothing; later, one that failed would leave no time for two more."""
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        assert runner.run(kept(30, longest_s=45)) == pytest.approx([10, 20, 30, 40, 45], abs=0.01)
 
 
 @pytest.mark.parametrize("call", ["chat", "chat-stream"])

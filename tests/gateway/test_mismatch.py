@@ -1,4 +1,5 @@
-"""Totals that are not the sum of their parts: the parts are charged, the call is counted, and the log has one line."""
+"""Totals that are not the sum of their parts: the parts are charged, the call is counted, and the log has one line. An
+output far above what was held for it: it is charged, and the log has one line."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -55,3 +56,34 @@ async def test_figures_that_agree_or_that_cannot_be_true_are_no_mismatch(open_sc
         await ask(scene, "chat")
     assert await value(scene, "kvot_mismatched_calls_total") == 0
     assert lines == []
+
+
+CEILING = 100
+EXCESSIVE = Script(output_tokens=10**9, obeys_ceiling=False, text="zq-said-by-the-model ")
+
+
+@pytest.mark.parametrize(("call", "provider", "endpoint"), CALLS)
+async def test_an_output_far_above_what_was_held_is_charged_and_one_line_says_so(open_scene, call, provider, endpoint):
+    scene = await open_scene(EXCESSIVE)
+    with capture_logs() as lines:
+        await ask(scene, call)
+    assert await scene.settled() == 9 + 10**9
+    (line,) = lines
+    assert not [word for word in (TEXT, EXCESSIVE.text, scene.key, "sk-") if word in repr(line)]
+    held = (await scene.house.services.ledger.hold(COMPANY, line.pop("hold"))).hold
+    assert (held.actual, line.pop("held")) == (9 + 10**9, held.amount)
+    assert line == {
+        **{"event": "usage far above its hold", "log_level": "warning", "room": "kvot.gateway"},
+        **{"provider": provider, "endpoint": endpoint, "model": "m", "company": COMPANY},
+        **{"held_output": CEILING, "is_final": True},
+        **{"input_uncached": 9, "cache_read": 0, "cache_write": 0, "output_visible": 10**9, "output_reasoning": 0},
+    }
+
+
+@pytest.mark.parametrize(("output", "is_flagged"), [(CEILING, False), (10 * CEILING, False), (10 * CEILING + 1, True)])
+async def test_some_times_as_much_is_overshoot_and_no_more(open_scene, output, is_flagged):
+    scene = await open_scene(Script(output_tokens=output, obeys_ceiling=False))
+    with capture_logs() as lines:
+        await ask(scene, "chat")
+    assert await scene.settled() == 9 + output
+    assert [line["event"] for line in lines] == ["usage far above its hold"] * is_flagged

@@ -157,6 +157,37 @@ def test_a_reply_is_what_it_says_that_it_is_whatever_was_asked_for():
     assert passed(meter_for(CHAT, content_type="application/json"), [stream]).reported is None
 
 
+RESPONSE_USAGE = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
+IMAGE = {"input_tokens": 100, "output_tokens": 4_000, "total_tokens": 4_100}
+TOOL_USAGES = [
+    ({"image_gen": IMAGE, "web_search": {"num_requests": 2}}, final(110, 0, 0, 4_005)),
+    ({"image_gen": {"output_tokens": 7.0}}, final(10, 0, 0, 12)),
+    ({"image_gen": {"input_tokens": None, "output_tokens": 0}}, final(10, 0, 0, 5)),
+    ({"image_gen": None, "web_search": []}, final(10, 0, 0, 5)),
+    (None, final(10, 0, 0, 5)),
+    ([IMAGE], final(10, 0, 0, 5)),
+    ({"image_gen": {"input_tokens": 1, "output_tokens": -7}}, None),
+    ({"image_gen": {"input_tokens": "1"}}, None),
+]
+
+
+@pytest.mark.parametrize(("tool_usage", "got"), TOOL_USAGES)
+def test_what_the_tools_of_a_response_used_is_added_to_its_usage(tool_usage: object, got: Reported | None):
+    response = {"id": "resp_1", "usage": RESPONSE_USAGE, "tool_usage": tool_usage}
+    assert passed(meter_for(RESPONSES), [json.dumps(response).encode()]).reported == got
+    event = json.dumps({"type": "response.completed", "response": response}).encode()
+    stream = meter_for(RESPONSES, content_type="text/event-stream")
+    assert passed(stream, [b"event: response.completed\ndata: %b\n\n" % event]).reported == got
+
+
+@pytest.mark.parametrize("names", [("usage", "tool_usage"), ("tool_usage", "usage")])
+def test_what_the_tools_used_is_found_behind_a_long_image_too(names: tuple[str, str]):
+    figures = {"usage": RESPONSE_USAGE, "tool_usage": {"image_gen": IMAGE}}
+    image = {"type": "image_generation_call", "result": "x" * DOCUMENT_BYTES_MAX}
+    response = {"id": "resp_1", "output": [image]} | {name: figures[name] for name in names}
+    assert passed(meter_for(RESPONSES), [json.dumps(response).encode()]).reported == final(110, 0, 0, 4_005)
+
+
 @pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
 def test_an_error_in_a_reply_that_began_well_is_seen(path: str):
     assert passed(meter_for(path), [b'{"error":{"message":"No"}}']).has_failed

@@ -27,5 +27,20 @@ def test_a_path_is_put_behind_the_base_address_with_its_version_once(dialect, ba
     assert provider.url(path, "alt=sse") == f"{url}?alt=sse"
 
 
+@pytest.mark.parametrize("base", ["", "/openai", "/openai/v1"])
+@pytest.mark.parametrize(
+    ("path", "placed"),
+    [
+        ("/openai/deployments/d/chat/completions", "/openai/deployments/d/chat/completions"),
+        ("/deployments/d/embeddings", "/openai/deployments/d/embeddings"),
+        ("/openai/responses", "/openai/responses"),
+        ("/openai/v1/responses", "/openai/v1/responses"),
+    ],
+)
+def test_a_path_of_azure_is_counted_from_the_root_of_its_resource(base: str, path: str, placed: str):
+    provider = Provider("p", DIALECTS["azure"], f"https://res.openai.azure.com{base}")
+    assert provider.url(path, "api-version=1") == f"https://res.openai.azure.com{placed}?api-version=1"
+
+
 def test_a_key_is_never_shown():
     assert "sk-secret" not in repr(Provider("p", DIALECTS["openai"], "https://api.openai.com/v1", "sk-secret"))

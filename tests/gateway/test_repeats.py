@@ -19,7 +19,7 @@ from tests.provider import Fault, Script
 
 PATIENCE_S = 1.0  # of an official client; then it asks again by itself
 SAID: Any = [{"role": "user", "content": TEXT}]
-FIRST, AGAIN = {"x-stainless-retry-count": "0"}, {"x-stainless-retry-count": "1"}
+FIRST, AGAIN, THIRD = ({"x-stainless-retry-count": f"{count}"} for count in range(3))
 KEYED = {"idempotency-key": "turn-7"}
 TOKENS = 21
 OTHER_COMPANY = "c0000000-0000-4000-8000-000000000002"
@@ -30,12 +30,32 @@ DIALECTS = ["chat", "chat-stream", "messages", "messages-stream", "responses", "
 
 
 @pytest.mark.parametrize("call", DIALECTS)
-@pytest.mark.parametrize(("first", "again"), SENT_TWICE)
-async def test_an_answer_that_was_settled_and_lost_is_given_again(scene, call, first, again):
-    lost, seen = await ask(scene, call, first), await ask(scene, call, again)
+async def test_an_answer_that_was_settled_and_lost_is_given_again_to_its_key(scene, call):
+    lost, seen = await ask(scene, call, KEYED), await ask(scene, call, KEYED | AGAIN)
     assert (seen.status, seen.body, seen.is_whole) == (lost.status, lost.body, True)
     assert (seen.headers["x-kvot-repeated"], "x-kvot-repeated" in lost.headers) == ("true", False)
     assert (len(scene.provider.requests), await scene.settled()) == (1, TOKENS)
+
+
+@pytest.mark.parametrize("call", DIALECTS)
+async def test_with_a_given_answer_stands_what_the_company_has_left_now(open_scene, call):
+    scene = await open_scene(limit=10_000)
+    kept, _ = await ask(scene, call, KEYED), await ask(scene, call)
+    seen = await ask(scene, call, KEYED)
+    left = f"r={10_000 - 2 * TOKENS}"
+    assert (left in kept.headers["ratelimit"], left in seen.headers["ratelimit"]) == (False, True)
+    assert seen.headers["content-type"] == kept.headers["content-type"]
+
+
+@pytest.mark.parametrize("call", DIALECTS)
+async def test_without_a_key_a_delivered_answer_is_nobody_elses(open_scene, call):
+    busy = Script(status=429, headers=(("retry-after-ms", "20"),))
+    scene = await open_scene(Script(text="former "), busy, Script(text="latter "))
+    seen = [await ask(scene, call, headers) for headers in (FIRST, FIRST, AGAIN)]
+    assert [each.status for each in seen] == [200, 429, 200]
+    assert [b"former" in each.body for each in seen] == [True, False, False]
+    assert (b"latter" in seen[2].body, "x-kvot-repeated" in seen[2].headers) == (True, False)
+    assert (len(scene.provider.requests), await scene.settled()) == (3, 2 * TOKENS)
 
 
 async def leave(scene: Any, call: str, headers: dict[str, str]) -> None:
@@ -56,7 +76,7 @@ async def test_an_attempt_given_up_before_its_reply_is_taken_back(open_scene, ca
     suspected = await scene.used()
     await leave(scene, call, again)
     assert 0 < suspected < await scene.used()
-    assert (await ask(scene, call, again)).status == 200
+    assert (await ask(scene, call, again | THIRD)).status == 200
     assert await scene.comes_to(TOKENS)
 
 
@@ -93,28 +113,38 @@ async def test_a_stream_whose_client_was_lost_in_its_middle_is_charged_once(open
     assert await scene.comes_to(TOKENS)
 
 
+LONG = "x" * (REPLY_BYTES_MAX + 100_000)
+
+
 @pytest.mark.parametrize(("first", "again"), SENT_TWICE)
-@pytest.mark.parametrize("fault", [Fault.NONE, Fault.DROP_AFTER_BYTES])
-async def test_a_plain_answer_too_long_to_be_kept_is_charged_once(open_scene, first, again, fault):
-    long = "x" * (REPLY_BYTES_MAX + 100_000)
-    scene = await open_scene(Script(text=long, fault=fault, after_bytes=REPLY_BYTES_MAX + 50_000), Script())
+async def test_a_long_plain_answer_that_broke_off_is_charged_once(open_scene, first, again):
+    fault = Script(text=LONG, fault=Fault.DROP_AFTER_BYTES, after_bytes=REPLY_BYTES_MAX + 50_000)
+    scene = await open_scene(fault, Script())
     lost = await ask(scene, "chat", first)
-    assert (lost.status, lost.is_whole, len(lost.body) > REPLY_BYTES_MAX) == (200, fault is Fault.NONE, True)
+    assert (lost.status, lost.is_whole, len(lost.body) > REPLY_BYTES_MAX) == (200, False, True)
     assert await scene.settled() > 0
     assert (await ask(scene, "chat", again)).is_whole
     assert await scene.comes_to(TOKENS)
 
 
 @pytest.mark.parametrize(("first", "again"), SENT_TWICE)
+async def test_an_answer_that_was_delivered_and_is_too_long_to_be_kept_stays_charged(open_scene, first, again):
+    scene = await open_scene(Script(text=LONG), Script())
+    assert (await ask(scene, "chat", first)).is_whole
+    assert (await ask(scene, "chat", again)).is_whole
+    assert (len(scene.provider.requests), await scene.settled()) == (2, 2 * TOKENS)
+
+
+@pytest.mark.parametrize(("first", "again"), SENT_TWICE)
 async def test_what_is_taken_back_for_one_call_has_a_bound(open_scene, first, again):
     scene = await open_scene(Script(fault=Fault.DROP_BEFORE_USAGE))
     charged = []
-    for headers in (first, again, again, again):
+    for headers in (first, again, again | THIRD, again | THIRD):
         before = await scene.settled()
         await ask(scene, "chat-stream", headers)
         charged.append(await scene.settled() - before)
     scene.provider.script = Script()
-    assert (await ask(scene, "chat-stream", again)).is_whole
+    assert (await ask(scene, "chat-stream", again | THIRD)).is_whole
     assert await scene.comes_to(sum(charged[:-ATTEMPTS_MAX]) + TOKENS)
 
 
@@ -193,6 +223,34 @@ async def test_an_official_client_that_loses_its_patience_is_charged_once(open_s
     counts = [each.header("x-stainless-retry-count") for each in scene.provider.requests]
     assert counts[:2] == ["0", "1"]
     assert await scene.comes_to(TOKENS)
+
+
+async def say(scene: Any, **more: Any) -> str:
+    """A call of the official client, which waits a little before it repeats it."""
+    async with openai.AsyncOpenAI(base_url=f"{scene.url}/openai/v1", api_key=scene.key, **more) as client:
+        reply: Any = await client.chat.completions.create(model="m", messages=SAID, max_completion_tokens=100)
+        return str(reply.choices[0].message.content)
+
+
+async def test_identical_calls_at_once_of_which_one_is_refused_get_an_answer_each(open_scene):
+    busy = Script(status=429, headers=(("retry-after-ms", "20"),))
+    scene = await open_scene(Script(text="1", chunks=1), busy, *(Script(text=text, chunks=1) for text in "23"))
+    assert sorted(await asyncio.gather(*(say(scene) for _ in range(3)))) == ["1", "2", "3"]
+    assert (len(scene.provider.requests), await scene.settled()) == (4, 3 * TOKENS)
+
+
+async def test_identical_calls_of_which_the_budget_refuses_some_get_an_answer_each(open_scene):
+    pace = asyncio.Semaphore(0)
+    scripts = [Script(text=f"answer {number} ", pace=pace) for number in range(3)]
+    scene = await open_scene(*scripts, limit=300, clamp="off")  # enough for the hold of one
+    first = asyncio.create_task(ask(scene, "chat", FIRST))
+    await scene.provider.arrival()
+    assert [(await ask(scene, "chat", FIRST)).status for _ in range(2)] == [429, 429]
+    for _ in scripts:
+        pace.release()
+    seen = [await first, await ask(scene, "chat", AGAIN), await ask(scene, "chat", AGAIN)]
+    assert [f"answer {number} ".encode() in each.body for number, each in enumerate(seen)] == [True] * 3
+    assert (len(scene.provider.requests), await scene.settled()) == (3, 3 * TOKENS)
 
 
 async def test_what_is_to_be_taken_back_is_so_although_its_settlement_comes_late(open_scene, monkeypatch):

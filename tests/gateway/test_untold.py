@@ -8,7 +8,8 @@ import pytest
 
 from kvot.core.model import Source
 from kvot.gateway.providers import DIALECTS
-from kvot.gateway.untold import KEPT_S, MODELS_MAX, Untold, is_refused
+from kvot.gateway.refusers import KEPT_S, MODELS_MAX, Refusers
+from kvot.gateway.untold import ask_of, is_refused
 from kvot.gateway.upstream.forward import ForwardUpstream
 from kvot.gateway.upstream.port import UpstreamReply
 from tests.gateway.calls import CALLS, ask, post
@@ -21,8 +22,8 @@ ENDPOINT = COMPATIBLE.find("POST", "/chat/completions", {}).endpoint
 ASK = ENDPOINT.read(b'{"model":"m","messages":[],"stream":true}', {})
 
 
-def is_asked(untold: Untold, provider: str, now_s: float) -> bool:
-    asked: Any = untold.ask_of(provider, ENDPOINT, ASK, now_s)
+def is_asked(untold: Refusers, provider: str, now_s: float) -> bool:
+    asked: Any = ask_of(untold, provider, ENDPOINT, ASK, now_s)
     return bool(asked.adds_usage)
 
 
@@ -87,7 +88,7 @@ async def test_where_nothing_was_added_nothing_is_sent_again(open_scene, call):
 
 
 def test_a_provider_is_asked_again_after_a_while():
-    untold = Untold()
+    untold = Refusers()
     untold.remember("p", "m", 0.0)
     assert not is_asked(untold, "p", KEPT_S - 1)
     assert is_asked(untold, "p", KEPT_S)
@@ -95,7 +96,7 @@ def test_a_provider_is_asked_again_after_a_while():
 
 
 def test_models_are_remembered_up_to_a_bound():
-    untold = Untold()
+    untold = Refusers()
     for number in range(MODELS_MAX + 1):
         untold.remember("p", "m" if number == 0 else f"m{number}", 0.0)
     assert is_asked(untold, "p", 0.0)

@@ -17,6 +17,19 @@ def test_they_are_answered_without_a_credential(server):
     assert server.send("HEAD", "/livez").body == b""
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/ping"])
+def test_what_charts_and_clients_probe_by_other_names_is_answered_as_livez(server, path):
+    found = server.send("GET", path)
+    assert (found.status, found.body) == (200, b"ok")
+    assert server.send("HEAD", path).status == 200
+
+
+def test_verbose_lists_every_check(server):
+    ready = server.send("GET", "/readyz?verbose")
+    assert (ready.status, ready.json["ready"]) == (200, True)
+    assert ready.json["checks"] == {"draining": "ok", "clock": "ok", "store": "ok", "token keys": "ok"}
+
+
 @pytest.fixture
 def store():
     return FailingStore(Rules())
@@ -51,6 +64,16 @@ async def test_a_clock_that_leapt_is_an_alarm(store):
 )
 def test_a_span_is_told_in_words(span_ms, words):
     assert in_words(span_ms) == words
+
+
+async def test_verbose_says_of_each_check_what_it_found_also_of_those_behind_the_first_that_failed(store):
+    await store.close()
+    health = Health(Ledger(store, lambda: NOW_MS), lambda: 600_000, lambda: "status 500")
+    said = json.loads((await health.ready(b"x=1&verbose=1")).body)
+    assert said["reason"] == said["checks"]["clock"]
+    assert (said["checks"]["draining"], "status 500" in said["checks"]["token keys"]) == ("ok", True)
+    assert said["checks"]["store"] not in ("ok", "")
+    assert "checks" not in json.loads((await health.ready(b"x=verbose")).body)
 
 
 async def test_a_closed_store_is_not_ready(store):

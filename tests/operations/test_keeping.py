@@ -35,6 +35,17 @@ async def test_what_has_run_out_is_told_as_usage_has_it():
     assert (await ask(later, USER, VerifyAiChatLedger())).tokens == 30
 
 
+async def test_the_proof_of_one_ledger_leaves_the_holds_of_others_alone():
+    services = open_services()
+    for company_id in (ACME, OTHER):
+        await services.ledger.reserve(company_id, NewHold("h", 30, 1_000))
+    later = at_instant(services, NOW_MS + 2_000)
+    await ask(later, USER, VerifyAiChatLedger())
+    assert await later.ledger.expire() == 1
+    await ask(later, OPERATOR, VerifyAiChatLedger())
+    assert await later.ledger.expire() == 0
+
+
 async def test_a_user_may_not_prove_a_foreign_ledger():
     with pytest.raises(Forbidden):
         await ask(open_services(), USER, VerifyAiChatLedger(company_id=OTHER))

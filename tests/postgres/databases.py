@@ -25,6 +25,7 @@ _TABLES = (
     "rollup",
     "sweep",
     "secret_check",
+    "unfinished_copy",
     "audit",
     "key_audit",
     "api_key",

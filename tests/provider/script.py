@@ -99,6 +99,8 @@ class Script:
     """The body of that error. None: the usual one."""
     refuses: str | None = None
     """A member that a request must not have, or it is refused with 400 (or `status`), in words that name it."""
+    ceiling_max: int | None = None
+    """The most that a request may name as its ceiling: more is refused with 400, as models do that answer with less."""
     headers: tuple[tuple[str, str], ...] = ()
     """Sent with every reply, such as ("retry-after", "7")."""
     pace: asyncio.Semaphore | None = None

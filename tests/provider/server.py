@@ -30,6 +30,8 @@ DIALECTS: tuple[tuple[Answers, Callable[[int], bytes]], ...] = (
 )
 """Asked in turn; the first that knows the path answers."""
 
+CEILINGS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens", "num_predict")
+
 PLANS_MAX = 256
 """Prepared replies kept for requests that are asked again with the same bytes, as in benches."""
 
@@ -123,10 +125,22 @@ class Provider:
         return Connection(self, self._opened)
 
 
+def ceiling_of(body: dict[str, Any]) -> int:
+    """What a request of any dialect names as the ceiling of its answer; 0: nothing."""
+    for inner in (body, body.get("generationConfig") or {}, body.get("options") or {}):
+        for name in CEILINGS:
+            if isinstance(inner.get(name), int):
+                return int(inner[name])
+    return 0
+
+
 def _answer(received: Received, script: Script) -> Answer | Problem:
     body = received.json
     for answer, error in DIALECTS:
         if found := answer(received.path, received.query, body, script):
+            if script.ceiling_max is not None and (ceiling := ceiling_of(body)) > script.ceiling_max:
+                words = f"max_tokens is too large: {ceiling}. This model supports at most {script.ceiling_max}."
+                return Problem(400, json.dumps({"error": {"message": words}}).encode())
             if script.refuses in body:
                 words = f"Unrecognized request argument supplied: {script.refuses}"
                 return Problem(max(400, script.status), json.dumps({"error": {"message": words}}).encode())

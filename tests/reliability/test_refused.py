@@ -11,12 +11,17 @@ import aiohttp
 import asyncpg
 import pytest
 
+from kvot.core.budget import Rules
+from kvot.core.errors import StoreUnavailable
+from kvot.core.model import NewEvent
+from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres.address import Address
+from tests.conformance.scene import COMPANY, T0
 from tests.postgres.disk import small_disk
 from tests.postgres.server import PrivateServer
 from tests.reliability.fleet import Fleet
 from tests.reliability.test_trouble import prove_under_load
-from tests.reliability.troubles import fill_disk
+from tests.reliability.troubles import DISK_FULL, fill, fill_disk
 
 REFUSAL = "The ledger cannot answer now. If this was a write, repeat it with the same id: it counts once."
 
@@ -122,8 +127,11 @@ async def until_all(client: Client, status: int, said: str) -> None:
 
 # -- a full disk -------------------------------------------------------------------------------------------------------
 
+EVENTS_MAX = 10_000
+"""Far more than fit into the pages that a table has when no other can be had."""
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def small_server(server: PrivateServer) -> Iterator[PrivateServer]:
     """A server whose disk holds little more than an empty database."""
     with small_disk(megabytes=160) as folder:
@@ -141,3 +149,24 @@ def small_fleet(small_server: PrivateServer) -> Iterator[Fleet]:
 
 async def test_a_full_disk_loses_and_doubles_nothing(small_fleet: Fleet, small_server: PrivateServer):
     await prove_under_load(small_fleet, small_server, fill_disk, 2)
+
+
+async def record_many(store: PostgresStore) -> None:
+    for number in range(EVENTS_MAX):
+        await store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0)
+
+
+async def test_a_server_that_was_refused_for_a_full_disk_is_not_ready_until_there_is_room(small_server: PrivateServer):
+    url, ballast = small_server.url("postgres"), small_server.folder / "ballast"
+    await migrate(url)
+    store = PostgresStore.open(url, Rules(), time=Time.GIVEN)
+    await store.record(COMPANY, NewEvent("first", 1), now_ms=T0)
+    fill(ballast)
+    with pytest.raises(StoreUnavailable, match=DISK_FULL):
+        await record_many(store)
+    with pytest.raises(StoreUnavailable, match=DISK_FULL):
+        await store.ready()
+    ballast.unlink()
+    await store.ready()
+    await store.record(COMPANY, NewEvent("last", 1), now_ms=T0)
+    await store.close()

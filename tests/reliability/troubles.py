@@ -64,7 +64,7 @@ DISK_FULL = "its disk is full. Make room"
 async def fill_disk(trial: Trial) -> None:
     """Until Kvot's log says so. Of a server that has a disk of its own."""
     ballast = trial.server.folder / "ballast"
-    await asyncio.to_thread(_fill, ballast)
+    await asyncio.to_thread(fill, ballast)
     try:
         said = trial.fleet.log().count(DISK_FULL)
         while trial.fleet.log().count(DISK_FULL) == said:
@@ -73,7 +73,7 @@ async def fill_disk(trial: Trial) -> None:
         ballast.unlink()
 
 
-def _fill(ballast: Path) -> None:
+def fill(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file:
         try:
             while True:

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kvot.core.model import CallDetail, Settlement, Source
 from kvot.telemetry.metrics import Metrics
-from kvot.telemetry.tally import Outcome, Requests, Spread, Tallies
+from kvot.telemetry.tally import CallOutcome, Outcome, Requests, Spread, Tallies
 
 
 def settlement(tokens: int, source: Source = Source.REPORTED, **parts: Any) -> Settlement:
@@ -61,6 +61,15 @@ def test_what_is_settled_above_its_hold_is_overshoot():
     tallies.of("openai", "chat").end(settlement(130), None, held=100, held_input=50)
     tallies.of("openai", "chat").end(settlement(70), None, held=100, held_input=50)
     assert value(tallies, "kvot_overshoot_tokens_total") == 30
+
+
+def test_what_holds_over_http_are_settled_at_above_their_tokens_is_overshoot_of_no_provider():
+    requests = Requests()
+    for tokens, held in ((500, 5), (5, 5), (4, 5), (7, 5)):
+        requests.settle(tokens, held)
+    assert read(Tallies(), requests=requests) == {
+        ("kvot_overshoot_tokens_total", frozenset({("endpoint", "holds")})): 497
+    }
 
 
 def test_what_was_taken_back_is_counted_beside_what_was_settled():
@@ -124,6 +133,28 @@ def test_of_several_workers_every_series_says_which():
     assert all(("worker", "17") in labels for _, labels in read(tallies, worker="17"))
 
 
+def test_calls_are_counted_by_where_they_went_and_what_became_of_them():
+    tallies = Tallies()
+    outcomes: tuple[tuple[str, CallOutcome | None], ...] = (
+        ("chat", "passed"),
+        ("chat", "cut"),
+        ("", "rejected"),
+        ("", None),
+    )
+    for endpoint, outcome in outcomes:
+        tallies.calls.begin("openai")
+        tallies.calls.end("openai", endpoint, outcome)
+    tallies.calls.begin("openai")
+    found = {(name, *sorted(labels)): count for (name, labels), count in read(tallies).items() if "calls" in name}
+    openai = ("provider", "openai")
+    assert found == {
+        ("kvot_calls_total", ("endpoint", "chat"), ("outcome", "passed"), openai): 1,
+        ("kvot_calls_total", ("endpoint", "chat"), ("outcome", "cut"), openai): 1,
+        ("kvot_calls_total", ("outcome", "rejected"), openai): 1,
+        ("kvot_calls_under_way", openai): 1,
+    }
+
+
 def test_requests_are_counted_by_operation_and_outcome_and_holds_are_reservations():
     requests = Requests()
     outcomes: tuple[tuple[Outcome, int], ...] = (("done", 3), ("refused", 2), ("rejected", 1))
@@ -138,6 +169,7 @@ def test_requests_are_counted_by_operation_and_outcome_and_holds_are_reservation
     ]
     assert [found.pop(each) for each in holds] == [3, 2]
     assert found == {
+        ("kvot_overshoot_tokens_total", ("endpoint", "holds"), worker): 0,
         ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "done"), worker): 3,
         ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "refused"), worker): 2,
         ("kvot_requests_total", ("operation", "ReserveAiChatTokens"), ("outcome", "rejected"), worker): 1,

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from kvot import __version__
 
+INTERRUPTED = 130
+"""What shells say of Ctrl-C: 128 and the number of the signal."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. `kvot` on the command line."""
@@ -15,6 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:  # asked by scripts, and not worth loading anything for
         print(__version__)
         return 0
-    from kvot.cli.app import run
+    try:
+        from kvot.cli.app import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:  # while still loading: a command that runs tells it itself
+        print("kvot: Interrupted.", file=sys.stderr)
+        return INTERRUPTED

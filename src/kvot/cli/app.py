@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from cyclopts import App
 
 from kvot import __version__
-from kvot.cli import show
+from kvot.cli import INTERRUPTED, show
 from kvot.cli.options import UsageError
 from kvot.core.errors import InvalidRequest, KvotError
 from kvot.settings import SettingsError
 
-FAILED, NOT_UNDERSTOOD, INTERRUPTED = 1, 2, 130
-"""130 is what shells say of Ctrl-C: 128 and the number of the signal."""
+FAILED, NOT_UNDERSTOOD = 1, 2
 
 _HELP = """How many AI tokens has each company used in its rolling window, and may the next call go ahead?
 

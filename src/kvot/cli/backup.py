@@ -1,6 +1,5 @@
 """`kvot backup` and `kvot restore`."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from kvot.bootstrap import rules_of
 from kvot.cli import moving, show
 from kvot.cli.options import NO_OPTIONS, Options
 from kvot.cli.progress import Progress
+from kvot.cli.running import run
 from kvot.settings import Settings
 from kvot.stores.archives import open_sink, open_source
 from kvot.stores.backup_file import BackupReader, BackupWriter
@@ -32,7 +32,7 @@ def backup(file: File, /, *, options: Options = NO_OPTIONS) -> int:
     ```
     """
     settings = options.database_settings()
-    document = asyncio.run(_backup(file, settings))
+    document = run(_backup(file, settings))
     if options.json:
         show.document(document)
     else:
@@ -70,7 +70,7 @@ def restore(file: File, /, *, options: Options = NO_OPTIONS) -> int:
     ```
     """
     settings = options.database_settings()
-    document = asyncio.run(_restore(file, settings))
+    document = run(_restore(file, settings))
     if options.json:
         show.document(document)
     else:

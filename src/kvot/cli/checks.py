@@ -27,7 +27,26 @@ _NETWORK_FILE_SYSTEMS = frozenset(
 _TOKEN_SETTINGS = ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url")
 
 
-def sqlite_version() -> Finding:
+def engine(settings: Settings) -> Iterator[Finding]:
+    """Which keeps the ledger, and is its version one that we know? Of a database server that cannot be asked the
+    question that comes next says why."""
+    if settings.database_path is not None:
+        yield _sqlite_version()
+    elif (version := _postgres_version(settings)) is not None:
+        yield Finding("postgresql", Grade.OK, version)
+
+
+def _postgres_version(settings: Settings) -> str | None:
+    from kvot.cli.running import run
+    from kvot.stores.postgres.schema import server_version
+
+    try:
+        return run(server_version(settings.database))
+    except StoreUnavailable:
+        return None
+
+
+def _sqlite_version() -> Finding:
     import apsw
 
     from kvot.stores.sqlite.connection import check_version
@@ -59,9 +78,8 @@ def database(settings: Settings) -> Iterator[Finding]:
 
 
 def _opened(settings: Settings, name: str, is_well: str) -> Finding:
-    import asyncio
-
     from kvot.bootstrap import rules_of, wall_ms
+    from kvot.cli.running import run
     from kvot.stores import open_store
 
     async def look() -> int:
@@ -73,7 +91,7 @@ def _opened(settings: Settings, name: str, is_well: str) -> Finding:
             await store.close()
 
     try:
-        companies = asyncio.run(look())
+        companies = run(look())
     except StoreUnavailable as error:
         return Finding(name, Grade.FAIL, error.message)
     return Finding(name, Grade.OK, f"{is_well}, {companies:,} companies")
@@ -108,9 +126,8 @@ def secret(settings: Settings) -> Finding:
 
 def secret_fits(settings: Settings) -> Iterator[Finding]:
     """Is it the one that the keys were made under? Asks nothing where there is nothing to compare, or no way to."""
-    import asyncio
-
     from kvot.bootstrap import rules_of
+    from kvot.cli.running import run
     from kvot.core.archive import SecretCheck
     from kvot.core.keys import SECRET_CHECK, derive_key
     from kvot.stores.archives import open_source
@@ -127,7 +144,7 @@ def secret_fits(settings: Settings) -> Iterator[Finding]:
     if settings.secret is None and not (settings.secret_path and settings.secret_path.exists()):
         return
     try:
-        check = asyncio.run(kept())
+        check = run(kept())
         if check is None:
             return
         fits = derive_key(read_secret(settings), SECRET_CHECK) == check

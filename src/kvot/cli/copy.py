@@ -1,6 +1,5 @@
 """`kvot copy`."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 from kvot.cli import moving, show
 from kvot.cli.options import UsageError, database_url
 from kvot.cli.progress import Progress
+from kvot.cli.running import run
 from kvot.core.archive import LedgerEnd, Part, Source
 from kvot.core.budget import Rules
 from kvot.settings import DATABASE
@@ -57,7 +57,7 @@ def copy(
         raise UsageError("--from and --to are one database.")
     reached = _Reached()
     try:
-        document = asyncio.run(_copy(source, target, reached))
+        document = run(_copy(source, target, reached))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(reached.told()) from None
     if json:

@@ -15,8 +15,8 @@ _COLOURS: dict[Grade, Callable[[str], str]] = {Grade.OK: show.good, Grade.WARN: 
 
 
 def doctor(*, options: Options = NO_OPTIONS) -> int:
-    """Look for what is wrong, or will be, and say what to do: SQLite, database, secret, disk, clock, tokens,
-    providers, settings.
+    """Look for what is wrong, or will be, and say what to do: SQLite or PostgreSQL, database, secret, disk, clock,
+    tokens, providers, settings.
 
     A server that has the database goes on meanwhile, and is asked whether it is ready. With --url: is that server
     reachable and ready, and is the key accepted? Nothing is changed, but that a database of an earlier version that no
@@ -33,15 +33,18 @@ def doctor(*, options: Options = NO_OPTIONS) -> int:
     settings = options.settings(needs_secret=False)
     is_remote = settings.url is not None and options.database is None
     findings = list(_remote(settings) if is_remote else _local(settings))
+    shown = None if is_remote else in_effect(settings)  # a server's own are not known here
     if options.json:
-        show.document({"findings": [each.as_document() for each in findings], "settings": in_effect(settings)})
+        show.document({"findings": [each.as_document() for each in findings], "settings": shown})
     else:
-        _print(findings, settings)
+        _print(findings)
+        if shown is not None:
+            _print_settings(shown)
     return 1 if any(each.grade is Grade.FAIL for each in findings) else 0
 
 
 def _local(settings: Settings) -> Iterator[Finding]:
-    yield checks.sqlite_version()
+    yield from checks.engine(settings)
     yield from checks.database(settings)
     yield checks.secret(settings)
     yield from checks.secret_fits(settings)
@@ -57,7 +60,7 @@ def _remote(settings: Settings) -> Iterator[Finding]:
     assert settings.url is not None
     remote = Remote(settings.url, settings.api_key)
     try:
-        yield from server_checks.server(remote.client)
+        yield from server_checks.server(remote.client, has_key=settings.api_key is not None)
     finally:
         remote.close()
 
@@ -67,6 +70,8 @@ def in_effect(settings: Settings) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name, field in Settings.__dataclass_fields__.items():
         value = getattr(settings, name)
+        if isinstance(value, tuple):
+            value = ", ".join(map(str, value)) or None
         if value is not None and not field.repr and name != "database":
             value = "***"
         shown[name] = value if value is None or isinstance(value, int) else str(value)
@@ -75,11 +80,14 @@ def in_effect(settings: Settings) -> dict[str, Any]:
     return shown
 
 
-def _print(findings: list[Finding], settings: Settings) -> None:
+def _print(findings: list[Finding]) -> None:
     width = max(len(each.name) for each in findings)
     for each in findings:
         print(f"{_COLOURS[each.grade](f'{each.grade.value:<4}')}  {each.name:<{width}}  {each.detail}")
         if each.advice:
             print(f"      {'':<{width}}  → {each.advice}")
+
+
+def _print_settings(shown: dict[str, Any]) -> None:
     print()
-    show.lines((name, "-" if value is None else str(value)) for name, value in in_effect(settings).items())
+    show.lines((name, "-" if value is None else str(value)) for name, value in shown.items())

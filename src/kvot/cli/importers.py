@@ -1,11 +1,11 @@
 """The last step of an import: rows gathered into batches, each counted in the ledger or sent to a server."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from kvot.cli.running import Runner
 from kvot.contract import OPERATIONS
 from kvot.core.errors import KvotError
 from kvot.core.ledger import Ledger
@@ -53,7 +53,7 @@ class LocalImporter:
     def __init__(
         self,
         ledger: Ledger,
-        runner: asyncio.Runner,
+        runner: Runner,
         principal: Principal,
         company_id: str | None,
         on_tally: Callable[[Tally], None],

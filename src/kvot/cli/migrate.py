@@ -1,12 +1,12 @@
 """`kvot migrate`."""
 
-import asyncio
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from kvot.cli import show
 from kvot.cli.options import NO_OPTIONS, Options, UsageError
+from kvot.cli.running import run
 
 
 def migrate(
@@ -37,7 +37,7 @@ def migrate(
     from kvot.stores.postgres.address import Address
     from kvot.stores.postgres.schema import migrate as migrate_database
 
-    applied = asyncio.run(migrate_database(settings.database, citus=citus))
+    applied = run(migrate_database(settings.database, citus=citus))
     _print(options, Address.parse(settings.database).shown, applied)
     return 0
 

@@ -1,6 +1,5 @@
 """The questions of `kvot doctor` to a running server: one that was named, or the one that has the database."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kvot.cli.findings import Finding, Grade
-from kvot.core.errors import KvotError, StoreUnavailable
+from kvot.cli.running import run
+from kvot.core.errors import Forbidden, KvotError, NotAuthenticated, StoreUnavailable
 from kvot.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 _OK_STATUS = 200
 
 
-def server(client: "Client") -> Iterator[Finding]:
-    """Can it be reached, is it ready, and is the key accepted?"""
+_NO_KEY = "Give an API key: --api-key or KVOT_API_KEY."
+_WRONG_KEY = (
+    "The key of --api-key or KVOT_API_KEY is not one of this server, or was revoked: kvot keys list shows them."
+)
+
+
+def server(client: "Client", *, has_key: bool) -> Iterator[Finding]:
+    """Can it be reached, is it ready, and is the key accepted, if one was given?"""
     from kvot.contract.usage import GetAiChatUsage
 
     readiness, is_reached = _readiness(client)
@@ -29,11 +35,18 @@ def server(client: "Client") -> Iterator[Finding]:
     try:
         client.call(GetAiChatUsage())
     except KvotError as error:
-        is_known = error.code == "Forbidden"  # a key without a company is a key all the same
-        advice = "" if is_known else "Give an API key: --api-key or KVOT_API_KEY."
-        yield Finding("key", Grade.OK if is_known else Grade.FAIL, error.message, advice)
+        yield _key(error, has_key)
     else:
         yield Finding("key", Grade.OK, "accepted")
+
+
+def _key(error: KvotError, has_key: bool) -> Finding:
+    if isinstance(error, Forbidden):  # a key that is of no company is a key all the same
+        return Finding("key", Grade.OK, "accepted, and of no company: commands name one with --company")
+    if isinstance(error, NotAuthenticated):
+        said = "not accepted" if has_key else "none was given"
+        return Finding("key", Grade.FAIL, said, _WRONG_KEY if has_key else _NO_KEY)
+    return Finding("key", Grade.FAIL, error.message)
 
 
 def holder(path: Path) -> "Holder | None":
@@ -71,7 +84,7 @@ def _schema(settings: Settings) -> Finding:
             await source.close()
 
     try:
-        companies = asyncio.run(look())
+        companies = run(look())
     except StoreUnavailable as error:
         return Finding("schema", Grade.FAIL, error.message)
     return Finding("schema", Grade.OK, f"current, {companies:,} companies")

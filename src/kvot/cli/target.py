@@ -1,11 +1,11 @@
 """Where a command's question goes: a database in this process, or a running server. Both answer alike."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
 from kvot.cli.importers import Importer
+from kvot.cli.running import Runner, run
 from kvot.contract import OPERATIONS
 from kvot.contract.describe import Request
 from kvot.core.errors import Forbidden, StoreUnavailable
@@ -45,7 +45,7 @@ class Local:
         self.name = str(settings.database_path or "the database")
         self.settings = settings
         self.house = open_services(settings, with_secret=with_secret)
-        self.runner = asyncio.Runner()
+        self.runner = Runner()
         try:
             self.runner.run(self.house.check_secret())
         except StoreUnavailable:
@@ -125,4 +125,4 @@ def accept_secret(settings: Settings) -> str:
         finally:
             await house.close()
 
-    return asyncio.run(accept())
+    return run(accept())

@@ -156,6 +156,18 @@ class Sink(Protocol):
     async def close(self) -> None: ...
 
 
+class CopySink(Sink, Protocol):
+    """A database that takes another in several commits. Until the last of them it says itself that it is not whole."""
+
+    async def mark_unfinished(self) -> None:
+        """With what is committed next: a copy into this database has begun. `Store.ready` then refuses it."""
+        ...
+
+    async def mark_finished(self) -> None:
+        """With what is committed next: all is there."""
+        ...
+
+
 def in_parts(rows: Sequence[object]) -> list[slice]:
     """Where to cut rows so that none of the pieces is too long for a part."""
     return [slice(first, first + PART_ROWS_MAX) for first in range(0, len(rows), PART_ROWS_MAX)]

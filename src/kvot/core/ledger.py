@@ -135,8 +135,8 @@ class Ledger:
         _check_id("HoldId", hold_id)
         return await self._store.hold(company_id, hold_id, now_ms=self._clock())
 
-    async def expire(self) -> int:
-        return await self._store.expire(now_ms=self._clock())
+    async def expire(self, company_id: str | None = None) -> int:
+        return await self._store.expire(company_id, now_ms=self._clock())
 
     # -- budgets -------------------------------------------------------------------------------------------------
 

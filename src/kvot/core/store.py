@@ -142,8 +142,9 @@ class Store(Protocol):
         """The hold as it stands, due ones seen as closed. DONE or NOT_FOUND."""
         ...
 
-    async def expire(self, *, now_ms: int) -> int:
-        """Close the due holds of every company; how many. Never needed for a right answer: it makes charges durable."""
+    async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
+        """Close the due holds of a company, or of every one; how many. Never needed for a right answer: it makes
+        charges durable."""
         ...
 
     # -- budgets -------------------------------------------------------------------------------------------------
@@ -195,7 +196,10 @@ class Store(Protocol):
         ...
 
     async def ready(self) -> None:
-        """Return if writes can be taken on a current schema; raise StoreUnavailable with the reason if not."""
+        """Return if writes can be taken on a current schema; raise StoreUnavailable with the reason if not.
+
+        A database into which a copy was begun and not finished is never ready, so that it does not pass for whole.
+        """
         ...
 
     async def close(self) -> None:

@@ -23,9 +23,12 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
-from kvot.gateway.mismatch import flag_mismatch
+from kvot.gateway.mismatch import flag_excess, flag_mismatch
+from kvot.gateway.refusers import Refusers
 from kvot.gateway.settling import Beside, Settler
-from kvot.gateway.untold import Untold, is_refused, without_usage
+from kvot.gateway.tokens import Reported
+from kvot.gateway.too_high import is_too_high
+from kvot.gateway.untold import is_refused, without_usage
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
 
@@ -64,6 +67,10 @@ class CallClient(Client, Protocol):
         """Raises KvotError for what is said in place of the provider's words."""
         ...
 
+    def leave_ceiling(self) -> None:
+        """The reply is to a request without the ceiling that we had named."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -74,7 +81,8 @@ class Books:
     estimator: Estimator
     cached_weight_percent: int = 100
     tallies: Tallies = field(default_factory=Tallies)
-    untold: Untold = field(default_factory=Untold)
+    untold: Refusers = field(default_factory=Refusers)  # of being asked for the usage of a stream
+    unbounded: Refusers = field(default_factory=Refusers)  # of the ceiling that is named where requests name none
 
 
 class Granted(NamedTuple):
@@ -85,6 +93,7 @@ class Granted(NamedTuple):
     held_at_s: float  # the loop's time before it was asked for
     output_tokens: int  # of the amount, those for the output
     output_max: int | None  # the ceiling that the request names in place of its client's
+    is_clamped: bool  # it is lower than what was asked for
     longest_s: int  # how long the call may take
 
 
@@ -101,6 +110,7 @@ class HeldCall:
         self._hold = granted.hold
         self._endpoint = endpoint
         self._ask = ask
+        self._output_max = granted.output_max
         self._remember = remember
         self._meter: Meter | None = None
         self._keeper: HoldKeeper | None = None
@@ -152,8 +162,7 @@ class HeldCall:
 
         def cut(is_over: bool) -> None:
             if is_over:
-                message = f"The call took longer than {longest_s} seconds, and was cut."
-                self._cut_for = ProviderFailed(message, provider=hold.provider or "", is_final=True)
+                self._cut_for = took_too_long(hold.provider or "", longest_s)
             else:
                 self._cut_for = StoreUnavailable("The hold of a call could not be kept, so the call was cut.")
             task.cancel()
@@ -163,8 +172,10 @@ class HeldCall:
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
         reply, refusal = await self._asked(upstream, request)
-        if refusal is not None and is_refused(self._endpoint, reply.status, refusal):
-            reply, refusal = await self._asked_plainly(upstream, request) or (reply, refusal)
+        if refusal is not None:
+            reply, refusal = await self._asked_plainly(upstream, request, reply, refusal)
+        if self._output_max is None:
+            client.leave_ceiling()
         if refusal is not None:
             await self._pass_refusal(reply, refusal, client)
             return
@@ -187,17 +198,30 @@ class HeldCall:
             await reply.close()
 
     async def _asked_plainly(
-        self, upstream: Upstream, request: UpstreamRequest
-    ) -> tuple[UpstreamReply, bytes | None] | None:
-        """The same once more without what we had added to it; None where that is nothing."""
-        plain = without_usage(self._endpoint, self._ask)
-        if plain is None:
-            return None
-        self._ask = plain
-        reply, refusal = await self._asked(upstream, request._replace(body=plain.body(self._granted.output_max)))
+        self, upstream: Upstream, request: UpstreamRequest, reply: UpstreamReply, refusal: bytes | None
+    ) -> tuple[UpstreamReply, bytes | None]:
+        """The same once more without what we had added to it, as long as that is what is refused."""
+        refusers: list[Refusers] = []
+        while refusal is not None and (found := self._take_out(reply.status, refusal)) is not None:
+            refusers.append(found)
+            reply, refusal = await self._asked(upstream, request._replace(body=self._ask.body(self._output_max)))
         if refusal is None:
-            self._books.untold.remember(self._hold.provider or "", plain.model, asyncio.get_running_loop().time())
+            for each in refusers:
+                each.remember(self._hold.provider or "", self._ask.model, asyncio.get_running_loop().time())
         return reply, refusal
+
+    def _take_out(self, status: int, refusal: bytes) -> Refusers | None:
+        """Take out of the request what was refused and is ours, once each. Where to remember it; None: nothing is."""
+        if is_refused(self._endpoint, status, refusal):
+            plain = without_usage(self._endpoint, self._ask)
+            if plain is not None:
+                self._ask = plain
+                return self._books.untold
+        is_named = self._output_max is not None and self._ask.output_max is None
+        if is_named and is_too_high(status, refusal, is_clamped=self._granted.is_clamped):
+            self._output_max = None
+            return self._books.unbounded
+        return None
 
     def _note_sent(self) -> None:
         self._sent_at_s = perf_counter()
@@ -268,8 +292,8 @@ class HeldCall:
         if passed.reported is not None and passed.reported.is_final:
             estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
             estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
-        if passed.reported is not None and passed.reported.total_mismatch is not None:
-            flag_mismatch(self._books.tallies, self._company_id, self._hold, self._endpoint.name, passed.reported)
+        if passed.reported is not None:
+            self._flag(passed.reported)
         guess = Guess(
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
@@ -279,11 +303,22 @@ class HeldCall:
         self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         return self._charged
 
+    def _flag(self, reported: Reported) -> None:
+        where = self._company_id, self._hold, self._endpoint.name, reported
+        if reported.total_mismatch is not None:
+            flag_mismatch(self._books.tallies, *where)
+        flag_excess(*where, self._granted.output_tokens)
+
     def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
         """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""
         if passed.end is not End.CUT or (self._ask.is_stream and passed.output_bytes):
             return 0
         return min(self._books.estimator.output_tokens_in(origin, self._taken_s), self._granted.output_tokens)
+
+
+def took_too_long(provider: str, longest_s: int) -> ProviderFailed:
+    message = f"The call took longer than {longest_s} seconds, and was cut."
+    return ProviderFailed(message, provider=provider, is_final=True)
 
 
 async def ask_upstream(

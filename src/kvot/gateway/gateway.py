@@ -6,22 +6,13 @@ to that decision fails the call.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
 
 from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
-from kvot.gateway.call import (
-    FIRST_REFUSAL,
-    REFUSAL_BYTES_MAX,
-    Books,
-    Client,
-    Granted,
-    HeldCall,
-    ask_upstream,
-    first_bytes,
-)
+from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import Ask, Found, Pair
 from kvot.gateway.estimate import Origin
@@ -34,12 +25,15 @@ from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamRequest
+from kvot.gateway.unmetered import pass_unmetered
+from kvot.gateway.untold import ask_of
+from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamPacked, UpstreamRedirected, UpstreamRequest
 from kvot.telemetry.tally import Tally
 
 
 class Asked(NamedTuple):
-    """A client's request, as far as HTTP is concerned. `path` begins behind the provider's prefix."""
+    """A client's request, as far as HTTP is concerned. `path` begins behind the provider's prefix. `arrived_at_s`: by
+    `perf_counter`, when its head was here."""
 
     provider: Provider
     found: Found
@@ -49,6 +43,7 @@ class Asked(NamedTuple):
     query_string: bytes
     headers: tuple[Pair, ...]
     body: bytes
+    arrived_at_s: float
 
 
 class Whose(NamedTuple):
@@ -106,16 +101,16 @@ class Gateway:
             if endpoint.stored is not None:
                 named = endpoint.stored(asked.body, variables)
                 await self._stored.check(whose.company_id, asked.provider, named)
-            await self._pass_unmetered(asked, client)
+            await self._pass_unmetered(asked, whose, client)
             return None
         ask = endpoint.read(asked.body, variables)
         await self._stored.check(whose.company_id, asked.provider, ask.stored)
-        ask = self._books.untold.ask_of(asked.provider.name, endpoint, ask, _now_s())
+        ask = ask_of(self._books.untold, asked.provider.name, endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
-        if attempt is None:
-            return await self._carry_out(asked, whose, client, ask, None)
-        if await self._is_given(attempt, client):
+        if attempt is None or not attempt.has_key:
+            return await self._carry_out(asked, whose, client, ask, attempt)
+        if await self._is_given(attempt, asked.provider, whose, client):
             return None
         running = self._joining.begin(attempt)
         try:
@@ -123,12 +118,13 @@ class Gateway:
         finally:
             self._joining.end(running)
 
-    async def _is_given(self, attempt: Attempt, client: Client) -> bool:
+    async def _is_given(self, attempt: Attempt, provider: Provider, whose: Whose, client: Client) -> bool:
         """Whether the client could be given the answer to an earlier attempt, or to one that was under way."""
         while True:
             kept = self._retries.reply(attempt, _now_s())
             if kept is not None:
-                await give(kept, client)
+                usage = await self._books.ledger.usage(whose.company_id)
+                await give(kept, client, provider.dialect, usage, self._books.ledger.now_ms())
                 return True
             if not await self._joining.wait(attempt):
                 return False
@@ -136,7 +132,6 @@ class Gateway:
     async def _carry_out(
         self, asked: Asked, whose: Whose, client: Client, ask: Ask, attempt: Attempt | None
     ) -> Exhausted | None:
-        arrived_at_s = perf_counter()
         endpoint = asked.found.endpoint
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask)
@@ -146,7 +141,7 @@ class Gateway:
             if isinstance(held, Exhausted):
                 tally.refuse()
                 return held
-            request = _request(asked, ask.body(held.output_max))
+            request = _request(asked, whose, ask.body(held.output_max))
         except BaseException:
             # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
@@ -154,11 +149,13 @@ class Gateway:
         asked_hold = asked_hold._replace(amount=held.amount)
         output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
-        granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, longest_s)
+        granted = Granted(
+            whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, held.is_clamped, longest_s
+        )
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
         call = HeldCall(self._books, granted, endpoint, ask, remember)
-        headed = Headed(client, asked.provider, held, keeps=attempt is not None)
-        tally.hold(held.amount, perf_counter() - arrived_at_s, is_clamped=held.is_clamped)
+        headed = Headed(client, asked.provider, held, keeps=attempt is not None and attempt.has_key)
+        tally.hold(held.amount, perf_counter() - asked.arrived_at_s, is_clamped=held.is_clamped)
         try:
             await call.run(self._upstream, request, headed)
         except UpstreamFailed as error:
@@ -176,12 +173,13 @@ class Gateway:
         if call.charged is None:
             return
         charged = Charged(hold.hold_id, call.charged)
-        reply = headed.whole_reply
-        if call.has_failed or (reply is None and not headed.is_delivered):
-            self._retries.fail(attempt, charged, _now_s())
-            return
-        for earlier in self._retries.succeed(attempt, charged, reply, _now_s()):
-            self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
+        reply = None if call.has_failed else headed.whole_reply
+        is_delivered = headed.is_delivered and not call.has_failed
+        if is_delivered or reply is not None:
+            for earlier in self._retries.succeed(attempt, reply, _now_s()):
+                self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
+        if not is_delivered:
+            self._retries.lose(attempt, charged, _now_s())
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
@@ -208,23 +206,15 @@ class Gateway:
             text_tokens = await counting.text_tokens(asked.provider.dialect.name, ask.model, ask.size)
         input_tokens = self._books.estimator.held_input_tokens(origin, ask.size, text_tokens)
         ceilings = self._terms.ceilings
+        if ceilings.names and self._books.unbounded.knows(asked.provider.name, ask.model, _now_s()):
+            ceilings = replace(ceilings, names=False)
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
-    async def _pass_unmetered(self, asked: Asked, client: Client) -> None:
-        """A path that uses no tokens: models, counting."""
-        headed = Headed(client, asked.provider, None)
+    async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
+        headed, longest_s = Headed(client, asked.provider, None), self._terms.call_max_s
         try:
-            reply = await ask_upstream(self._upstream, _request(asked, asked.body))
-            try:
-                if reply.status >= FIRST_REFUSAL:
-                    await headed.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
-                    return
-                await headed.begin(reply.status, reply.headers)
-                async for chunk in reply.chunks():
-                    await headed.write(chunk)
-                await headed.end()
-            finally:
-                await reply.close()
+            request = _request(asked, whose, asked.body)
+            await pass_unmetered(self._upstream, request, headed, asked.provider.name, longest_s)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error
 
@@ -250,9 +240,9 @@ def _without_its_first(provider: Provider, verb: str, path: str, query: Mapping[
     return f" With a base URL that does not end in /{first} it would be."
 
 
-def _request(asked: Asked, body: bytes) -> UpstreamRequest:
+def _request(asked: Asked, whose: Whose, body: bytes) -> UpstreamRequest:
     provider = asked.provider
-    headers = request_headers(provider.dialect, asked.headers, provider.api_key)
+    headers = request_headers(provider, asked.headers, whose.company_id)
     return UpstreamRequest(asked.verb, _url(asked), headers, body or None)
 
 
@@ -265,5 +255,8 @@ def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     if isinstance(error, UpstreamRedirected):
         message = f"The provider {provider.name} redirects the call (status {error.status}). Kvot follows no redirect."
         return ProviderFailed(message, provider=provider.name, status=error.status, is_final=True)
+    if isinstance(error, UpstreamPacked):
+        message = f"The provider {provider.name} compressed its reply with {error.encoding} without being asked."
+        return ProviderFailed(f"{message} Kvot cannot read it.", provider=provider.name, is_final=True)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)

@@ -1,15 +1,16 @@
 """The client of a call, given the provider's reply in our words, and what is kept of it for whoever asks again."""
 
+from kvot.core.model import Usage
 from kvot.gateway.call import FIRST_REFUSAL, Client
-from kvot.gateway.dialect import Pair
+from kvot.gateway.dialect import Dialect, Pair
 from kvot.gateway.headers import reply_headers
-from kvot.gateway.holding import Held
+from kvot.gateway.holding import Held, limits_of
 from kvot.gateway.provider import Provider
 from kvot.gateway.refused_key import refused_key
 from kvot.gateway.retries import REPLY_BYTES_MAX, Reply
 
 REPEATED_HEADER = b"x-kvot-repeated"
-"""On a reply that is given a second time, to a client that asked again for what had not reached it."""
+"""On a reply that is given a second time, to a client that asked again with the same `Idempotency-Key`."""
 
 
 class Headed:
@@ -27,14 +28,15 @@ class Headed:
 
     @property
     def whole_reply(self) -> Reply | None:
-        """The reply as the client was sent it, once it has ended well."""
+        """The provider's reply as the client was sent it, once it has ended well."""
         if self._body is None or not self._is_whole or self._status >= FIRST_REFUSAL:
             return None
-        return Reply(self._status, self._headers, bytes(self._body))
+        output_max = None if self._held is None else self._held.output_max
+        return Reply(self._status, self._headers, output_max, bytes(self._body))
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         ours = reply_headers(self._provider.dialect, headers, self._held)
-        self._status, self._headers = status, ours
+        self._status, self._headers = status, headers
         await self._client.begin(status, ours, is_stream=is_stream)
 
     async def write(self, data: bytes) -> None:
@@ -43,6 +45,10 @@ class Headed:
             if len(self._body) > REPLY_BYTES_MAX:
                 self._body = None
         await self._client.write(data)
+
+    def leave_ceiling(self) -> None:
+        if self._held is not None and self._held.output_max is not None:
+            self._held = self._held._replace(output_max=None)
 
     async def refused(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
         """A refusal of the provider's, whole. Raises KvotError where it is of the key."""
@@ -60,8 +66,10 @@ class Headed:
         self.is_delivered = True
 
 
-async def give(reply: Reply, client: Client) -> None:
-    """The same again."""
-    await client.begin(reply.status, (*reply.headers, (REPEATED_HEADER, b"true")))
+async def give(reply: Reply, client: Client, dialect: Dialect, usage: Usage, now_ms: int) -> None:
+    """The same again; only how the company stands is said as it is now."""
+    held = Held(0, reply.output_max, usage, limits_of(usage, now_ms), 0)
+    ours = reply_headers(dialect, reply.headers, held)
+    await client.begin(reply.status, (*ours, (REPEATED_HEADER, b"true")))
     await client.write(reply.body)
     await client.end()

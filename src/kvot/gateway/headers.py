@@ -1,11 +1,13 @@
 """What of a request's and a reply's head goes on. Requests are rebuilt, replies are cleaned: nothing passes unnamed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
 
 from kvot.gateway.dialect import Dialect, Limits, Pair
 from kvot.gateway.holding import Held
+from kvot.gateway.provider import Provider
 from kvot.wire.ratelimit import fields_of
 
 OF_THE_HOP = frozenset(
@@ -31,12 +33,24 @@ OUTPUT_MAX = b"x-kvot-output-tokens-max"
 """On the reply to a call whose ceiling we named: lowered so that it fits, or where the request had none."""
 
 _UPSTREAM = b"x-upstream-"
+_NAMES_NONE = frozenset({b"keep-alive", b"close"})
+_IDEMPOTENCY_KEY = b"idempotency-key"
 
 
-def request_headers(dialect: Dialect, headers: Iterable[Pair], api_key: str) -> tuple[Pair, ...]:
+def request_headers(provider: Provider, headers: Iterable[Pair], company_id: str) -> tuple[Pair, ...]:
     """The head of the request to the provider, with our own key and nothing of the client's but what its API knows."""
+    dialect = provider.dialect
     passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_request_header(pair[0])]
-    return (*passed, (b"accept-encoding", b"identity"), *dialect.authorization(api_key))
+    if not provider.has_own_key:
+        passed = [_of_company(pair, company_id) if pair[0] == _IDEMPOTENCY_KEY else pair for pair in passed]
+    return (*passed, (b"accept-encoding", b"identity"), *dialect.authorization(provider.api_key))
+
+
+def _of_company(pair: Pair, company_id: str) -> Pair:
+    """The client's word for a call, as one that no other company can have: behind one key the provider sees one
+    account, and may give whoever says the same word the same answer. Said again, it is the same again."""
+    name, value = pair
+    return name, blake2b(company_id.encode() + b"\0" + value, digest_size=32).hexdigest().encode()
 
 
 def query_of(dialect: Dialect, query_string: bytes) -> str:
@@ -47,10 +61,13 @@ def query_of(dialect: Dialect, query_string: bytes) -> str:
     return urlencode([(name, value) for name, value in pairs if dialect.passes_query(name)])
 
 
-def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) -> tuple[Pair, ...]:
+def reply_headers(dialect: Dialect, headers: Sequence[Pair], held: Held | None) -> tuple[Pair, ...]:
     """The head of the reply to the client. Where our limit is the tighter one the provider's figures are renamed."""
     passes = dialect.passes_reply_header
     passed = [pair for pair in headers if _goes_on(passes, pair[0])]
+    for name, value in headers:
+        if name == b"connection" and value not in _NAMES_NONE:
+            passed = _without_named(passed, value)
     if held is None:
         return tuple(passed)
     added = fields_of(held.usage)
@@ -68,6 +85,12 @@ def reply_headers(dialect: Dialect, headers: Iterable[Pair], held: Held | None) 
 def _goes_on(passes: Callable[[bytes], bool], name: bytes) -> bool:
     """Of a reply's headers. Remembered, since providers send the same dozen with every reply."""
     return name not in OF_THE_HOP and passes(name)
+
+
+def _without_named(pairs: Iterable[Pair], connection: bytes) -> list[Pair]:
+    """Without the headers that the provider says are of its connection to us alone."""
+    names = {name.strip() for name in connection.lower().split(b",")}
+    return [pair for pair in pairs if pair[0] not in names]
 
 
 def _is_tighter(limits: Limits, theirs: Mapping[bytes, bytes], ours: Iterable[Pair]) -> bool:

@@ -21,7 +21,7 @@ class Ceilings:
     output_max: int  # of a request that names none
     output_min: int  # shorter answers are refused rather than asked for
     clamps: bool  # whether the ceiling of a request may be lowered at all
-    names_always: bool = False  # whether a request that names no ceiling is sent on with the one that was held
+    names: bool = False  # whether a request that names no ceiling is sent on with the one that was held
 
 
 class Held(NamedTuple):
@@ -62,7 +62,8 @@ async def hold(
         decision = await ledger.reserve(company_id, asked._replace(amount=amount))
         usage, tries = decision.usage, tries + 1
         if decision.status is Status.DONE:
-            output_max = each if each < named or (ask.output_max is None and ceilings.names_always) else None
+            is_named = ask.output_max is None and ask.takes_ceiling and ceilings.names
+            output_max = each if each < named or is_named else None
             limits = limits_of(usage, ledger.now_ms())
             return Held(amount, output_max, usage, limits, input_tokens, is_clamped=each < named)
         _check(decision)

@@ -1,8 +1,12 @@
 """Simultaneous attempts at one call: one of them is sent, and the others wait for what becomes of it.
 
 A client that gave up waiting may repeat its call before we learn that it left; others send a call twice to be sure.
-Who says so, by an `Idempotency-Key` or a count of retries, is given the answer of the attempt under way once it is
-whole. If that fails, one of those who wait goes on itself. A waiter that leaves ends nothing but its own waiting.
+Who says so, by an `Idempotency-Key`, is given the answer of the attempt under way once it is whole. If that fails, one
+of those who wait goes on itself. A waiter that leaves ends nothing but its own waiting.
+
+Without a key nobody waits, whatever count of retries a client sends: the attempt under way may be that of another
+caller, whose answer is for it alone. The retry is sent at once; if the other's answer is then lost before that of the
+retry is delivered, its charge is taken back.
 
 One process knows its own calls alone: attempts that reach two servers behind one balancer are two calls.
 """
@@ -27,7 +31,7 @@ class Running:
 
 
 class Joining:
-    """The calls under way that others may be attempts at. Used on one event loop; as many as there are calls."""
+    """The calls under way that have a key. Used on one event loop; as many as there are calls."""
 
     def __init__(self) -> None:
         self._running: dict[bytes, Running] = {}
@@ -35,7 +39,7 @@ class Joining:
     async def wait(self, attempt: Attempt) -> bool:
         """Whether another attempt was under way, and is over now. Raises Conflict where too many wait, or it has
         another body."""
-        running = self._running.get(attempt.call) if attempt.is_repeated else None
+        running = self._running.get(attempt.call)
         if running is None:
             return False
         check_words(attempt, running.attempt.words)
@@ -50,16 +54,13 @@ class Joining:
         return True
 
     def begin(self, attempt: Attempt) -> Running:
-        """It is sent now. Beside another of the same words, which nobody says to be the same call, it stands alone:
-        whoever repeats them waits for the other."""
-        running = Running(attempt)
-        self._running.setdefault(attempt.call, running)
+        """It is sent now; no other of its key is under way."""
+        running = self._running[attempt.call] = Running(attempt)
         return running
 
     def end(self, running: Running) -> None:
         """What became of it is known: whoever waits looks for it."""
-        if self._running.get(running.attempt.call) is running:
-            del self._running[running.attempt.call]
+        del self._running[running.attempt.call]
         for waiter in running.waiters:
             if not waiter.done():
                 waiter.set_result(None)

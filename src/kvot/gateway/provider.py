@@ -1,5 +1,6 @@
 """A provider as the configuration names it: what it speaks, where it is, and our key to it."""
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
@@ -33,10 +34,17 @@ class Provider:
 @lru_cache(maxsize=1_024)
 def _address(base_url: str, path: str, *, base_has_version: bool) -> str:
     """Remembered, since most calls go to a few paths."""
+    if match := _OF_AZURE.fullmatch(path):
+        root = base_url.removesuffix("/v1").removesuffix("/openai")
+        return f"{root}/openai{quote(match[1], safe=_SAFE_IN_PATH)}"
     base_path = urlsplit(base_url).path
     if base_path.endswith("/v1") or (base_path and base_has_version):
         path = path.removeprefix("/v1")
     return f"{base_url}{quote(path, safe=_SAFE_IN_PATH)}"
 
+
+_OF_AZURE = re.compile(r"(?:/openai|(?=/deployments/))(/.+)")
+"""Paths that Azure counts from the root of a resource, whichever of its addresses is the base address. No other dialect
+lets them pass."""
 
 _SAFE_IN_PATH = "/:@!$&'()*+,;=~-._%"

@@ -1,9 +1,18 @@
 """What clients do when an answer did not reach them: they send the same call again. It is not charged again.
 
-A repeated call is known by whose it is, the address, and the `Idempotency-Key` that its client gives it; without one,
-by the body and the count of retries that official clients send. If the first answer was whole it is given again, and no
-provider is asked. Otherwise what the earlier attempts were charged is taken back once the call has come through,
-whatever part of their answers had gone out.
+An answer is delivered when all of it was handed to a connection that stood. It is lost when its client left before, or
+the provider broke it off, or sent an error in its place. Refused attempts were charged nothing, and count for nothing.
+
+| an attempt with | is at | is given a kept answer | once it has its own, takes back |
+|---|---|---|---|
+| an `Idempotency-Key` | the call of that key | of its call, as often as it asks | the last two lost ones of its call |
+| no key, retry count 0 | a call of its own | never | nothing |
+| no key, retry count n | some call of its words, nobody knows which | never | the last n lost ones, two at most |
+
+What was charged for a delivered answer is never taken back, and what was for a lost one is once. So whoever repeats a
+call pays for one answer, and where several callers say the same words at once, in whatever order they come through, all
+of them together pay for the answers that they got. Without a key no answer may be given to anybody but the attempt that
+it was made for: the same words may be another call, that asks for an answer of its own.
 
 Kept in memory, within bounds, for the minutes in which clients retry; never written anywhere.
 """
@@ -21,24 +30,30 @@ KEPT_S = 300.0
 """Longer than official clients go on retrying at their defaults."""
 
 REPLY_BYTES_MAX = 262_144
+"""A longer one is not kept. The key's next attempt is then sent, and charged if the answer had been delivered."""
+
 REPLIES_BYTES_MAX = 16_777_216
-"""All kept replies together; the oldest go first. A retry that finds its reply gone is sent, and what was charged for
-the reply is taken back."""
+"""All kept replies together; the oldest go first. What was said of longer ones then holds for them."""
 
 ATTEMPTS_MAX = 2
-"""Attempts at one call that can be taken back: clients retry twice. More would be a way to have answers for nothing."""
+"""Lost attempts that one answer takes back: clients retry twice. More would be a way to have answers for nothing."""
+
+LOST_MAX = 32
+"""Lost attempts that are kept of the same words: as many callers may say them at once, and lose all their answers."""
 
 ENTRIES_MAX = 4_096
 
 _COUNT = b"x-stainless-retry-count"
+_COUNT_DIGITS_MAX = 4
 _KEY = b"idempotency-key"
 
 
 class Reply(NamedTuple):
-    """A whole reply as it went to the client."""
+    """A whole reply. `headers`: the provider's, as they came. `output_max`: the ceiling that we named."""
 
     status: int
     headers: tuple[Pair, ...]
+    output_max: int | None
     body: bytes
 
 
@@ -50,22 +65,31 @@ class Charged(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """Which call a request is an attempt at. `words`: what its body says. `is_repeated`: the client says that it has
-    tried before, or may have."""
+    """A request that may repeat an earlier one, or be repeated.
+
+    `call`: what it is an attempt at; without a key, what it shares with every call of the same words.
+    `words`: what its body says.
+    `earlier`: how many attempts before it may have been at the same call, at most `ATTEMPTS_MAX`.
+    """
 
     call: bytes
     words: bytes
-    is_repeated: bool
+    has_key: bool
+    earlier: int
+
+
+class _Lost(NamedTuple):
+    charged: Charged
+    at_s: float
 
 
 class _Entry:
-    __slots__ = ("charged", "kept_at_s", "taken_back", "words")
+    __slots__ = ("kept_at_s", "lost", "words")
 
     def __init__(self, words: bytes) -> None:
         self.words = words
         self.kept_at_s = 0.0
-        self.charged: list[Charged] = []
-        self.taken_back = 0
+        self.lost: list[_Lost] = []
 
 
 def attempt(whose: Sequence[str], address: str, headers: Mapping[bytes, bytes], body: bytes) -> Attempt | None:
@@ -80,13 +104,20 @@ def attempt(whose: Sequence[str], address: str, headers: Mapping[bytes, bytes], 
     digest = hashlib.sha256()
     for part in (*(each.encode() for each in whose), address.encode(), key, b"" if key else words):
         digest.update(hashlib.sha256(part).digest())
-    return Attempt(digest.digest(), words, bool(key) or count not in (None, b"0"))
+    return Attempt(digest.digest(), words, bool(key), ATTEMPTS_MAX if key else _earlier(count or b""))
+
+
+def _earlier(count: bytes) -> int:
+    """What is no count says nothing of earlier attempts."""
+    return min(ATTEMPTS_MAX, int(count[:_COUNT_DIGITS_MAX])) if count.isdigit() else 0
 
 
 def check_words(attempt: Attempt, words: bytes) -> None:
     """Raises Conflict where a key that was given to one call is given to another."""
     if attempt.words != words:
-        raise Conflict("The Idempotency-Key was used before with another body. Nothing was sent.")
+        error = Conflict("The Idempotency-Key was used before with another body. Nothing was sent.")
+        error.is_final = True  # official clients would repeat a 409
+        raise error
 
 
 class Retries:
@@ -98,42 +129,55 @@ class Retries:
         self._bytes = 0
 
     def reply(self, attempt: Attempt, now_s: float) -> Reply | None:
-        """The reply to an earlier attempt, to be given again. Raises Conflict."""
+        """The reply that was kept for the attempt's key, to be given now: its charge stands. Raises Conflict."""
         self._forget(now_s)
-        entry = self._entries.get(attempt.call) if attempt.is_repeated else None
+        entry = self._entries.get(attempt.call) if attempt.has_key else None
         if entry is None:
             return None
         check_words(attempt, entry.words)
-        return self._replies.get(attempt.call)
+        reply = self._replies.get(attempt.call)
+        if reply is not None:
+            entry.lost.clear()
+        return reply
 
-    def fail(self, attempt: Attempt, charged: Charged, now_s: float) -> None:
-        """An attempt was charged although its answer did not reach the client whole."""
+    def lose(self, attempt: Attempt, charged: Charged, now_s: float) -> None:
+        """An attempt was charged although its answer was not delivered."""
         entry = self._entry(attempt, now_s)
-        entry.charged = [*entry.charged, charged][-ATTEMPTS_MAX:]
+        entry.lost = [*entry.lost, _Lost(charged, now_s)][-LOST_MAX:]
+        self._forget(now_s)
 
-    def succeed(self, attempt: Attempt, charged: Charged | None, reply: Reply | None, now_s: float) -> list[Charged]:
-        """An attempt has come through. What earlier ones were charged, to be taken back; each is told once.
+    def succeed(self, attempt: Attempt, reply: Reply | None, now_s: float) -> list[Charged]:
+        """An attempt's answer was delivered, or is kept for its key. What lost ones were charged, to be taken back;
+        each is told once.
 
-        reply: to be given to whoever asks again. None where it is too long: then this one may be taken back as well.
+        reply: to be given to whoever asks again with the key. None: without a key, and where it is too long.
         """
-        entry = self._entry(attempt, now_s)
-        left = ATTEMPTS_MAX - entry.taken_back
-        back = entry.charged[-left:] if left else []
-        entry.taken_back += len(back)
-        entry.charged = [] if charged is None else [charged]
-        if reply is not None and len(reply.body) <= REPLY_BYTES_MAX:
-            self._drop_reply(attempt.call)
-            self._replies[attempt.call] = reply
-            self._bytes += len(reply.body)
+        back = self._taken(attempt, now_s)
+        if attempt.has_key:
+            self._entry(attempt, now_s).lost.clear()  # what is more than may be taken back stays charged
+            self._keep(attempt.call, reply)
         self._forget(now_s)
         return back
 
-    def _entry(self, attempt: Attempt, now_s: float) -> _Entry:
-        """A first attempt begins anew: the same words said again on purpose are another call."""
+    def _taken(self, attempt: Attempt, now_s: float) -> list[Charged]:
+        """The last ones, as clients repeat a call within seconds."""
         entry = self._entries.get(attempt.call)
-        if entry is None or not attempt.is_repeated:
-            self._drop_reply(attempt.call)
-            entry = self._entries[attempt.call] = _Entry(attempt.words)
+        if entry is None or not attempt.earlier:
+            return []
+        taken = entry.lost[-attempt.earlier :]
+        del entry.lost[-attempt.earlier :]
+        if not (entry.lost or attempt.has_key):
+            del self._entries[attempt.call]
+        return [each.charged for each in taken if each.at_s > now_s - KEPT_S]
+
+    def _keep(self, call: bytes, reply: Reply | None) -> None:
+        self._drop_reply(call)
+        if reply is not None:
+            self._replies[call] = reply
+            self._bytes += len(reply.body)
+
+    def _entry(self, attempt: Attempt, now_s: float) -> _Entry:
+        entry = self._entries.setdefault(attempt.call, _Entry(attempt.words))
         entry.kept_at_s = now_s
         self._entries.move_to_end(attempt.call)
         return entry

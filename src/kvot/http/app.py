@@ -14,6 +14,7 @@ from typing import Any
 
 from kvot.contract import HOST, ROUTES, Host
 from kvot.contract.describe import Operation, Request, Response
+from kvot.contract.holds import AiChatHoldResponse, SettleAiChatHold
 from kvot.core.errors import KvotError, NotAuthenticated, StoreUnavailable
 from kvot.core.principal import Principal
 from kvot.http import batch, choice, errors, replies, signin
@@ -137,7 +138,7 @@ class App:
         self.log = log or RequestLog()
         self._table = Table(routes)
         self.early = Early(self._table, settings.style, *([gateway.provider] if gateway else []))
-        self._pages = {"/livez": health.live, "/readyz": health.ready}
+        self._pages = health.pages
         self._cors = Cors(settings.cors_origins)
         self._sign_in = sign_in
         self._surfaces: list[Surface] = [ApiIndex(routes), *([sign_in] if sign_in else []), *surfaces]
@@ -169,7 +170,7 @@ class App:
     async def _reply(self, call: Call) -> Reply:
         try:
             if page := self._pages.get(call.scope["path"]):
-                return await page()
+                return await page(call.scope["query_string"])
             if self.health.is_draining:
                 return self._draining()
             return await self._answer(call)
@@ -199,6 +200,11 @@ class App:
     def _count(self, operation: Operation | None, outcome: Outcome) -> None:
         if operation is not None:
             self._requests.count(operation.name, outcome)
+
+    def _count_done(self, operation: Operation, response: Response) -> None:
+        self._requests.count(operation.name, "done")
+        if operation.request is SettleAiChatHold and isinstance(response, AiChatHoldResponse):
+            self._requests.settle(response.hold_tokens_used or 0, response.hold_tokens)
 
     @staticmethod
     def _finished(call: Call, reply: Reply) -> Reply:
@@ -246,7 +252,7 @@ class App:
         caller = await self._caller(call, operation)
         call.failing = operation.response
         response = await perform(self._services, caller, operation, request)
-        self._count(operation, "done")
+        self._count_done(operation, response)
         if endpoint.is_oneway or operation.response is None:
             return replies.nothing(call.verb)
         return self._finished(call, replies.of_response(response, call.format, call.style))
@@ -262,7 +268,7 @@ class App:
             caller = caller or await self._caller(call, operation)
             call.failing = operation.response
             responses.append(await perform(self._services, batch.caller_of_item(caller, index), operation, request))
-            self._count(operation, "done")
+            self._count_done(operation, responses[-1])
         if caller is None:
             await self._caller(call, operation)
         call.item = len(responses)

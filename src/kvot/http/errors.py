@@ -23,7 +23,7 @@ from kvot.core.errors import (
     TokenRejected,
     TooManyRequests,
 )
-from kvot.telemetry.tally import Outcome
+from kvot.telemetry.tally import CallOutcome, Outcome
 from kvot.wire import ratelimit
 from kvot.wire.failed import failed
 
@@ -50,7 +50,8 @@ STATUSES: dict[type[KvotError], int] = {
 """Every class has a row of its own, so that a new one is decided and not inherited."""
 
 
-_OURS_FROM = 500
+_THEIRS_FROM, _OURS_FROM = 400, 500
+"""Statuses that say whose fault it was: the client's, or the server's that says so."""
 
 
 def outcome(error: KvotError) -> Outcome:
@@ -58,6 +59,24 @@ def outcome(error: KvotError) -> Outcome:
     if isinstance(error, BudgetExceeded):
         return "refused"
     return "rejected" if STATUSES[type(error)] < _OURS_FROM else "failed"
+
+
+def call_outcome(error: KvotError) -> CallOutcome:
+    """The same of a call to a provider."""
+    if isinstance(error, ProviderKeyRefused):
+        return "provider_refused"
+    if isinstance(error, ProviderFailed):
+        return "provider_failed"
+    if isinstance(error, StoreUnavailable):
+        return "unavailable"
+    return "rejected" if STATUSES[type(error)] < _OURS_FROM else "failed"
+
+
+def outcome_of_reply(status: int) -> CallOutcome:
+    """Of a call that the provider answered."""
+    if status < _THEIRS_FROM:
+        return "passed"
+    return "provider_refused" if status < _OURS_FROM else "provider_failed"
 
 
 def to_wire(error: KvotError, meta: Meta = None, struct: type[Response] | None = None) -> Response:

@@ -25,7 +25,7 @@ from kvot.gateway.holding import Exhausted
 from kvot.gateway.provider import Provider
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
-from kvot.http.errors import STATUSES
+from kvot.http.errors import STATUSES, call_outcome, outcome_of_reply
 from kvot.http.headers import read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
@@ -33,8 +33,9 @@ from kvot.http.protocol import ON_GONE
 from kvot.http.refused_call import REQUEST_ID, Query, new_request_id, read_query
 from kvot.http.replies import CLOSE
 from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
-from kvot.http.requestlog import RequestLog
+from kvot.http.requestlog import CallName, RequestLog
 from kvot.operations.company import company_for
+from kvot.telemetry.tally import CallOutcome, Calls
 from kvot.wire.ratelimit import fields_of
 from kvot.wire.scalars import guid
 
@@ -72,6 +73,7 @@ class GatewayEdge:
         log: RequestLog | None = None,
         exhausted_status: int = 429,
         cors: Cors | None = None,
+        calls: Calls | None = None,
     ) -> None:
         self._gateway = gateway
         self._authenticator = authenticator
@@ -79,21 +81,26 @@ class GatewayEdge:
         self._log = log or RequestLog()
         self._exhausted_status = exhausted_status
         self._cors = cors or Cors(frozenset())
+        self._calls = calls or Calls()
 
     def provider(self, path: str) -> Provider | None:
         return self._gateway.provider(path)
 
     async def answer(self, provider: Provider, scope: Any, receive: Receive, send: Any) -> None:
         """One request to a path of `provider`. Returns when all of it is over."""
-        started_s = perf_counter()
         exchange = _Exchange(provider, scope, receive, send)
+        self._calls.begin(provider.name)
         try:
             await self._answer(exchange)
         except (ClientGone, asyncio.CancelledError):  # cancelled: the server was told to stop at once
+            exchange.outcome = "cut"
             exchange.cut()
             return
+        finally:
+            self._calls.end(provider.name, exchange.endpoint_name, exchange.outcome)
         if exchange.status >= self._log.least_status:
-            self._log.request(scope, None, exchange.principal, exchange.status, perf_counter() - started_s)
+            took_s = perf_counter() - exchange.arrived_at_s
+            self._log.request(scope, None, exchange.principal, exchange.status, took_s, exchange.name())
 
     async def _answer(self, exchange: "_Exchange") -> None:
         if self._cors.is_open:
@@ -104,20 +111,23 @@ class GatewayEdge:
         try:
             await self._pass_on(exchange)
         except KvotError as error:
+            exchange.outcome = call_outcome(error)
             if isinstance(error, StoreUnavailable):
-                self._log.unavailable(None, error)
+                self._log.unavailable(None, error, exchange.name())
                 error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
             elif isinstance(error, ProviderFailed):
-                self._log.provider_failed(error)
+                self._log.provider_failed(error, exchange.name())
             await exchange.refuse(exchange.failed(error, STATUSES[type(error)]))
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception as error:  # the outermost edge: nothing of it may reach the client
-            self._log.unforeseen(exchange.scope, None, error)
+            exchange.outcome = "failed"
+            self._log.unforeseen(exchange.scope, None, error, exchange.name())
             await exchange.refuse(exchange.failed(KvotError("The request could not be carried out."), 500))
 
     async def _pass_on(self, exchange: "_Exchange") -> None:
         if self._health.is_draining:
+            exchange.outcome = "unavailable"
             stopping = exchange.failed(StoreUnavailable("The server is stopping."), 503)
             return await exchange.refuse(stopping._replace(headers=(*stopping.headers, CLOSE)))
         scope, headers = exchange.scope, read_headers(exchange.scope["headers"])
@@ -125,7 +135,7 @@ class GatewayEdge:
         if verb == "OPTIONS":  # a page's question, which has no key: where pages are let in it was answered above
             raise MethodNotAllowed(_NO_PAGES)
         principal = exchange.principal = await self._principal(exchange, headers, query)
-        found = find(exchange.provider, verb, path, query)
+        found = exchange.found = find(exchange.provider, verb, path, query)
         whose = _whose(principal, headers, found)
         body = b""
         if verb not in _NO_BODY and has_body(headers):
@@ -139,9 +149,11 @@ class GatewayEdge:
             scope["query_string"],
             tuple(scope["headers"]),
             body,
+            exchange.arrived_at_s,
         )
         exhausted = await exchange.watch(self._gateway.pass_on(asked, whose, exchange))
         if exhausted is not None:
+            exchange.outcome = "refused"
             await exchange.refuse(exchange.exhausted(exhausted, self._exhausted_status))
 
     async def _principal(self, exchange: "_Exchange", headers: Headers, query: Query) -> Principal:
@@ -163,7 +175,10 @@ class _Exchange:
         self.receive = receive
         self.principal: Principal | None = None
         self.request_id = new_request_id()
+        self.arrived_at_s = perf_counter()
         self.status = 0
+        self.found: Found | None = None
+        self.outcome: CallOutcome | None = None
         self.extra_headers: tuple[Pair, ...] = ()
         self._send = send
         self._extensions = scope.get("extensions", {})
@@ -229,6 +244,7 @@ class _Exchange:
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         self.status = status
+        self.outcome = outcome_of_reply(status)
         self._head = (*headers, *self._id_where_none_is(headers), *self._ours())
         if is_stream:
             await self._send_head()
@@ -291,8 +307,17 @@ class _Exchange:
 
     def _endpoint(self) -> Endpoint | None:
         """What the path means, also where something was refused before anybody had asked."""
-        found = self.provider.dialect.find(*self.asked())
+        found = self.found or self.provider.dialect.find(*self.asked())
         return found.endpoint if found else None
+
+    @property
+    def endpoint_name(self) -> str:
+        """Empty where the path is none."""
+        endpoint = self._endpoint()
+        return "" if endpoint is None else endpoint.name
+
+    def name(self) -> CallName:
+        return CallName(self.request_id, self.provider.name, self.endpoint_name or None)
 
     async def _send_head(self) -> None:
         self.has_sent = True
@@ -327,5 +352,12 @@ def _guid(text: str) -> str:
 
 
 def _label(headers: Headers, name: bytes) -> str | None:
+    """In UTF-8, as clients write it that know no other; what cannot be UTF-8 is Latin-1, as HTTP once had it."""
     value = headers.get(name)
-    return None if not value else value.decode("latin-1")[:TEXT_LENGTH_MAX]
+    if not value:
+        return None
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = value.decode("latin-1")
+    return text[:TEXT_LENGTH_MAX]

@@ -1,6 +1,10 @@
-"""Is the process alive, and may it be sent work? Two paths that load balancers ask, without credentials."""
+"""Is the process alive, and may it be sent work? Paths that load balancers ask, without credentials.
 
-from collections.abc import Callable
+`/livez` and `/readyz` are the two; many charts still probe `/healthz`, and clients of other hosts `/ping`: both are
+`/livez` by another name.
+"""
+
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -11,6 +15,13 @@ from kvot.http import replies
 from kvot.http.replies import Reply
 
 _JSON = ((b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store"))
+_WELL = "ok"
+
+
+VERBOSE = b"verbose"
+
+Page = Callable[[bytes], Awaitable[Reply]]
+"""From the query, as it was sent, to what the path says now."""
 
 
 class Health:
@@ -31,26 +42,48 @@ class Health:
         self._jwks_problem = jwks_problem
         self.is_draining = False
 
-    async def live(self) -> Reply:
+    @property
+    def pages(self) -> dict[str, Page]:
+        return {"/livez": self.live, "/healthz": self.live, "/ping": self.live, "/readyz": self.ready}
+
+    async def live(self, query: bytes = b"") -> Reply:
         return replies.of_text("ok")
 
-    async def ready(self) -> Reply:
-        reason = await self._reason()
+    async def ready(self, query: bytes = b"") -> Reply:
+        """With `?verbose` each check and what it found, also where one before it has failed already."""
+        is_verbose = any(each.partition(b"=")[0] == VERBOSE for each in query.split(b"&"))
+        found = {"draining": self._draining(), "clock": self._leap()}
+        if is_verbose or not any(found.values()):
+            found["store"] = await self._store()
+        reason = next(filter(None, found.values()), None)
         said: dict[str, object] = {"ready": False, "reason": reason} if reason else {"ready": True}
-        if problem := self._jwks_problem():
-            said["problem"] = f"The keys of bearer tokens could not be fetched ({problem}). New keys are not known."
+        if problem := self._jwks():
+            said["problem"] = problem
+        if is_verbose:
+            said["checks"] = {name: fault or _WELL for name, fault in {**found, "token keys": problem}.items()}
         return Reply(503 if reason else 200, _JSON, msgspec.json.encode(said))
 
-    async def _reason(self) -> str | None:
-        if self.is_draining:
-            return "The server is draining: it finishes what it has and takes no more."
-        if leap_ms := self._leap_ms():
-            return f"The clock leapt ahead by {in_words(leap_ms)}. Time goes on without the leap; check the clock."
+    def _draining(self) -> str | None:
+        return "The server is draining: it finishes what it has and takes no more." if self.is_draining else None
+
+    def _leap(self) -> str | None:
+        leap_ms = self._leap_ms()
+        if not leap_ms:
+            return None
+        return f"The clock leapt ahead by {in_words(leap_ms)}. Time goes on without the leap; check the clock."
+
+    async def _store(self) -> str | None:
         try:
             await self._ledger.ready()
         except StoreUnavailable as error:
             return error.message
         return None
+
+    def _jwks(self) -> str | None:
+        problem = self._jwks_problem()
+        if not problem:
+            return None
+        return f"The keys of bearer tokens could not be fetched ({problem}). New keys are not known."
 
 
 def in_words(span_ms: int) -> str:

@@ -18,9 +18,9 @@ async def verify_ledger(services: Services, caller: Caller, request: VerifyAiCha
 
     What ran out is charged first: usage counts it already, and what is told here is to be the same total.
     """
-    await services.ledger.expire()
     company_ids = await _companies(services, caller.principal, request.company_id)
     asks_for_all = request.company_id is None and caller.principal.is_superadmin
+    await services.ledger.expire(None if asks_for_all else company_ids[0])
     proofs = [await services.ledger.verify(company_id) for company_id in company_ids]
     shared = await services.ledger.verify_shared(None if asks_for_all else company_ids[0])
     differences = [(proof.company_id, each) for proof in proofs for each in proof.differences]

@@ -152,11 +152,11 @@ class Settings:
     extra `kvot[tokenizer]`. `learned`: what the company's earlier calls to the model needed, for more calls at once
     near a limit; text of another kind can then pass the budget by some of its tokens."""
 
-    clamp: str = _setting(one_of("on", "off", "always"), "on")
-    """Whether the ceiling of a call is lowered to what is left of the budget (the reply then says so in
-    `x-kvot-output-tokens-max`); `off` refuses it instead. `always` also names the ceiling that was held in a request
-    that has none, so that no answer can be longer than what was held: every model must take
-    `KVOT_OUTPUT_TOKENS_MAX` then."""
+    clamp: str = _setting(one_of("on", "given", "off"), "on")
+    """What is done so that no answer passes the budget. `on`: the ceiling of a call is lowered to what is left, and one
+    that names none is sent on with the ceiling that was held; the reply says so in `x-kvot-output-tokens-max`. `given`:
+    only a ceiling that a request gives is lowered, and an answer to one that gives none may be longer than what was
+    held. `off`: a ceiling that does not fit is refused, and none is named."""
 
     cached_token_percent: int = _setting(whole_number(0, 100), 100)
     """What a token that the provider read from its cache counts in the budget."""
@@ -279,8 +279,7 @@ class _Reading:
         accepted: Accepted = one.metadata["accepted"]
         read = accepted.read(value)
         if read is None:
-            shown = f" is {str(value)[:80]!r}:" if one.repr else ":"
-            self.faults.append(f"{called}{shown} must be {accepted.words}.")
+            self.faults.append(f"{called}{_fault(value, accepted.words, is_shown=one.repr)}")
             self.faulty.add(key)
             return
         self.values[key] = read
@@ -297,6 +296,14 @@ def variable(key: str) -> str:
 def option(key: str) -> str:
     """The name of a setting on the command line."""
     return "--" + key.replace("_", "-")
+
+
+def _fault(value: object, words: str, *, is_shown: bool) -> str:
+    """What is wrong with a value. An empty one is mostly a variable that somebody meant to leave out."""
+    if value == "":
+        return f" is empty: remove it, or give it a value ({words})."
+    shown = f" is {str(value)[:80]!r}:" if is_shown else ":"
+    return f"{shown} must be {words}."
 
 
 def _suggestion(key: str, spell: Callable[[str], str]) -> str:

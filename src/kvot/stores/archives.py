@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from kvot.core.archive import Sink, Source
+from kvot.core.archive import CopySink, Source
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.sqlite.archive import SqliteSource
@@ -15,7 +15,7 @@ class Archive(NamedTuple):
     """How to open an engine's database, given its URL, to be read and to be written whole."""
 
     open_source: Callable[[str, Rules], Awaitable[Source]]
-    open_sink: Callable[[str, Rules], Awaitable[Sink]]
+    open_sink: Callable[[str, Rules], Awaitable[CopySink]]
 
 
 async def _postgres_source(url: str, rules: Rules) -> Source:
@@ -24,7 +24,7 @@ async def _postgres_source(url: str, rules: Rules) -> Source:
     return await PostgresSource.open(url, rules)
 
 
-async def _postgres_sink(url: str, rules: Rules) -> Sink:
+async def _postgres_sink(url: str, rules: Rules) -> CopySink:
     from kvot.stores.postgres.restore import PostgresSink
 
     return await PostgresSink.open(url, rules)
@@ -34,7 +34,7 @@ async def _sqlite_source(url: str, rules: Rules) -> Source:
     return SqliteSource.open(_path(url), rules)
 
 
-async def _sqlite_sink(url: str, rules: Rules) -> Sink:
+async def _sqlite_sink(url: str, rules: Rules) -> CopySink:
     return SqliteSink.open(_path(url), rules)
 
 
@@ -54,7 +54,7 @@ async def open_source(url: str, rules: Rules) -> Source:
     return await _archive(url).open_source(url, rules)
 
 
-async def open_sink(url: str, rules: Rules) -> Sink:
+async def open_sink(url: str, rules: Rules) -> CopySink:
     """The same."""
     return await _archive(url).open_sink(url, rules)
 

@@ -143,9 +143,10 @@ class MemoryStore:
         status = Status.DONE if hold_id in company.holds else Status.NOT_FOUND
         return _change(company_id, company, hold_id, status)
 
-    async def expire(self, *, now_ms: int) -> int:
+    async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         self._need_open()
-        return sum(company.advance(now_ms) for company in self._companies.values())
+        asked = [company for id_, company in self._companies.items() if company_id in (None, id_)]
+        return sum(company.advance(now_ms) for company in asked)
 
     # -- budgets ---------------------------------------------------------------------------------------------
 

@@ -12,7 +12,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from kvot.core.archive import Events, Holds, LedgerEnd, LedgerStart, Part, SecretCheck, Sink, Source, StoredReplies
+from kvot.core.archive import (
+    CopySink,
+    Events,
+    Holds,
+    LedgerEnd,
+    LedgerStart,
+    Part,
+    SecretCheck,
+    Sink,
+    Source,
+    StoredReplies,
+)
 from kvot.core.errors import Conflict, InvalidRequest
 from kvot.core.model import HoldState
 
@@ -237,9 +248,15 @@ async def _end_of_both(source: Source, target: Source, company_id: str, on_part:
     return end
 
 
-async def copy(source: Source, sink: Sink, plan: Plan, on_part: OnPart) -> list[LedgerEnd]:
-    """Write what the plan says, each company in one commit, made before its end is told; what all come to."""
+async def copy(source: Source, sink: CopySink, plan: Plan, on_part: OnPart) -> list[LedgerEnd]:
+    """Write what the plan says, each company in one commit, made before its end is told; what all come to.
+
+    From the first commit to the last the target is marked as unfinished, so that whatever ends this on the way leaves
+    nothing that passes for whole.
+    """
     ends = list(plan.there)
+    if plan.companies:
+        await sink.mark_unfinished()
     for company_id in plan.companies:
         async for part in whole_ledger(source, company_id):
             await sink.write(part)
@@ -250,5 +267,6 @@ async def copy(source: Source, sink: Sink, plan: Plan, on_part: OnPart) -> list[
     if plan.has_shared_left:
         async for shared in source.shared():
             await sink.write(shared)
-        await sink.commit()
+    await sink.mark_finished()
+    await sink.commit()
     return ends

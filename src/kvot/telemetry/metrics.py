@@ -3,6 +3,8 @@
 | metric | what it says |
 |---|---|
 | kvot_requests_total | requests to operations of the contract, by what became of them |
+| kvot_calls_total | calls to paths of providers, by what became of them |
+| kvot_calls_under_way | those that have not ended |
 | kvot_tokens_total | tokens charged, by kind (cached is part of input, reasoning of output) and source of the figure |
 | kvot_reservations_total | calls whose tokens were held, held for a shorter answer (clamped), or refused; holds too |
 | kvot_held_tokens_total, kvot_settled_tokens_total | settled / held is how well holds are used: too low is a fault |
@@ -12,16 +14,16 @@
 | kvot_estimate_error | (input held - input used) / input used; below 0 too little was held |
 | kvot_guess_error | (input guessed - input used) / input used, guessed as calls without figures are charged |
 | kvot_upstream_seconds | from a call's going out until the head of the reply |
-| kvot_gateway_overhead_seconds | from a call's arrival until it goes out, the commit of its hold included |
+| kvot_gateway_overhead_seconds | from a call's arrival until it goes out, its reading and its hold included |
 """
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from kvot.telemetry.tally import KINDS, Outcome, Requests, Spread, Tallies, Tally
+from kvot.telemetry.tally import KINDS, Calls, Outcome, Requests, Spread, Tallies, Tally
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -30,7 +32,6 @@ _WHERE = ("provider", "endpoint")
 _COUNTERS: tuple[tuple[str, str, Callable[[Tally], int]], ...] = (
     ("kvot_held_tokens", "Tokens held for calls.", lambda tally: tally.held_tokens),
     ("kvot_settled_tokens", "Tokens that calls were charged in the end.", lambda tally: tally.settled_tokens),
-    ("kvot_overshoot_tokens", "Tokens settled above their hold.", lambda tally: tally.overshoot_tokens),
     ("kvot_corrected_tokens", "Settled tokens that were taken back.", lambda tally: tally.corrected_tokens),
     ("kvot_mismatched_calls", "Calls whose total was not the sum of its parts.", lambda tally: tally.mismatched_calls),
 )
@@ -61,8 +62,11 @@ class Metrics(Collector):
         ]
         requests = [(self._worker, *each) for each in self._requests.items()]
         yield _operations(requests)
+        yield _calls(self._worker, self._tallies.calls)
+        yield _under_way(self._worker, self._tallies.calls)
         yield _tokens(rows)
         yield _held_or_refused(rows, requests)
+        yield _overshoot(rows, {**self._worker, **_OF_HOLDS}, self._requests.overshoot_tokens)
         for name, help_, count in _COUNTERS:
             counter = CounterMetricFamily(name, help_)
             for labels, tally in rows:
@@ -75,6 +79,9 @@ class Metrics(Collector):
 _Rows = list[tuple[dict[str, str], Tally]]
 _Asked = list[tuple[dict[str, str], tuple[str, Outcome], int]]
 
+_OF_HOLDS = {"endpoint": "holds"}
+"""Beside the provider's endpoints, those that were asked for over HTTP."""
+
 _RESERVE = "ReserveAiChatTokens"
 _HOLDS: dict[Outcome, str] = {"done": "held", "refused": "refused"}
 """What a request for a hold is among the reservations. One that is not as it must be is none."""
@@ -84,6 +91,21 @@ def _operations(requests: _Asked) -> Metric:
     family = CounterMetricFamily("kvot_requests", "Requests to operations.")
     for labels, (operation, outcome), count in requests:
         family.add_sample("kvot_requests_total", {**labels, "operation": operation, "outcome": outcome}, count)
+    return family
+
+
+def _calls(worker: dict[str, str], calls: Calls) -> Metric:
+    family = CounterMetricFamily("kvot_calls", "Calls to paths of providers.")
+    for (provider, endpoint, outcome), count in calls.items():
+        where = {"provider": provider, "endpoint": endpoint} if endpoint else {"provider": provider}
+        family.add_sample("kvot_calls_total", {**worker, **where, "outcome": outcome}, count)
+    return family
+
+
+def _under_way(worker: dict[str, str], calls: Calls) -> Metric:
+    family = GaugeMetricFamily("kvot_calls_under_way", "Calls that have not ended.")
+    for provider, count in sorted(calls.under_way.items()):
+        family.add_sample("kvot_calls_under_way", {**worker, "provider": provider}, count)
     return family
 
 
@@ -104,8 +126,15 @@ def _held_or_refused(rows: _Rows, requests: _Asked) -> Metric:
             family.add_sample("kvot_reservations_total", {**labels, "outcome": outcome}, count)
     for labels, (operation, asked), count in requests:
         if operation == _RESERVE and asked in _HOLDS:
-            of_holds = {**labels, "endpoint": "holds", "outcome": _HOLDS[asked]}
+            of_holds = {**labels, **_OF_HOLDS, "outcome": _HOLDS[asked]}
             family.add_sample("kvot_reservations_total", of_holds, count)
+    return family
+
+
+def _overshoot(rows: _Rows, of_holds: dict[str, str], holds_tokens: int) -> Metric:
+    family = CounterMetricFamily("kvot_overshoot_tokens", "Tokens settled above their hold.")
+    for labels, tokens in (*((labels, tally.overshoot_tokens) for labels, tally in rows), (of_holds, holds_tokens)):
+        family.add_sample("kvot_overshoot_tokens_total", labels, tokens)
     return family
 
 

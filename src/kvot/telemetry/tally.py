@@ -116,21 +116,61 @@ costs more than all the rest of counting."""
 
 
 class Requests:
-    """Requests to operations, by the operation's name and outcome: as many numbers as operations times outcomes."""
+    """Requests to operations, by the operation's name and outcome: as many numbers as operations times outcomes.
+    `overshoot_tokens`: those that holds over HTTP were settled at above what was held."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, Outcome], int] = {}
+        self.overshoot_tokens = 0
 
     def count(self, operation: str, outcome: Outcome) -> None:
         key = operation, outcome
         self._counts[key] = self._counts.get(key, 0) + 1
 
+    def settle(self, tokens: int, held: int) -> None:
+        if tokens > held:
+            self.overshoot_tokens += tokens - held
+
     def items(self) -> Iterator[tuple[tuple[str, Outcome], int]]:
         yield from self._counts.items()
 
 
-class Tallies:
+CallOutcome = Literal[
+    "passed", "refused", "rejected", "provider_refused", "provider_failed", "unavailable", "failed", "cut"
+]
+"""What became of a call to a path of a provider: its answer passed; the budget did not hold it (refused); it was not as
+it must be, or not allowed (rejected); the provider answered with 4xx (provider_refused), or with 5xx, broke off or was
+not there (provider_failed); the ledger could not answer (unavailable); the fault was ours (failed); or its client left,
+or the server had to stop (cut)."""
+
+
+class Calls:
+    """Calls through the gateway, those that use no tokens too: by provider, endpoint and outcome, and those that have
+    not ended by provider. The endpoint is empty where the path is none."""
+
     def __init__(self) -> None:
+        self.under_way: dict[str, int] = {}
+        self._counts: dict[tuple[str, str, CallOutcome], int] = {}
+
+    def begin(self, provider: str) -> None:
+        self.under_way[provider] = self.under_way.get(provider, 0) + 1
+
+    def end(self, provider: str, endpoint: str, outcome: CallOutcome | None) -> None:
+        """`outcome` None: it was no call, but a page's question whether it may make one."""
+        self.under_way[provider] -= 1
+        if outcome is not None:
+            key = provider, endpoint, outcome
+            self._counts[key] = self._counts.get(key, 0) + 1
+
+    def items(self) -> Iterator[tuple[tuple[str, str, CallOutcome], int]]:
+        return iter(sorted(self._counts.items()))
+
+
+class Tallies:
+    """`calls`: what became of all; the tallies are of those that use tokens."""
+
+    def __init__(self) -> None:
+        self.calls = Calls()
         self._tallies: dict[tuple[str, str], Tally] = {}
 
     def of(self, provider: str, endpoint: str) -> Tally:

@@ -51,12 +51,14 @@ async def test_a_window_that_begins_at_the_floor_is_whole_and_one_before_is_refu
     await raises_beyond_retention(scene.usage(FLOOR))
 
 
-async def test_a_question_below_the_floor_is_told_the_instant_of_it(scene: Scene):
+async def test_what_reaches_below_the_floor_is_told_the_instant_of_it(scene: Scene):
     await scene.record("kept", 10, FLOOR + 1)
     await prune(scene)
-    with pytest.raises(InvalidRequest) as raised:
-        await scene.usage(FLOOR)
-    assert str(raised.value) == "Detail at or before 2026-08-02T10:23:27.743Z is no longer kept."
+    days = (T0 - FLOOR) // DAY + 1
+    for ask in (lambda: scene.usage(FLOOR), lambda: scene.set_budget(100, days)):
+        with pytest.raises(InvalidRequest) as raised:
+            await ask()
+        assert str(raised.value) == "Detail at or before 2026-08-02T10:23:27.743Z is no longer kept."
 
 
 async def test_a_series_and_a_breakdown_below_the_floor_are_refused(scene: Scene):

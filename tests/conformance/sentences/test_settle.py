@@ -1,7 +1,7 @@
 """How holds end: settled, released, expired or charged, and what is learnt afterwards."""
 
 from kvot.core.model import CallDetail, HoldState, Settlement, Source, Status
-from tests.conformance.scene import COMPANY, DAY, MINUTE, T0, WINDOW, Scene
+from tests.conformance.scene import COMPANY, DAY, MINUTE, OTHER, T0, WINDOW, Scene
 
 
 async def test_settling_replaces_the_hold_by_what_was_used(scene: Scene):
@@ -143,6 +143,14 @@ async def test_expire_closes_the_due_holds_of_every_company_and_counts_them(scen
     assert await scene.store.expire(now_ms=T0 + 9) == 1
     assert await scene.store.expire(now_ms=T0 + 9) == 0
     assert await scene.used(now_ms=T0 + 9) == 10
+
+
+async def test_expire_of_one_company_leaves_the_holds_of_others_alone(scene: Scene):
+    await scene.reserve("a", 10, ttl_ms=5)
+    await scene.reserve("a", 10, ttl_ms=5, company=OTHER)
+    assert await scene.store.expire("33333333-3333-4333-8333-333333333333", now_ms=T0 + 5) == 0
+    assert await scene.store.expire(COMPANY, now_ms=T0 + 5) == 1
+    assert await scene.store.expire(now_ms=T0 + 5) == 1
 
 
 async def test_settling_a_hold_that_ran_out_uncharged_records_it_now(scene: Scene):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvot.gateway.upstream.compressed import PIECE_BYTES_MAX, RATIO_MAX, SMALL_BYTES, Unpacker
-from kvot.gateway.upstream.port import UpstreamFailed
+from kvot.gateway.upstream.port import UpstreamFailed, UpstreamPacked
 
 PACKED: dict[bytes, Callable[[bytes], bytes]] = {
     b"gzip": gzip.compress,
@@ -54,6 +54,15 @@ def test_a_bomb_ends_at_its_bound():
 def test_what_we_cannot_unpack_fails(encoding):
     with pytest.raises(UpstreamFailed):
         Unpacker(encoding)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"), [(b"br", "'br'"), (b"\xff\x00", r"'\xff\x00'"), (b"x" * 999, "'" + "x" * 63)]
+)
+def test_what_we_cannot_unpack_is_told_by_its_name_in_ascii(encoding: bytes, told: str):
+    with pytest.raises(UpstreamPacked) as caught:
+        Unpacker(encoding)
+    assert caught.value.encoding == told
 
 
 @pytest.mark.parametrize(

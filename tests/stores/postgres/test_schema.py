@@ -17,7 +17,7 @@ from kvot.stores.postgres.schema import citus_sql, known_steps
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.server import PrivateServer
 
-GLOBAL = {"api_key", "keys_version", "key_audit", "schema_version", "secret_check"}
+GLOBAL = {"api_key", "keys_version", "key_audit", "schema_version", "secret_check", "unfinished_copy"}
 FIRST_KEY_COLUMNS = """SELECT c.relname, a.attname FROM pg_class c
     LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
@@ -104,7 +104,7 @@ async def test_an_unmigrated_database_is_refused_with_what_to_do(bare: str):
 
 async def test_a_database_that_lacks_a_step_is_refused_with_what_to_do(bare: str):
     await migrate(bare, steps=known_steps()[:-1])
-    await refused(bare, "lacks 0015_stored_replies. Run: kvot migrate --database")
+    await refused(bare, "lacks 0016_unfinished_copy. Run: kvot migrate --database")
 
 
 async def test_a_database_of_a_newer_kvot_is_refused(url: str):

@@ -230,6 +230,26 @@ async def test_a_full_disk_is_told_and_ends_when_there_is_room(store: PostgresSt
     assert (await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)).usage.tokens_used == 1
 
 
+_FULL = """CREATE FUNCTION public.full_{kind}() RETURNS {kind} LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;"""
+
+
+async def test_a_disk_that_was_full_is_not_ready_until_there_is_room(store: PostgresStore, url: str):
+    name = database_of(url)
+    await run(name, _FULL.format(kind="trigger") + _FULL.format(kind="event_trigger"))
+    await run(name, "CREATE TRIGGER disk BEFORE INSERT ON kvot.event EXECUTE FUNCTION public.full_trigger()")
+    await run(name, "CREATE EVENT TRIGGER disk ON ddl_command_start EXECUTE FUNCTION public.full_event_trigger()")
+    await store.ready()  # nobody was refused anything
+    with pytest.raises(StoreUnavailable):
+        await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)
+    await store.set_budget(COMPANY, Budget(9, 9), actor="ann", reason=None, now_ms=T0)  # which goes through
+    with pytest.raises(StoreUnavailable, match="its disk is full"):
+        await store.ready()
+    await run(name, "DROP EVENT TRIGGER disk")
+    await run(name, "DROP FUNCTION public.full_trigger(), public.full_event_trigger() CASCADE")
+    await store.ready()
+
+
 async def test_one_operation_that_the_server_refuses_takes_no_other_with_it(store: PostgresStore):
     first = asyncio.ensure_future(store.record(COMPANY, NewEvent("first", 1), now_ms=T0))
     await asyncio.sleep(0)

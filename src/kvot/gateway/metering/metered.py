@@ -25,7 +25,7 @@ TAIL_BYTES_MAX = 64 * 1024
 """What is kept of such a reply: its usage, and the members after it."""
 
 TAIL_TRIES_MAX = 16
-"""How many members of the usage's name are tried there, the last ones: each try reads the tail once."""
+"""How many members of such a name are tried there, the last ones: each try reads the tail once."""
 
 JSON_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading a document that anybody wrote may raise. The interpreter bounds the depth; the decoder tells."""
@@ -68,13 +68,13 @@ class Reading(NamedTuple):
 class DocumentMeter:
     """For a reply that is one JSON document; it is read at its end. `read` may raise JSON_FAULTS.
 
-    usage_name: the member that holds the usage, to look for in the tail of a document beyond the bound.
+    usage_names: the members that hold the usage, to look for in the tail of a document beyond the bound.
     has_output: whether the document holds generated content, and not only vectors or numbers.
     """
 
-    def __init__(self, read: Callable[[bytes], Reading], usage_name: str, *, has_output: bool = True) -> None:
+    def __init__(self, read: Callable[[bytes], Reading], *usage_names: str, has_output: bool = True) -> None:
         self._read = read
-        self._usage_name = usage_name
+        self._usage_names = usage_names
         self._has_output = has_output
         self._kept = bytearray()
         self._bytes = 0
@@ -94,7 +94,7 @@ class DocumentMeter:
     def finish(self) -> bytes:
         document = bytes(self._kept)
         if self._is_tail:
-            document = tail_of(document, self._usage_name)
+            document = tail_of(document, *self._usage_names)
         self._kept.clear()
         self._reading = self._read_somehow(document)
         return b""
@@ -146,14 +146,15 @@ def _first_id(head: bytes | bytearray) -> str | None:
     return name_or_none(match[1].decode(errors="replace")) if match else None
 
 
-def tail_of(tail: bytes, name: str) -> bytes:
-    """An object of the outermost members from `name` to the end of a document whose tail this is; empty where `name`
-    is not among them.
+def tail_of(tail: bytes, *names: str) -> bytes:
+    """An object of the outermost members from the first of `names` to the end of a document whose tail this is; empty
+    where none is among them.
 
     Text cannot pass for the member: inside a string a quote has a backslash before it. Nor can a member of an inner
     object: what follows it closes more than one object, and is then no document.
     """
-    matches = re.finditer(rb'(?<!\\)"' + re.escape(name.encode()) + rb'"\s*:', tail)
+    any_name = b"|".join(re.escape(name.encode()) for name in names)
+    matches = re.finditer(rb'(?<!\\)"(?:%b)"\s*:' % any_name, tail)
     for match in deque(matches, TAIL_TRIES_MAX):
         document = b"{" + tail[match.start() :]
         try:

@@ -47,7 +47,6 @@ class Scanner:
         self._held = bytearray()
         self._is_first = True
         self._is_skipping = False
-        self.has_overflowed = False
 
     def feed(self, data: bytes) -> list[Event]:
         # The common case, told by a few looks: one whole event, with line feeds alone and nothing held before it.
@@ -106,12 +105,11 @@ class Scanner:
         if not is_beyond:
             return self._read(raw)
         self._is_first = False
-        self.has_overflowed = True
         return Event(raw, is_read=False)
 
     def _skipped(self) -> list[Event]:
         """Let go of an event beyond the bound, but for the bytes that may be the beginning of its end."""
-        self._is_skipping = self.has_overflowed = True
+        self._is_skipping = True
         self._is_first = False
         keep_from = max(0, len(self._held) - _END_BYTES_MAX + 1)
         raw = bytes(self._held[:keep_from])

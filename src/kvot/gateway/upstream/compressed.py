@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
-from kvot.gateway.upstream.port import UpstreamFailed
+from kvot.gateway.upstream.port import UpstreamFailed, UpstreamPacked
 
 _WINDOWS = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}
 
@@ -15,13 +15,13 @@ SMALL_BYTES = 1_000_000
 
 
 class Unpacker:
-    """Turns compressed bytes into plain ones, never more than PIECE_BYTES_MAX at once. Raises UpstreamFailed."""
+    """Turns compressed bytes into plain ones, never more than PIECE_BYTES_MAX at once. Raises UpstreamFailed,
+    and UpstreamPacked for an encoding that it does not know."""
 
     def __init__(self, encoding: bytes) -> None:
         window = _WINDOWS.get(encoding)
         if window is None:
-            name = encoding.decode("latin-1")
-            raise UpstreamFailed(f"the provider compressed its reply unasked, with {name!r}", was_sent=True)
+            raise UpstreamPacked(encoding)
         self._window = window
         self._unpacker = zlib.decompressobj(window)
         self._bytes_in = 0

@@ -25,6 +25,18 @@ class UpstreamRedirected(UpstreamFailed):
         self.status = status
 
 
+class UpstreamPacked(UpstreamFailed):
+    """The reply is compressed, which it was not asked to be, in a way that we cannot read. `encoding`: in ASCII."""
+
+    def __init__(self, encoding: bytes) -> None:
+        self.encoding = ascii(encoding.decode("latin-1"))[:ENCODING_LENGTH_MAX]
+        super().__init__(f"the provider compressed its reply unasked, with {self.encoding}", was_sent=True)
+
+
+ENCODING_LENGTH_MAX = 64
+"""Of what a provider calls it. Those that are registered have at most eleven characters."""
+
+
 class UpstreamRequest(NamedTuple):
     """`url` is whole, query included; `headers` are all that go out beside host and content length."""
 

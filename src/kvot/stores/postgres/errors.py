@@ -96,6 +96,11 @@ def undid_itself(error: BaseException | None) -> bool:
     return error.sqlstate[:2] not in ("08", "53", "57", "58", "25", "28", "40")
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether the server's disk had no room for what it was told to write."""
+    return isinstance(error, asyncpg.DiskFullError)
+
+
 def is_connected_after(error: BaseException) -> bool:
     """Whether the connection is still good: the server answered, and goes on. 57P01 to 57P05: it hung up."""
     return isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "57P").startswith("57P")

@@ -20,7 +20,7 @@ from kvot.stores.postgres.connection import (
     connect,
     need_same_time,
 )
-from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, is_full, told
 
 LONG_TIMEOUT_MS = 600_000
 """Proving or pruning a ledger of a hundred million events takes minutes."""
@@ -34,6 +34,9 @@ WAITING_MAX = 1_000
 BELIEVED_S = 1.0
 """A connection whose last check is older is checked again before it is used: a later Kvot may have migrated the
 database meanwhile, or somebody made it read-only. That is one in hundreds of calls where there are many."""
+
+_TAKE_ROOM = "CREATE TEMPORARY TABLE kvot_room ON COMMIT DROP AS SELECT generate_series(1, 30000)"
+"""A megabyte for as long as the statement takes. Tried only after something did not fit."""
 
 T = TypeVar("T")
 Rows = list[asyncpg.Record]
@@ -59,6 +62,7 @@ class Pool:
         self._waiting = 0
         self._idle: list[_Checked] = []
         self._busy: set[asyncio.Task[Any]] = set()
+        self._was_full = False
         self._is_closed = False
 
     async def run(self, query: str, *values: object, timeout_ms: int | None = None) -> Rows:
@@ -80,6 +84,21 @@ class Pool:
                 return await work(connection)
 
         return await self._finish(self._work(transaction))
+
+    async def need_room(self) -> None:
+        """Raise StoreUnavailable when something could not be written for a full disk, and there still is no room.
+
+        On a full disk many writes go through: those that need no more pages than there are. So that one of them did is
+        no sign of room, and what is tried here is to take some.
+        """
+        if not self._was_full:
+            return
+        self._was_full = False
+        try:
+            await self.run(_TAKE_ROOM)
+        except StoreUnavailable:
+            self._was_full = True
+            raise
 
     async def close(self) -> None:
         self._is_closed = True
@@ -111,6 +130,7 @@ class Pool:
             try:
                 return await work(checked.connection)
             except DRIVER_ERRORS as error:
+                self._was_full = self._was_full or is_full(error)
                 if not is_connected_after(error):
                     checked.connection.terminate()
                 raise told(self.address.shown, error) from error

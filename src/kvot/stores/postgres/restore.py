@@ -51,6 +51,8 @@ _ADD_PROVIDER_KEY = "INSERT INTO kvot.provider_key VALUES ($1, $2, $3, $4, $5)"
 _SET_SECRET = """INSERT INTO kvot.secret_check VALUES (true, $1)
     ON CONFLICT (one) DO UPDATE SET digest = excluded.digest"""
 _KEYS_CHANGED = "UPDATE kvot.keys_version SET version = version + 1"
+_MARK = "INSERT INTO kvot.unfinished_copy VALUES (true) ON CONFLICT DO NOTHING"
+_UNMARK = "DELETE FROM kvot.unfinished_copy"
 _LINE = """coalesce(last.seq, 0) + 1, $1::bigint, $2, $3, {company}$5, $6::jsonb,
     kvot.line_hash(last.hash, coalesce(last.seq, 0) + 1, $1, $2, $3, $4::uuid, $5, $6::jsonb)
     FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT seq, hash FROM {log} ORDER BY seq DESC LIMIT 1) AS last ON true"""
@@ -91,7 +93,7 @@ _ANALYZE = """ANALYZE kvot.company, kvot.event, kvot.point, kvot.late, kvot.hold
 
 
 class PostgresSink:
-    """`Sink` of a migrated database."""
+    """`CopySink` of a migrated database."""
 
     def __init__(self, connection: asyncpg.Connection, shown: str) -> None:
         self._connection = connection
@@ -107,10 +109,13 @@ class PostgresSink:
 
     async def write(self, part: Part) -> None:
         with telling(self._shown):
-            if not self._has_begun:
-                await self._connection.execute(_BEGIN)
-                self._has_begun = True
+            await self._need_transaction()
             await self._write(part)
+
+    async def _need_transaction(self) -> None:
+        if not self._has_begun:
+            await self._connection.execute(_BEGIN)
+            self._has_begun = True
 
     async def _write(self, part: Part) -> None:
         match part:
@@ -135,6 +140,17 @@ class PostgresSink:
             case Audit(lines):
                 for line in lines:
                     await self._connection.execute(*_of_line(line))
+
+    async def mark_unfinished(self) -> None:
+        await self._mark(_MARK)
+
+    async def mark_finished(self) -> None:
+        await self._mark(_UNMARK)
+
+    async def _mark(self, statement: str) -> None:
+        with telling(self._shown):
+            await self._need_transaction()
+            await self._connection.execute(statement)
 
     async def commit(self) -> None:
         with telling(self._shown):

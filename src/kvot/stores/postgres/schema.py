@@ -80,6 +80,21 @@ async def migrate(url: str, *, citus: bool = False, steps: Sequence[Step] | None
         raise told(address.shown, error) from error
 
 
+async def server_version(url: str) -> str:
+    """As PostgreSQL numbers its releases: `16.4`. Raises StoreUnavailable."""
+    address = Address.parse(url)
+    try:
+        with connecting(address.shown):
+            connection = await asyncpg.connect(address.dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
+        try:
+            version: str = connection.get_settings().server_version  # a packager's words may follow
+            return version.partition(" ")[0]
+        finally:
+            await connection.close(timeout=CONNECT_TIMEOUT_S)
+    except (*DRIVER_ERRORS, ValueError) as error:
+        raise told(address.shown, error) from error
+
+
 async def _migrate(connection: asyncpg.Connection, shown: str, steps: Sequence[Step], citus: bool) -> list[str]:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
     await _check_server(connection, shown)

@@ -12,7 +12,6 @@ import asyncpg
 import msgspec
 
 from kvot.core.budget import Budget, PartialBudget, Rules
-from kvot.core.errors import InvalidRequest
 from kvot.core.keys import ApiKey
 from kvot.core.model import (
     CompanyBudget,
@@ -52,6 +51,7 @@ from kvot.stores.postgres.encoding import (
     to_usage,
     to_uuid,
 )
+from kvot.stores.postgres.errors import told_beyond
 from kvot.stores.postgres.keys import Keys
 from kvot.stores.postgres.lanes import Lanes
 from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
@@ -59,6 +59,7 @@ from kvot.stores.postgres.provider_keys import ProviderKeys
 from kvot.stores.postgres.sweep import sweep
 from kvot.stores.postgres.watch import KeysWatch
 from kvot.stores.postgres.writes import Writes
+from kvot.stores.unfinished import unfinished
 
 _USAGE = "SELECT at_ms, window_ms, used, held, token_limit, in_doubt FROM kvot.usage($1, $2, $3, $4, $5, $6)"
 _HOLD = "SELECT * FROM kvot.hold_now($1, $2, $3, $4, $5)"
@@ -69,8 +70,10 @@ _BUDGET = "SELECT kvot.budget_read($1, $2, $3, $4, $5)"
 _VERIFY = "SELECT place, kept, recomputed, was_in_doubt FROM kvot.verify($1, $2, $3, $4)"
 _VERIFY_SHARED = "SELECT company::text, place, kept, recomputed FROM kvot.verify_shared($1, $2, $3)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
-_WITH_DUE = "SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id"
-_TOUCH = "SELECT pg_logical_emit_message(true, 'kvot', 'ready')"
+_WITH_DUE = """SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2) company_id
+    WHERE $3::uuid IS NULL OR company_id = $3"""
+_TOUCH = """SELECT EXISTS (SELECT FROM kvot.unfinished_copy) AS is_unfinished,
+    pg_logical_emit_message(true, 'kvot', 'ready')"""
 
 _HAS_REPLY = "SELECT kvot.has_reply($1, $2, $3, $4, $5, $6)"
 
@@ -209,11 +212,12 @@ class PostgresStore:
         rows = await self._pool.run(_HOLD, *self._question(company_id, now_ms), hold_id)
         return _changed(company_id, _whole(rows[0]))
 
-    async def expire(self, *, now_ms: int) -> int:
-        due = await self._pool.run(_WITH_DUE, now_ms, self._drift_max_ms, timeout_ms=LONG_TIMEOUT_MS)
+    async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
+        asked = None if company_id is None else to_uuid(company_id)
+        due = await self._pool.run(_WITH_DUE, now_ms, self._drift_max_ms, asked, timeout_ms=LONG_TIMEOUT_MS)
         closed = 0
-        for (company_id,) in due:
-            row = await self._write(company_id, to_operation("expire", now_ms, brief=True))
+        for (each,) in due:
+            row = await self._write(each, to_operation("expire", now_ms, brief=True))
             closed += msgspec.json.decode(row["note"])["closed"] if row["note"] else 0
         return closed
 
@@ -268,7 +272,10 @@ class PostgresStore:
 
     async def ready(self) -> None:
         """A commit that changes nothing, since only a commit shows that commits are possible."""
-        await self._pool.run(_TOUCH)
+        rows = await self._pool.run(_TOUCH)
+        if rows[0]["is_unfinished"]:
+            raise unfinished(self._pool.address.shown)
+        await self._pool.need_room()
 
     async def close(self) -> None:
         await self._lanes.close()
@@ -346,7 +353,7 @@ class PostgresStore:
 def _whole(row: asyncpg.Record) -> asyncpg.Record:
     """An answer that reaches below what is kept is none. What was written stays."""
     if row["error"] is not None:
-        raise InvalidRequest(row["error"], code="BeyondRetention")
+        raise told_beyond(row["error"])
     return row
 
 

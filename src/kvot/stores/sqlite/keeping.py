@@ -5,13 +5,13 @@ from kvot.stores.sqlite import chain, stored_replies
 from kvot.stores.sqlite.begin import begin, close_due
 from kvot.stores.sqlite.company import load, save
 from kvot.stores.sqlite.connection import Tx
-from kvot.stores.sqlite.encoding import from_guid
+from kvot.stores.sqlite.encoding import from_guid, to_guid
 from kvot.stores.sqlite.flush import flush
 from kvot.stores.sqlite.sweep import Place, begin_sweep
 
 _COMPANIES = "SELECT company_id FROM company ORDER BY company_id"
-_WITH_DUE = """SELECT company_id FROM company WHERE company_no IN
-    (SELECT company_no FROM hold WHERE state = 0 AND expires_at <= max(?, company.clock))"""
+_WITH_DUE = """SELECT company_id FROM company WHERE (?2 IS NULL OR company_id = ?2) AND company_no IN
+    (SELECT company_no FROM hold WHERE state = 0 AND expires_at <= max(?1, company.clock))"""
 _MARK = "INSERT INTO sweep VALUES (?, ?) ON CONFLICT DO UPDATE SET floor_at = excluded.floor_at"
 
 
@@ -19,9 +19,10 @@ def companies(tx: Tx) -> list[str]:
     return [from_guid(guid) for (guid,) in tx.execute(_COMPANIES)]
 
 
-def expire(tx: Tx, now_ms: int) -> int:
+def expire(tx: Tx, company_id: str | None, now_ms: int) -> int:
     flush(tx)
-    return sum(_expire(tx, from_guid(guid), now_ms) for (guid,) in tx.execute(_WITH_DUE, (now_ms,)).fetchall())
+    asked = None if company_id is None else to_guid(company_id)
+    return sum(_expire(tx, from_guid(guid), now_ms) for (guid,) in tx.execute(_WITH_DUE, (now_ms, asked)).fetchall())
 
 
 def _expire(tx: Tx, company_id: str, now_ms: int) -> int:

@@ -26,7 +26,7 @@ from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import Event
 from kvot.core.window import MS_PER_HOUR, SHIFTS
-from kvot.stores.sqlite import audit, entry, keys, labels, provider_keys, stored_replies
+from kvot.stores.sqlite import audit, entry, keys, labels, provider_keys, stored_replies, unfinished
 from kvot.stores.sqlite.archive import told
 from kvot.stores.sqlite.connection import WRITER_PATIENCE_MS, Row, Tx, check_version, connect
 from kvot.stores.sqlite.encoding import HOLD_STATE_NO, KIND_NO, SOURCE_NO, to_guid, to_key
@@ -62,7 +62,7 @@ _SUM_UP = """UPDATE company SET
 
 
 class SqliteSink:
-    """`Sink` of a database file, which it holds against every other process that would write to it.
+    """`CopySink` of a database file, which it holds against every other process that would write to it.
 
     A file that it made is removed again if nothing was committed to it.
     """
@@ -98,9 +98,12 @@ class SqliteSink:
 
     async def write(self, part: Part) -> None:
         with told(self._path):
-            if not self._tx.connection.in_transaction:
-                self._tx.execute("BEGIN IMMEDIATE")
+            self._need_transaction()
             self._write(part)
+
+    def _need_transaction(self) -> None:
+        if not self._tx.connection.in_transaction:
+            self._tx.execute("BEGIN IMMEDIATE")
 
     def _write(self, part: Part) -> None:
         match part:
@@ -123,6 +126,16 @@ class SqliteSink:
             case Audit(lines):
                 for line in lines:
                     audit.append(self._tx, line)
+
+    async def mark_unfinished(self) -> None:
+        with told(self._path):
+            self._need_transaction()
+            unfinished.mark(self._tx)
+
+    async def mark_finished(self) -> None:
+        with told(self._path):
+            self._need_transaction()
+            unfinished.unmark(self._tx)
 
     async def commit(self) -> None:
         with told(self._path):

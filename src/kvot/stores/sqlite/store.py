@@ -47,6 +47,7 @@ from kvot.stores.sqlite import (
     reports,
     stored_replies,
     sweep,
+    unfinished,
     verify,
     verify_shared,
 )
@@ -62,6 +63,7 @@ from kvot.stores.sqlite.encoding import to_guid
 from kvot.stores.sqlite.lock import DatabaseLock
 from kvot.stores.sqlite.schema import known_steps, migrate
 from kvot.stores.sqlite.writer import Writer
+from kvot.stores.unfinished import unfinished as unfinished_copy
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -203,8 +205,8 @@ class SqliteStore:
         await self._catch_up(company_id)
         return self._read(reports.hold, company_id, hold_id, now_ms)
 
-    async def expire(self, *, now_ms: int) -> int:
-        return await self._write(keeping.expire, now_ms)
+    async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
+        return await self._write(keeping.expire, company_id, now_ms)
 
     # -- budgets -------------------------------------------------------------------------------------------------
 
@@ -247,6 +249,8 @@ class SqliteStore:
     async def ready(self) -> None:
         """A write that changes nothing, since only a commit shows that commits are possible."""
         await self._write(_touch)
+        if self._read(unfinished.is_marked):
+            raise unfinished_copy(str(self._path))
 
     async def close(self) -> None:
         if self._is_closed:

@@ -43,6 +43,7 @@ class OllamaAsk:
     output_max: int | None
     output_min: int = 1
     answers: int = 1
+    takes_ceiling: bool = True
     stored: Named | None = None  # nothing of what calls make is kept
 
     def body(self, output_max: int | None = None) -> bytes:
@@ -69,7 +70,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
 
 
 def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
-    document = _read(body)
+    document = _read(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     for name in ("prompt", "system", "template", "suffix"):
@@ -90,8 +91,8 @@ def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     return OllamaAsk(document, text_at(document.members, "model"), False, gathered.size, output_max=0, output_min=0)
 
 
-def _read(body: bytes) -> Document:
-    document = read_object(body)
+def _read(body: bytes, *, lists_tokens: bool = False) -> Document:
+    document = read_object(body, lists_tokens=lists_tokens)
     for name in document.members:
         if name not in _KNOWN and name.casefold() in _KNOWN:
             raise InvalidRequest(f"The member '{name[:64]}' must be written '{name.casefold()}'.")

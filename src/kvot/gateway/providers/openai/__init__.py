@@ -94,7 +94,7 @@ def _stores_response(ask: Ask) -> bool:
 
 def _response_meter(ask: Ask, content_type: str) -> Meter:
     if not _is_events(ask, content_type):
-        return DocumentMeter(meters.read_response, "usage")
+        return DocumentMeter(meters.read_response, "usage", "tool_usage")
     return StreamMeter(meters.ResponseEvents(), takes_out=False)
 
 
@@ -168,4 +168,21 @@ class OpenAi:
     limit_headers = staticmethod(refusals.limit_headers)
 
 
-DIALECTS = {provider.name: OpenAi(provider) for provider in COMPATIBLES}
+_DEPLOYMENT_PATH = re.compile(rf"/deployments/(?P<{asks.DEPLOYMENT}>[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,63}})(?P<path>/.+)")
+_DEPLOYED = ("/chat/completions", "/completions", "/embeddings")
+
+
+class Azure(OpenAi):
+    """OpenAI's dialect as Azure speaks it: below `/openai` too, and in the form that names the model in the path."""
+
+    def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
+        path = path.removeprefix("/openai") if path.startswith("/openai/") else path
+        match = _DEPLOYMENT_PATH.fullmatch(path)
+        if match is None:
+            return super().find(verb, path, query)
+        if verb != "POST" or match["path"] not in _DEPLOYED:
+            return None
+        return Found(self._endpoints[match["path"]], {asks.DEPLOYMENT: match[asks.DEPLOYMENT]})
+
+
+DIALECTS = {provider.name: (Azure if provider.name == "azure" else OpenAi)(provider) for provider in COMPATIBLES}

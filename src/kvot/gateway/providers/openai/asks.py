@@ -34,6 +34,9 @@ RESPONSE_OUTPUT_MIN = 16
 OLD_CEILING = "max_tokens"
 """What every API that follows OpenAI's knows as the ceiling of an answer; OpenAI's own newer models refuse it."""
 
+DEPLOYMENT = "deployment"
+"""The variable of a path that names the model, at Azure: there the body's `model` counts for nothing."""
+
 _TRUE = b"true"
 
 
@@ -55,6 +58,7 @@ class OpenAiAsk:
     ceiling_to_add: str | None = None
     adds_usage: bool = False
     stored: Named | None = None
+    takes_ceiling: bool = True
 
     def body(self, output_max: int | None = None) -> bytes:
         values = self._lowered(output_max)
@@ -85,9 +89,10 @@ class OpenAiAsk:
         return with_values(options, places_of(options), {"include_usage": _TRUE})
 
 
-def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
+def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     document = read_object(body)
     members = document.members
+    model = _model(members, variables)
     gathered = Gathered()
     for name in ("messages", "prediction"):
         gather_content(gathered, members.get(name))
@@ -96,21 +101,28 @@ def read_chat(body: bytes, _variables: Mapping[str, str], provider: Compatible) 
     gathered.schema(members.get("response_format"))
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
-    ask = _generating(document, provider, gathered.size, answers, ceilings, provider.chat_ceiling)
+    ask = _generating(document, model, provider, gathered.size, answers, ceilings, provider.chat_ceiling)
     ask.stored = stored_by_chat(members)
     return ask
 
 
-def read_completion(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
+def _model(members: Mapping[str, Any], variables: Mapping[str, str]) -> str:
+    return variables.get(DEPLOYMENT) or text_at(members, "model")
+
+
+def read_completion(body: bytes, variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     """The old completions: `n` answers for each of its prompts, the best of `best_of` that are all paid for."""
-    document = read_object(body)
+    document = read_object(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("prompt"))
     gathered.text(members.get("suffix"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
-    return _generating(document, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
+    model = _model(members, variables)
+    ask = _generating(document, model, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
+    ask.takes_ceiling = False  # without one they end after 16 tokens
+    return ask
 
 
 def _prompts(prompt: object) -> int:
@@ -121,6 +133,7 @@ def _prompts(prompt: object) -> int:
 
 def _generating(
     document: Document,
+    model: str,
     provider: Compatible,
     size: Size,
     answers: int,
@@ -135,7 +148,7 @@ def _generating(
     adds_usage = is_stream and not has_usage and provider.takes_include_usage
     return OpenAiAsk(
         document,
-        text_at(members, "model"),
+        model,
         is_stream,
         size,
         _ceiling(members, ceilings, least),
@@ -195,9 +208,9 @@ def _response_model(members: Mapping[str, Any]) -> str:
     return text_at(members, "model")
 
 
-def read_embeddings(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
-    document = read_object(body)
+def read_embeddings(body: bytes, variables: Mapping[str, str]) -> OpenAiAsk:
+    document = read_object(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("input"))
-    return OpenAiAsk(document, text_at(members, "model"), False, gathered.size, 0, 0)
+    return OpenAiAsk(document, _model(members, variables), False, gathered.size, 0, 0)

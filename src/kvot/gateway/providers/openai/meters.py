@@ -147,6 +147,7 @@ class _Response(msgspec.Struct):
     model: Any = None
     status: Any = None
     usage: Any = None
+    tool_usage: Any = None
     error: Any = None
     output: Any = None
 
@@ -170,7 +171,7 @@ def read_response(document: bytes) -> Reading:
     generated = Gathered()
     gather_content(generated, response.output)
     return Reading(
-        response_usage(response.usage),
+        response_usage(response.usage, response.tool_usage),
         generated.size.text_bytes,
         response.error is not None or response.status == "failed",
         name_or_none(response.model),
@@ -214,7 +215,7 @@ class ResponseEvents:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(response.model), name_or_none(response.id)
         if kind in _ENDED:
-            self.reported = response_usage(response.usage)
+            self.reported = response_usage(response.usage, response.tool_usage)
             self.has_failed = self.has_failed or kind == "response.failed" or response.error is not None
 
 

@@ -30,9 +30,28 @@ def chat_usage(usage: object, provider: Compatible, *, is_final: bool) -> Report
     return _reported(usage, provider.chat_excludes, is_final=is_final)
 
 
-def response_usage(usage: object) -> Reported | None:
-    """Of Responses, where every provider counts the reasoning as output. It comes once, at the end."""
-    return _reported(usage, (), is_final=True)
+def response_usage(usage: object, tool_usage: object = None) -> Reported | None:
+    """Of Responses, where every provider counts the reasoning as output. It comes once, at the end.
+
+    tool_usage: what the API's own tools used beside it, by their names, where a tool is a model (`image_gen`). None as
+    a whole where a figure of it cannot be true.
+    """
+    reported = _reported(usage, (), is_final=True)
+    for tool in tool_usage.values() if reported is not None and isinstance(tool_usage, dict) else ():
+        reported = _with_tool(reported, tool)
+    return reported
+
+
+def _with_tool(reported: Reported | None, tool: object) -> Reported | None:
+    if reported is None or not isinstance(tool, dict):
+        return reported
+    told = [tool.get("input_tokens") or 0, tool.get("output_tokens") or 0]
+    input_tokens, output_tokens = map(figure, told)
+    if input_tokens is None or output_tokens is None:
+        return None
+    uncached, read, written, visible, reasoning = reported.tokens
+    tokens = TokenCount(uncached + input_tokens, read, written, visible + output_tokens, reasoning)
+    return reported._replace(tokens=tokens)
 
 
 def embedding_usage(usage: object) -> Reported | None:

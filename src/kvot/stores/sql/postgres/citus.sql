@@ -31,6 +31,7 @@ SELECT create_reference_table('kvot.api_key');
 SELECT create_reference_table('kvot.keys_version');
 SELECT create_reference_table('kvot.key_audit');
 SELECT create_reference_table('kvot.secret_check');
+SELECT create_reference_table('kvot.unfinished_copy');
 SELECT create_reference_table('kvot.schema_version');
 
 -- The operations run where their company is.

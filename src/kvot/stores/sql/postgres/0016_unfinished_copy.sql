@@ -1,0 +1,5 @@
+-- A row as long as a copy into this database has begun and is not finished: companies are complete, but not all are
+-- here. See kvot/stores/unfinished.py.
+CREATE TABLE kvot.unfinished_copy(
+  one boolean PRIMARY KEY CHECK (one)
+);

@@ -1,0 +1,89 @@
+"""What of the head of a request and of a reply goes on, beyond what each dialect lists."""
+
+import re
+from typing import Any
+
+import httpx2
+import pytest
+
+from kvot.core.model import TEXT_LENGTH_MAX
+from kvot.gateway.headers import reply_headers, request_headers
+from kvot.gateway.provider import Provider
+from kvot.gateway.providers import DIALECTS
+from tests.gateway.calls import CALLS, ask
+from tests.gateway.conftest import COMPANY
+from tests.provider import Script
+
+OTHER = "c0000000-0000-4000-8000-000000000002"
+OURS = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", "sk-ours")
+ITS_OWN = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", "sk-its", has_own_key=True)
+
+
+def said(company_id: str, key: bytes, provider: Provider = OURS) -> bytes:
+    headers = [(b"idempotency-key", key), (b"accept", b"*/*")]
+    return dict(request_headers(provider, headers, company_id))[b"idempotency-key"]
+
+
+def test_one_idempotency_key_of_two_companies_is_two_behind_our_key():
+    words = [said(company, key) for company in (COMPANY, OTHER) for key in (b"k1", b"k2")]
+    assert len(set(words)) == 4
+    assert all(re.fullmatch(rb"[0-9a-f]{64}", word) for word in words)
+    assert said("a", b"bc") != said("ab", b"c")
+
+
+def test_an_idempotency_key_stays_the_same_when_it_is_said_again():
+    assert said(COMPANY, b"k1") == said(COMPANY, b"k1")
+
+
+def test_behind_its_own_key_a_company_says_its_own_word():
+    assert said(COMPANY, b"k1", ITS_OWN) == b"k1"
+
+
+async def test_the_provider_is_told_the_word_of_the_company(scene):
+    for call in ("chat", "messages"):
+        await ask(scene, call, {"idempotency-key": "k1"})
+    words = [received.header("idempotency-key") for received in scene.provider.requests]
+    assert words == [said(COMPANY, b"k1").decode()] * 2
+
+
+REPLY = ((b"content-type", b"application/json"), (b"x-hop", b"1"), (b"x-other", b"2"))
+
+
+@pytest.mark.parametrize(
+    ("connections", "names"),
+    [
+        ([], [b"content-type", b"x-hop", b"x-other"]),
+        ([b"keep-alive"], [b"content-type", b"x-hop", b"x-other"]),
+        ([b"x-hop"], [b"content-type", b"x-other"]),
+        ([b"Keep-Alive, X-Hop ,\tx-other"], [b"content-type"]),
+        ([b"close", b"x-other", b"x-hop"], [b"content-type"]),
+        ([b"", b",,", b"x-h op"], [b"content-type", b"x-hop", b"x-other"]),
+    ],
+)
+def test_what_the_provider_says_is_of_its_connection_does_not_go_on(connections: list[bytes], names: list[bytes]):
+    headers = [*[(b"connection", value) for value in connections], *REPLY]
+    assert [name for name, _ in reply_headers(DIALECTS["openai"], headers, None)] == names
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("Åsa Ödegård".encode(), "Åsa Ödegård"),
+        ("Åsa".encode("latin-1"), "Åsa"),
+        (b"asa", "asa"),
+        ("検".encode() * (TEXT_LENGTH_MAX + 1), "検" * TEXT_LENGTH_MAX),
+    ],
+)
+async def test_a_label_is_read_as_utf_8_or_else_as_latin_1(scene, sent: bytes, kept: str):
+    path, body = CALLS["chat"]
+    headers: Any = {"x-kvot-user-id": sent, "x-kvot-feature": sent, "authorization": f"Bearer {scene.key}"}
+    async with httpx2.AsyncClient() as client:
+        await client.post(scene.url + path, json=body, headers=headers)
+    await scene.settled()
+    assert [[share.label for share in await scene.shares(by)] for by in ("user", "feature")] == [[kept], [kept]]
+
+
+async def test_nor_does_it_reach_the_client_of_a_held_call(open_scene):
+    scene = await open_scene(Script(headers=(("connection", "x-hop"), ("x-hop", "1"), ("x-other", "2"))))
+    headers = (await ask(scene, "chat")).headers
+    assert ("x-hop" in headers, headers["x-other"]) == (False, "2")
