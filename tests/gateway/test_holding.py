@@ -8,7 +8,7 @@ import pytest
 from kvot.core.budget import Budget, Rules
 from kvot.core.ledger import Ledger
 from kvot.core.model import Decision, NewHold
-from kvot.gateway.dialect import Size
+from kvot.gateway.dialect import Named, Size
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
 from kvot.stores.memory import MemoryStore
 from tests.conformance.scene import COMPANY, T0
@@ -30,7 +30,7 @@ class Asks:
     model: str = "m"
     is_stream: bool = False
     size: Size = Size(0)  # noqa: RUF009 (immutable)
-    stored: None = None
+    stored: Named | None = None
 
     def body(self, output_max: int | None = None) -> bytes:
         return b""
