@@ -61,7 +61,7 @@ import asyncio, os, signal, sys
 from kvot.core.archive import LedgerEnd
 from kvot.core.budget import Rules
 from kvot.stores import transfer
-from kvot.stores.archives import open_sink, open_source
+from kvot.stores.archives import open_sink, open_source, open_target
 
 def kill(part):
     if isinstance(part, LedgerEnd):  # told after the commit
@@ -69,7 +69,7 @@ def kill(part):
 
 async def copy():
     source, sink = await open_source(sys.argv[1], Rules()), await open_sink(sys.argv[2], Rules())
-    plan = await transfer.plan_copy(source, await open_source(sys.argv[2], Rules()), lambda part: None)
+    plan = await transfer.plan_copy(source, await open_target(sys.argv[2], Rules()), lambda part: None)
     await transfer.copy(source, sink, plan, kill)
 
 asyncio.run(copy())
@@ -90,6 +90,15 @@ def said_of_unfinished(kvot: Kvot, database: object) -> list[tuple[int, bool]]:
     served, looked = process.communicate(timeout=60)[1], kvot.bare("doctor", "--database", database)
     told = "was not finished. Run the same copy again"
     return [(process.returncode, told in served), (looked.code, told in looked.out)]
+
+
+def said_of_a_part(kvot: Kvot, database: object) -> list[tuple[int, bool, bool]]:
+    """Of a copy and of a backup of it: the exit code, whether what to do next is told, and whether a file was made."""
+    files = [kvot.folder / name for name in ("next.db", "part.gz")]
+    copied = kvot.bare("copy", "--from", database, "--to", f"sqlite:///{files[0]}")
+    backed_up = kvot.bare("backup", files[1], "--database", database)
+    told = "was not finished. Run the same copy again"
+    return [(ran.code, told in ran.err, file.exists()) for ran, file in zip((copied, backed_up), files, strict=True)]
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.cli.support import ACME, copy_until_killed, said_of_unfinished, start
+from tests.cli.support import ACME, copy_until_killed, said_of_a_part, said_of_unfinished, start
 from tests.cli.test_backup import answers, filled
 
 __all__ = ["filled"]
@@ -65,6 +65,7 @@ def test_a_copy_that_was_killed_passes_for_whole_nowhere_until_it_is_run_again(f
     other.with_name("other.db.secret").write_bytes(filled.database.with_name("kvot.db.secret").read_bytes())
     copy_until_killed(f"sqlite:///{filled.database}", f"sqlite:///{other}")
     assert said_of_unfinished(filled, other) == [(1, True), (1, True)]
+    assert said_of_a_part(filled, other) == [(1, True, False), (1, True, False)]
     assert copy(filled, filled.database, other).document["companiesThereAlready"] == 1
     assert filled.bare("doctor", "--database", other).code == 0
 

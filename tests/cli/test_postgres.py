@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 import asyncpg
 import pytest
 
-from tests.cli.support import ACME, copy_until_killed, said_of_unfinished, start
+from tests.cli.support import ACME, copy_until_killed, said_of_a_part, said_of_unfinished, start
 from tests.cli.test_backup import COMPANIES, answers, filled
 from tests.cli.test_serve import Server
 from tests.postgres.databases import DATABASES, run, shared_server
@@ -81,6 +81,7 @@ def test_a_copy_to_postgres_that_was_killed_is_no_database_to_serve(filled_with_
     kvot = filled_with_secret
     copy_until_killed(f"sqlite:///{kvot.database}", postgres)
     assert said_of_unfinished(kvot, postgres) == [(1, True), (1, True)]
+    assert said_of_a_part(kvot, postgres) == [(1, True, False), (1, True, False)]
     assert kvot.bare("copy", "--from", kvot.database, "--to", postgres).code == 0
     assert kvot.bare("doctor", "--database", postgres).code == 0
 

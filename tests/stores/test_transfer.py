@@ -10,7 +10,7 @@ from kvot.core.errors import Conflict, InvalidRequest
 from kvot.core.keys import ApiKey
 from kvot.core.model import NewEvent
 from kvot.stores import transfer
-from kvot.stores.archives import open_sink, open_source
+from kvot.stores.archives import open_sink, open_source, open_target
 from kvot.stores.sqlite import SqliteStore
 
 T0 = 1_790_000_000_000
@@ -49,7 +49,7 @@ async def copy(paths, on_part=nothing):
         await open_source(f"sqlite:///{paths[0]}", Rules()),
         await open_sink(f"sqlite:///{paths[1]}", Rules()),
     )
-    target = await open_source(f"sqlite:///{paths[1]}", Rules())
+    target = await open_target(f"sqlite:///{paths[1]}", Rules())
     try:
         plan = await transfer.plan_copy(source, target, nothing)
         return len(plan.there), len(await transfer.copy(source, sink, plan, on_part))
@@ -91,7 +91,7 @@ async def test_a_copy_goes_on_where_the_first_stopped(paths):
 
 
 async def differences_in_number(paths):
-    target = await open_source(f"sqlite:///{paths[1]}", Rules())
+    target = await open_target(f"sqlite:///{paths[1]}", Rules())
     try:
         return 3 - len(await target.companies())
     finally:

@@ -11,7 +11,7 @@ from kvot.cli.options import NO_OPTIONS, Options
 from kvot.cli.progress import Progress
 from kvot.cli.running import run
 from kvot.settings import Settings
-from kvot.stores.archives import open_sink, open_source
+from kvot.stores.archives import open_sink, open_source, open_target
 from kvot.stores.backup_file import BackupReader, BackupWriter
 from kvot.stores.transfer import Misfit, check_empty, differences, move, whole
 
@@ -89,7 +89,7 @@ async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
     with BackupReader(file) as reader:
         sink = await open_sink(settings.database, rules)
         try:
-            before = await open_source(settings.database, rules)
+            before = await open_target(settings.database, rules)
             try:
                 await check_empty(before)
             finally:
@@ -102,7 +102,7 @@ async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
                     raise reader.misfit() from None
         finally:
             await sink.close()
-    after = await open_source(settings.database, rules)
+    after = await open_target(settings.database, rules)
     try:
         count = await moving.shown(differences(after, summary.ends.values(), summary.shared))
     finally:

@@ -14,7 +14,7 @@ from kvot.core.archive import LedgerEnd, Part, Source
 from kvot.core.budget import Rules
 from kvot.settings import DATABASE
 from kvot.stores import transfer
-from kvot.stores.archives import open_sink, open_source
+from kvot.stores.archives import open_sink, open_source, open_target
 
 
 @dataclass
@@ -103,7 +103,7 @@ async def _write(source: Source, to: str, reached: _Reached) -> tuple[int, list[
                 reached.companies += isinstance(part, LedgerEnd)
                 show_part(part)
 
-            target = await open_source(to, Rules())
+            target = await open_target(to, Rules())
             try:
                 plan = await transfer.plan_copy(source, target, on_part)
             finally:
@@ -114,7 +114,7 @@ async def _write(source: Source, to: str, reached: _Reached) -> tuple[int, list[
 
 
 async def _compare(source: Source, to: str, ends: list[LedgerEnd]) -> int:
-    target = await open_source(to, Rules())
+    target = await open_target(to, Rules())
     try:
         return await moving.shown(_differences(source, target, ends))
     finally:

@@ -115,6 +115,10 @@ class Source(Protocol):
     Raises StoreUnavailable, and nothing else, when the engine cannot answer.
     """
 
+    async def need_whole(self) -> None:
+        """Raise StoreUnavailable if a copy into this database was begun and not finished."""
+        ...
+
     async def companies(self) -> list[str]:
         """Every company with a ledger or a budget, sorted."""
         ...
@@ -160,7 +164,8 @@ class CopySink(Sink, Protocol):
     """A database that takes another in several commits. Until the last of them it says itself that it is not whole."""
 
     async def mark_unfinished(self) -> None:
-        """With what is committed next: a copy into this database has begun. `Store.ready` then refuses it."""
+        """With what is committed next: a copy into this database has begun, which `Store.ready` and `Source.need_whole`
+        then refuse."""
         ...
 
     async def mark_finished(self) -> None:

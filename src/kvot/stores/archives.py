@@ -50,12 +50,26 @@ ARCHIVES = {
 
 
 async def open_source(url: str, rules: Rules) -> Source:
-    """Raises StoreUnavailable, saying what to do, for an unknown URL too."""
+    """A whole database, to be read from. Raises StoreUnavailable, saying what to do, for an unknown URL too.
+
+    One that holds a part of a copy is refused: what is made of it would bear no mark, and pass for whole.
+    """
+    source = await open_target(url, rules)
+    try:
+        await source.need_whole()
+    except BaseException:
+        await source.close()
+        raise
+    return source
+
+
+async def open_target(url: str, rules: Rules) -> Source:
+    """What is written to, read to see what it holds: a part of a copy, too, so that the copy can go on."""
     return await _archive(url).open_source(url, rules)
 
 
 async def open_sink(url: str, rules: Rules) -> CopySink:
-    """The same."""
+    """Raises StoreUnavailable as the others do."""
     return await _archive(url).open_sink(url, rules)
 
 

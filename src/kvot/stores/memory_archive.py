@@ -60,6 +60,9 @@ class MemorySource:
         for part in in_parts(self._provider_keys):
             yield SealedKeys(self._provider_keys[part])
 
+    async def need_whole(self) -> None:
+        """Nothing is copied into it in more than one commit."""
+
     async def audit_holds(self) -> bool:
         return True  # there is none
 

@@ -3,7 +3,7 @@
 from kvot.core.errors import StoreUnavailable
 
 
-def unfinished(shown: str) -> StoreUnavailable:
+def unfinished_copy(shown: str) -> StoreUnavailable:
     """`shown`: what people call the database."""
     return StoreUnavailable(
         f"{shown} holds a part of what was to be copied into it: kvot copy was not finished. Run the same copy again, "

@@ -15,6 +15,7 @@ from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres import connection as connection_module
 from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.pool import Pool
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.databases import run
 from tests.postgres.server import PORT, PrivateServer
@@ -248,6 +249,58 @@ async def test_a_disk_that_was_full_is_not_ready_until_there_is_room(store: Post
     await run(name, "DROP EVENT TRIGGER disk")
     await run(name, "DROP FUNCTION public.full_trigger(), public.full_event_trigger() CASCADE")
     await store.ready()
+
+
+async def refused_for_a_full_disk(url: str) -> Pool:
+    """A pool that had a write refused so. What its database says next is the test's own."""
+    pool = Pool(Address.parse(url))
+    with pytest.raises(StoreUnavailable, match="its disk is full"):
+        await pool.run("DO $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$")
+    return pool
+
+
+@pytest.fixture
+async def still_full(url: str) -> AsyncIterator[Pool]:
+    name = database_of(url)
+    await run(name, _FULL.format(kind="event_trigger"))
+    await run(name, "CREATE EVENT TRIGGER disk ON ddl_command_start EXECUTE FUNCTION public.full_event_trigger()")
+    pool = await refused_for_a_full_disk(url)
+    yield pool
+    await pool.close()
+    await run(name, "DROP EVENT TRIGGER disk")
+    await run(name, "DROP FUNCTION public.full_event_trigger()")
+
+
+async def test_of_two_that_ask_for_room_at_once_neither_is_told_that_there_is(still_full: Pool):
+    answers = await asyncio.gather(still_full.need_room(), still_full.need_room(), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 2
+
+
+async def test_a_full_disk_is_not_forgotten_with_one_who_stops_waiting(still_full: Pool):
+    impatient = asyncio.ensure_future(still_full.need_room())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    with pytest.raises(StoreUnavailable, match="its disk is full"):
+        await still_full.need_room()
+    assert impatient.cancelled()
+
+
+@pytest.fixture
+async def without_temporary_tables(url: str) -> AsyncIterator[str]:
+    """The database's URL for a role that has all rights on the schema and no others."""
+    name = database_of(url)
+    await run(name, f"""CREATE ROLE teller LOGIN; REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC;
+        GRANT USAGE ON SCHEMA kvot TO teller; GRANT ALL ON ALL TABLES IN SCHEMA kvot TO teller""")  # fmt: skip
+    yield url.replace("postgres@", "teller@")
+    await run(name, f"GRANT TEMPORARY ON DATABASE {name} TO PUBLIC; DROP OWNED BY teller; DROP ROLE teller")
+
+
+async def test_a_role_that_may_not_try_for_room_is_not_kept_from_being_ready(without_temporary_tables: str):
+    pool = await refused_for_a_full_disk(without_temporary_tables)
+    with pytest.raises(StoreUnavailable, match="forbids"):
+        await pool.run("CREATE TEMPORARY TABLE any_at_all ()")
+    await pool.need_room()
+    await pool.close()
 
 
 async def test_one_operation_that_the_server_refuses_takes_no_other_with_it(store: PostgresStore):

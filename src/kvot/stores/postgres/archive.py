@@ -35,12 +35,14 @@ from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_
 from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
 from kvot.stores.postgres.keys import COLUMNS, from_row
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check_steps
+from kvot.stores.unfinished import unfinished_copy
 
 T = TypeVar("T")
 Check = Callable[[asyncpg.Connection, str], Awaitable[None]]
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
 
+_IS_MARKED = "SELECT EXISTS (SELECT FROM kvot.unfinished_copy)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
 _COMPANY = """SELECT clock, floor_at, floor_cum + floor_late AS forgotten, in_doubt FROM kvot.company
     WHERE company_id = $1"""
@@ -81,6 +83,12 @@ class PostgresSource:
         """Raises StoreUnavailable, saying what to do."""
         connection, shown = await connect(url, _SNAPSHOT, check_steps)
         return cls(connection, shown, rules)
+
+    async def need_whole(self) -> None:
+        with telling(self._shown):
+            is_marked = await self._connection.fetchval(_IS_MARKED)
+        if is_marked:
+            raise unfinished_copy(self._shown)
 
     async def companies(self) -> list[str]:
         with telling(self._shown):

@@ -20,7 +20,7 @@ from kvot.stores.postgres.connection import (
     connect,
     need_same_time,
 )
-from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, is_full, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, is_full, told, undid_itself
 
 LONG_TIMEOUT_MS = 600_000
 """Proving or pruning a ledger of a hundred million events takes minutes."""
@@ -89,16 +89,20 @@ class Pool:
         """Raise StoreUnavailable when something could not be written for a full disk, and there still is no room.
 
         On a full disk many writes go through: those that need no more pages than there are. So that one of them did is
-        no sign of room, and what is tried here is to take some.
+        no sign of room, and what is tried here is to take some. Where the server says no to that for any other reason,
+        as it does to a role without the right to TEMPORARY tables, it would say so for ever: then room is believed in
+        until the next write that does not fit.
+
+        The disk counts as full until the answer is here, for whoever asks meanwhile and after one who stops waiting.
         """
         if not self._was_full:
             return
-        self._was_full = False
         try:
             await self.run(_TAKE_ROOM)
-        except StoreUnavailable:
-            self._was_full = True
-            raise
+        except StoreUnavailable as error:
+            if not undid_itself(error.__cause__):
+                raise
+        self._was_full = False
 
     async def close(self) -> None:
         self._is_closed = True

@@ -59,7 +59,7 @@ from kvot.stores.postgres.provider_keys import ProviderKeys
 from kvot.stores.postgres.sweep import sweep
 from kvot.stores.postgres.watch import KeysWatch
 from kvot.stores.postgres.writes import Writes
-from kvot.stores.unfinished import unfinished
+from kvot.stores.unfinished import unfinished_copy
 
 _USAGE = "SELECT at_ms, window_ms, used, held, token_limit, in_doubt FROM kvot.usage($1, $2, $3, $4, $5, $6)"
 _HOLD = "SELECT * FROM kvot.hold_now($1, $2, $3, $4, $5)"
@@ -274,7 +274,7 @@ class PostgresStore:
         """A commit that changes nothing, since only a commit shows that commits are possible."""
         rows = await self._pool.run(_TOUCH)
         if rows[0]["is_unfinished"]:
-            raise unfinished(self._pool.address.shown)
+            raise unfinished_copy(self._pool.address.shown)
         await self._pool.need_room()
 
     async def close(self) -> None:

@@ -30,12 +30,13 @@ from kvot.core.archive import (
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
-from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, stored_replies, verify
+from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, stored_replies, unfinished, verify
 from kvot.stores.sqlite.company import Company, load
 from kvot.stores.sqlite.connection import CACHE_KIB, WRITER_PATIENCE_MS, Row, Tx, check_version, unavailable
 from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key, to_key
 from kvot.stores.sqlite.schema import check_current, known_steps
 from kvot.stores.sqlite.sweep import is_forgotten
+from kvot.stores.unfinished import unfinished_copy
 
 T = TypeVar("T")
 
@@ -77,6 +78,12 @@ class SqliteSource:
                 connection.close()
                 raise
         return cls(path, connection, rules)
+
+    async def need_whole(self) -> None:
+        with told(self._path):
+            is_marked = unfinished.is_marked(self._tx)
+        if is_marked:
+            raise unfinished_copy(str(self._path))
 
     async def companies(self) -> list[str]:
         with told(self._path):

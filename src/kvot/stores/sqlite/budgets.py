@@ -23,7 +23,6 @@ def set_budget(
     save(tx, company)
     chain.check_kept(company, company.clock - budget.window_ms)
     company.token_limit, company.window_days = budget
-    save(tx, company)
     tx.execute(_ADD, (company.no, company.clock, *budget, actor, reason))
     detail: dict[str, object] = {"from": list(company_before), "to": list(budget), "reason": reason}
     audit.note(

@@ -65,9 +65,13 @@ class Tx:
         self.execute: Callable[..., Any] = connection.execute
         self.executemany: Callable[..., Any] = connection.executemany
         self.companies: dict[bytes, Any] = {}
-        """Companies as the transaction's operations have left them, by GUID: not written yet, see flush.py."""
+        """Companies as the transaction's operations have left them, by GUID: not written yet, see flush.py.
+
+        Any for `company.Company`, whose module imports this one."""
         self.lines: dict[tuple[int, int, int, int], list[int]] = {}
-        """What they have added to the rollup: not written yet either."""
+        """What they have added to the rollup: not written yet either.
+
+        The key is `lines.Key`, spelt out since its module imports this one."""
         self.label_set_nos: dict[tuple[int, str | None, str | None, str | None, str | None], int] = {}
         self.label_sets: dict[tuple[int, int], tuple[str | None, str | None, str | None, str | None]] = {}
 

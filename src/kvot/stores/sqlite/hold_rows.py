@@ -42,7 +42,11 @@ def get(tx: Tx, company: Company, hold_id: str) -> Hold | None:
 
 
 def add(tx: Tx, company: Company, new: NewHold) -> Hold | None:
-    """None, and nothing added, if a hold has the id already."""
+    """None, and no hold added, if one has the id already.
+
+    Its labels are numbered before that is known, so that a conflicting retry can leave a label set that nothing refers
+    to: a row that changes no answer, and that the next use of those labels takes up.
+    """
     expires_at = company.clock + new.ttl_ms
     number = labels.number_of(tx, company.no, new[4:])
     asked = (new.amount, new.ttl_ms, int(new.dispatched), int(new.dispatched), number)

@@ -65,6 +65,7 @@ def _answer_again(tx: Tx, company: Company, new: NewHold, kept: HoldRow) -> Deci
 def _admit(tx: Tx, company: Company, new: NewHold) -> tuple[Status, Hold | None]:
     """Set the tokens aside if they fit and no hold has the id, which is looked for only then: most ids are new.
 
+    CONFLICT only means that the id is taken: whether a retry asks for the same, `_answer_again` finds out.
     InvalidRequest, and nothing held, if the window is no longer all kept.
     """
     if company.in_doubt:

@@ -2,7 +2,7 @@
 
 from kvot.stores.sqlite.connection import Tx
 
-PUT = """INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+_PUT = """INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
     events = events + excluded.events, tokens = tokens + excluded.tokens,
     input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens"""
 
@@ -24,4 +24,4 @@ def count(tx: Tx, key: Key, tokens: int, input_tokens: int, output_tokens: int) 
 
 def put(tx: Tx, lines: dict[Key, list[int]]) -> None:
     """Events, tokens, input and output tokens, added to what the lines have."""
-    tx.executemany(PUT, sorted([(*key, *line) for key, line in lines.items()]))
+    tx.executemany(_PUT, sorted([(*key, *line) for key, line in lines.items()]))

@@ -63,7 +63,7 @@ from kvot.stores.sqlite.encoding import to_guid
 from kvot.stores.sqlite.lock import DatabaseLock
 from kvot.stores.sqlite.schema import known_steps, migrate
 from kvot.stores.sqlite.writer import Writer
-from kvot.stores.unfinished import unfinished as unfinished_copy
+from kvot.stores.unfinished import unfinished_copy
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
