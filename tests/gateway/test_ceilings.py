@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from kvot.core.budget import Rules
-from kvot.core.ledger import Ledger
-from kvot.core.model import NewHold
-from kvot.gateway.holding import Ceilings, hold
+from kvot.gateway.known import Known, Served
+from kvot.gateway.lower import lower_ceiling
 from kvot.gateway.providers import DIALECTS
-from kvot.gateway.too_high import is_too_high
-from kvot.stores.memory import MemoryStore
 from tests.gateway.calls import TEXT, ask, post
 from tests.gateway.conftest import COMPANY
 from tests.provider import Script
@@ -111,29 +107,29 @@ async def test_off_refuses_a_ceiling_that_does_not_fit(open_scene):
 
 # -- a ceiling of ours that is more than a model has -----------------------------------------------------------------
 
-SHORT = Script(ceiling_max=20)
+SHORT = Script(ceiling_max=20, output_tokens=500)
 """A model that answers with less than what is held for it."""
 
 
 @pytest.mark.parametrize("call", UNBOUNDED)
-async def test_a_model_that_takes_no_ceiling_so_high_is_asked_without(open_scene, call):
+async def test_a_model_that_takes_no_ceiling_so_high_is_asked_with_its_own(open_scene, call):
     path, body, names = UNBOUNDED[call]
     scene = await open_scene(SHORT, limit=LIMIT, output_tokens_max=CEILING)
-    seen = await post(scene, path, body)
-    assert (seen.status, "x-kvot-output-tokens-max" in seen.headers) == (200, False)
-    named, plain = scene.provider.requests
-    assert ceiling_of(named, names) == CEILING
-    assert plain.json == body | ({"stream_options": {"include_usage": True}} if call == "chat-stream" else {})
-    assert await scene.settled() == INPUT + SHORT.output_tokens
+    seen = await post(scene, path, body, {"Idempotency-Key": "k"})
+    assert (seen.status, seen.headers["x-kvot-output-tokens-max"]) == (200, "20")
+    assert [ceiling_of(each, names) for each in scene.provider.requests] == [CEILING, 20]
+    keys = [each.header("idempotency-key") for each in scene.provider.requests]
+    assert [bool(key) for key in keys] == [call in ("chat", "responses-stream"), False]
+    assert await scene.settled() == INPUT + 20
 
 
-async def test_the_next_calls_to_it_go_right_at_once_and_those_to_another_are_tried(open_scene):
+async def test_its_next_calls_hold_and_name_that_at_once_and_those_to_another_model_are_tried(open_scene):
     path, body, _ = UNBOUNDED["chat"]
     scene = await open_scene(SHORT, limit=10_000, output_tokens_max=CEILING)
     for model in ("m", "m", "other", "m"):
         assert (await post(scene, path, body | {"model": model})).status == 200
-    named = ["max_completion_tokens" in each.json for each in scene.provider.requests]
-    assert named == [True, False, False, True, False, False]
+    named = [each.json["max_completion_tokens"] for each in scene.provider.requests]
+    assert named == [CEILING, 20, 20, CEILING, 20, 20]
 
 
 async def test_both_things_that_we_add_may_be_refused_of_one_call(open_scene):
@@ -142,7 +138,7 @@ async def test_both_things_that_we_add_may_be_refused_of_one_call(open_scene):
     scene = await open_scene(both, limit=LIMIT, output_tokens_max=CEILING)
     seen = await post(scene, path, body | {"stream": True})
     assert (seen.status, len(scene.provider.requests)) == (200, 3)
-    assert scene.provider.requests[-1].json == body | {"stream": True}
+    assert scene.provider.requests[-1].json == body | {"stream": True, "max_completion_tokens": 20}
 
 
 async def test_a_ceiling_that_the_client_gave_is_its_own_affair(open_scene):
@@ -151,45 +147,69 @@ async def test_a_ceiling_that_the_client_gave_is_its_own_affair(open_scene):
     assert (seen.status, b"too large" in seen.body, len(scene.provider.requests)) == (400, True, 1)
 
 
-@pytest.mark.parametrize(("is_clamped", "status"), [(False, 200), (True, 400)])
-async def test_a_provider_that_knows_no_ceiling_is_not_trusted_with_the_rest_of_a_budget(
-    open_scene, is_clamped, status
-):
-    """It would bound nothing, so that the answer could pass what is left."""
+@pytest.mark.parametrize("limit", [100, LIMIT])
+async def test_no_refusal_makes_a_call_go_out_without_any(open_scene, limit):
+    """What a refusal says may be a client's doing, and the answer could pass what is left."""
     path, body, _ = UNBOUNDED["chat"]
-    limit = 100 if is_clamped else LIMIT
     scene = await open_scene(Script(refuses="max_completion_tokens"), limit=limit, output_tokens_max=CEILING)
-    assert (await post(scene, path, body)).status == status
+    assert ((await post(scene, path, body)).status, len(scene.provider.requests)) == (400, 1)
 
 
-@pytest.mark.parametrize(("path", "takes"), [("/v1/chat/completions", True), ("/v1/completions", False)])
-async def test_where_the_apis_own_ceiling_is_low_no_higher_one_is_named(path, takes):
-    """The old completions end after 16 tokens."""
-    openai: Any = DIALECTS["openai"]
-    ask = openai.find("POST", path, {}).endpoint.read(b'{"model":"m"}', {})
-    ceilings = Ceilings(CEILING, 16, clamps=True, names=True)
-    ledger = Ledger(MemoryStore(Rules()), lambda: 1)
-    held: Any = await hold(ledger, COMPANY, NewHold("h", 1, 60_000), ask, 1, ceilings)
-    assert held.output_max == (CEILING if takes else None)
-
-
-TOO_LARGE = b"max_tokens is too large: 32768. This model supports at most 16384 completion tokens."
+@pytest.mark.parametrize(("dialect", "ceiling"), [("openai", 16), ("azure", 16), ("compatible", None)])
+def test_an_old_completion_has_the_low_ceiling_that_its_api_gives_it(dialect, ceiling):
+    endpoint: Any = DIALECTS[dialect].find("POST", "/v1/completions", {})
+    asked = endpoint.endpoint.read(b'{"model":"m","prompt":"x"}', {})
+    assert (asked.output_max, json.loads(asked.body()).get("max_tokens")) == (ceiling, ceiling)
 
 
 @pytest.mark.parametrize(
-    ("status", "refusal", "is_clamped", "expected"),
+    ("version", "name"),
     [
-        (400, TOO_LARGE, False, True),
-        (400, TOO_LARGE, True, True),
-        (422, b"`max_completion_tokens` must be less than or equal to `8192`", True, True),
-        (400, b"maxOutputTokens value of 100000 but the supported range is from 1 to 65537", True, True),
-        (400, b"This model's maximum context length is 4096 tokens. However, you requested 33000", True, True),
-        (400, b"Unsupported parameter: 'max_tokens' is not supported with this model.", False, True),
-        (400, b"Unsupported parameter: 'max_tokens' is not supported with this model.", True, False),
-        (400, b"messages: field required", False, False),
-        (401, TOO_LARGE, False, False),
-        (500, TOO_LARGE, False, False),
+        ("2024-06-01", "max_tokens"),
+        ("2024-08-01-preview", "max_tokens"),
+        ("2024-10-21", "max_completion_tokens"),
+        ("preview", "max_completion_tokens"),
+        ("", "max_completion_tokens"),
     ],
 )
-def test_which_refusals_are_of_a_ceiling_that_is_too_high(status, refusal, is_clamped, expected):
-    assert is_too_high(status, refusal, is_clamped=is_clamped) is expected
+def test_azures_older_versions_are_named_the_ceiling_that_they_know(version, name):
+    found: Any = DIALECTS["azure"].find("POST", "/deployments/m/chat/completions", {"api-version": version})
+    asked = found.endpoint.read(b'{"messages":[]}', found.variables)
+    assert json.loads(asked.body(50))[name] == 50
+
+
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        (b"max_tokens is too large: 32768. This model supports at most 16384 completion tokens.", (16_384, True)),
+        (b"gpt-4o-2024-08-06: max_tokens is too large. At most 16,384.", (16_384, True)),
+        (b"`max_completion_tokens` must be less than or equal to `8192`", (8_192, True)),
+        (b"Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", (8_192, True)),
+        (b"maxOutputTokens value of 100000 but the range is from 1 (inclusive) to 8193 (exclusive)", (8_192, True)),
+        (
+            b"This model's maximum context length is 4096 tokens. However, you requested 33000 tokens (232 in the "
+            b"messages, 32768 in the completion).",
+            (3_864, False),
+        ),
+        (
+            b"max_tokens=32768 cannot be more than max_model_len=4096: your request has 232 input tokens.",
+            (3_864, False),
+        ),
+        (b"min_tokens must be less than or equal to max_tokens=32768, got 40000.", None),
+        (b"Unsupported parameter: 'max_tokens' is not supported with this model.", None),
+        (b"max_tokens must be greater than thinking_budget", None),
+        (b"messages: field required, at most 500 of them", None),
+    ],
+)
+def test_what_a_refusal_says_of_the_ceiling_that_may_be(refusal, expected):
+    assert lower_ceiling(400, refusal, 32_768, 1) == expected
+    assert lower_ceiling(422, refusal, 32_768, 1) == expected
+    assert lower_ceiling(401, refusal, 32_768, 1) is None
+    assert lower_ceiling(400, refusal, 10, 10) is None
+
+
+def test_what_is_known_of_one_account_says_nothing_of_another():
+    known: Known[int] = Known()
+    known.remember(Served("p", "", "m"), 20, 0.0)
+    others = [Served("p", COMPANY, "m"), Served("q", "", "m"), Served("p", "", "n")]
+    assert [known.find(each, 1.0) for each in (Served("p", "", "m"), *others)] == [20, None, None, None]

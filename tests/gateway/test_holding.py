@@ -25,7 +25,6 @@ class Asks:
 
     output_max: int | None = 2_000
     output_min: int = 1
-    takes_ceiling: bool = True
     answers: int = 1
     model: str = "m"
     is_stream: bool = False

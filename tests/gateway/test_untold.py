@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from kvot.core.model import Source
+from kvot.gateway.known import KEPT_S, MODELS_MAX, Known, Served
 from kvot.gateway.providers import DIALECTS
-from kvot.gateway.refusers import KEPT_S, MODELS_MAX, Refusers
-from kvot.gateway.untold import ask_of, is_refused
+from kvot.gateway.untold import ask_of, refuses_usage
 from kvot.gateway.upstream.forward import ForwardUpstream
 from kvot.gateway.upstream.port import UpstreamReply
 from tests.gateway.calls import CALLS, ask, post
@@ -22,8 +22,8 @@ ENDPOINT = COMPATIBLE.find("POST", "/chat/completions", {}).endpoint
 ASK = ENDPOINT.read(b'{"model":"m","messages":[],"stream":true}', {})
 
 
-def is_asked(untold: Refusers, provider: str, now_s: float) -> bool:
-    asked: Any = ask_of(untold, provider, ENDPOINT, ASK, now_s)
+def is_asked(untold: Known[bool], provider: str, now_s: float) -> bool:
+    asked: Any = ask_of(untold, Served(provider, "", "m"), ENDPOINT, ASK, now_s)
     return bool(asked.adds_usage)
 
 
@@ -88,17 +88,17 @@ async def test_where_nothing_was_added_nothing_is_sent_again(open_scene, call):
 
 
 def test_a_provider_is_asked_again_after_a_while():
-    untold = Refusers()
-    untold.remember("p", "m", 0.0)
+    untold: Known[bool] = Known()
+    untold.remember(Served("p", "", "m"), True, 0.0)
     assert not is_asked(untold, "p", KEPT_S - 1)
     assert is_asked(untold, "p", KEPT_S)
     assert is_asked(untold, "other", 1.0)
 
 
 def test_models_are_remembered_up_to_a_bound():
-    untold = Refusers()
+    untold: Known[bool] = Known()
     for number in range(MODELS_MAX + 1):
-        untold.remember("p", "m" if number == 0 else f"m{number}", 0.0)
+        untold.remember(Served("p", "", "m" if number == 0 else f"m{number}"), True, 0.0)
     assert is_asked(untold, "p", 0.0)
 
 
@@ -106,8 +106,8 @@ def test_models_are_remembered_up_to_a_bound():
     ("status", "body", "refused"), [(400, b"x stream_options", True), (401, b"stream_options", False)]
 )
 def test_only_a_refusal_that_names_it_is_of_it(status, body, refused):
-    assert is_refused(ENDPOINT, status, body) is refused
-    assert not is_refused(COMPATIBLE.find("POST", "/responses", {}).endpoint, status, body)
+    assert refuses_usage(ENDPOINT, status, body) is refused
+    assert not refuses_usage(COMPATIBLE.find("POST", "/responses", {}).endpoint, status, body)
 
 
 async def test_a_client_that_leaves_before_it_is_sent_again_is_charged_nothing(open_scene, monkeypatch):

@@ -23,12 +23,12 @@ from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
+from kvot.gateway.known import Known, Served
+from kvot.gateway.lower import lower_ceiling
 from kvot.gateway.mismatch import flag_excess, flag_mismatch
-from kvot.gateway.refusers import Refusers
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.tokens import Reported
-from kvot.gateway.too_high import is_too_high
-from kvot.gateway.untold import is_refused, without_usage
+from kvot.gateway.untold import refuses_usage, without_usage
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
 
@@ -44,6 +44,9 @@ REPLY_BYTES_PER_TOKEN = 4_096
 for a token are encoded images and lists of probabilities, at some two kilobytes."""
 
 Remember = Callable[[str], Awaitable[None]]
+
+_IDEMPOTENCY_KEY = b"idempotency-key"
+"""Of one body alone: what is sent once more is another."""
 
 
 class Client(Protocol):
@@ -67,8 +70,8 @@ class CallClient(Client, Protocol):
         """Raises KvotError for what is said in place of the provider's words."""
         ...
 
-    def leave_ceiling(self) -> None:
-        """The reply is to a request without the ceiling that we had named."""
+    def name_ceiling(self, output_max: int) -> None:
+        """The reply is to a request with another ceiling than the one that was held."""
         ...
 
 
@@ -81,8 +84,8 @@ class Books:
     estimator: Estimator
     cached_weight_percent: int = 100
     tallies: Tallies = field(default_factory=Tallies)
-    untold: Refusers = field(default_factory=Refusers)  # of being asked for the usage of a stream
-    unbounded: Refusers = field(default_factory=Refusers)  # of the ceiling that is named where requests name none
+    untold: Known[bool] = field(default_factory=Known)  # who refuses to be asked for the usage of a stream
+    ceilings: Known[int] = field(default_factory=Known)  # the most that a model may be asked to answer with
 
 
 class Granted(NamedTuple):
@@ -93,7 +96,7 @@ class Granted(NamedTuple):
     held_at_s: float  # the loop's time before it was asked for
     output_tokens: int  # of the amount, those for the output
     output_max: int | None  # the ceiling that the request names in place of its client's
-    is_clamped: bool  # it is lower than what was asked for
+    served: Served
     longest_s: int  # how long the call may take
 
 
@@ -173,9 +176,9 @@ class HeldCall:
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
         reply, refusal = await self._asked(upstream, request)
         if refusal is not None:
-            reply, refusal = await self._asked_plainly(upstream, request, reply, refusal)
-        if self._output_max is None:
-            client.leave_ceiling()
+            reply, refusal = await self._asked_again(upstream, request, reply, refusal)
+        if self._output_max is not None and self._output_max != self._granted.output_max:
+            client.name_ceiling(self._output_max)
         if refusal is not None:
             await self._pass_refusal(reply, refusal, client)
             return
@@ -197,31 +200,36 @@ class HeldCall:
         finally:
             await reply.close()
 
-    async def _asked_plainly(
+    async def _asked_again(
         self, upstream: Upstream, request: UpstreamRequest, reply: UpstreamReply, refusal: bytes | None
     ) -> tuple[UpstreamReply, bytes | None]:
-        """The same once more without what we had added to it, as long as that is what is refused."""
-        refusers: list[Refusers] = []
-        while refusal is not None and (found := self._take_out(reply.status, refusal)) is not None:
-            refusers.append(found)
+        """The same once more, as long as what is refused is what we had added. What is then taken is remembered."""
+        request = request._replace(headers=tuple(pair for pair in request.headers if pair[0] != _IDEMPOTENCY_KEY))
+        lessons: list[Callable[[float], None]] = []
+        while refusal is not None and (lesson := self._amend(reply.status, refusal)) is not None:
+            lessons.append(lesson)
             reply, refusal = await self._asked(upstream, request._replace(body=self._ask.body(self._output_max)))
         if refusal is None:
-            for each in refusers:
-                each.remember(self._hold.provider or "", self._ask.model, asyncio.get_running_loop().time())
+            for each in lessons:
+                each(asyncio.get_running_loop().time())
         return reply, refusal
 
-    def _take_out(self, status: int, refusal: bytes) -> Refusers | None:
-        """Take out of the request what was refused and is ours, once each. Where to remember it; None: nothing is."""
-        if is_refused(self._endpoint, status, refusal):
+    def _amend(self, status: int, refusal: bytes) -> Callable[[float], None] | None:
+        """Change what was refused and is ours, once each. How to remember it, by the time; None: nothing is ours."""
+        books, served = self._books, self._granted.served
+        if refuses_usage(self._endpoint, status, refusal):
             plain = without_usage(self._endpoint, self._ask)
             if plain is not None:
                 self._ask = plain
-                return self._books.untold
-        is_named = self._output_max is not None and self._ask.output_max is None
-        if is_named and is_too_high(status, refusal, is_clamped=self._granted.is_clamped):
-            self._output_max = None
-            return self._books.unbounded
-        return None
+                return partial(books.untold.remember, served, True)
+        named = self._granted.output_max
+        if named is None or self._output_max != named or self._ask.output_max is not None:
+            return None
+        lower = lower_ceiling(status, refusal, named, self._ask.output_min)
+        if lower is None:
+            return None
+        self._output_max = lower.output_max
+        return partial(books.ceilings.remember, served, lower.output_max) if lower.is_of_model else _forget
 
     def _note_sent(self) -> None:
         self._sent_at_s = perf_counter()
@@ -319,6 +327,10 @@ class HeldCall:
 def took_too_long(provider: str, longest_s: int) -> ProviderFailed:
     message = f"The call took longer than {longest_s} seconds, and was cut."
     return ProviderFailed(message, provider=provider, is_final=True)
+
+
+def _forget(_now_s: float) -> None:
+    """What was taken says nothing of other calls."""
 
 
 async def ask_upstream(

@@ -57,9 +57,6 @@ class Ask(Protocol):
 
     A thinking budget must fit below the ceiling, and some APIs take no ceiling under a few tokens.
     """
-    takes_ceiling: bool
-    """Whether one may be added to a request that names none: not where the API's own is a short answer, which another
-    would lengthen."""
     answers: int
     """How many answers it asks for (`n`, `candidateCount`); the ceiling of the call is `output_max * answers`."""
     stored: Named | None

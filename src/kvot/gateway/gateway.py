@@ -20,6 +20,7 @@ from kvot.gateway.headed import Headed, give
 from kvot.gateway.headers import query_of, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
 from kvot.gateway.joining import Joining
+from kvot.gateway.known import Served
 from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
 from kvot.gateway.retries import Attempt, Charged, Retries
@@ -105,7 +106,7 @@ class Gateway:
             return None
         ask = endpoint.read(asked.body, variables)
         await self._stored.check(whose.company_id, asked.provider, ask.stored)
-        ask = ask_of(self._books.untold, asked.provider.name, endpoint, ask, _now_s())
+        ask = ask_of(self._books.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
         caller = (asked.credential_id, whose.company_id)
         attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:
@@ -149,9 +150,8 @@ class Gateway:
         asked_hold = asked_hold._replace(amount=held.amount)
         output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
-        granted = Granted(
-            whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, held.is_clamped, longest_s
-        )
+        served = _served(asked, whose, ask)
+        granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, served, longest_s)
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
         call = HeldCall(self._books, granted, endpoint, ask, remember)
         headed = Headed(client, asked.provider, held, keeps=attempt is not None and attempt.has_key)
@@ -206,8 +206,9 @@ class Gateway:
             text_tokens = await counting.text_tokens(asked.provider.dialect.name, ask.model, ask.size)
         input_tokens = self._books.estimator.held_input_tokens(origin, ask.size, text_tokens)
         ceilings = self._terms.ceilings
-        if ceilings.names and self._books.unbounded.knows(asked.provider.name, ask.model, _now_s()):
-            ceilings = replace(ceilings, names=False)
+        known_max = self._books.ceilings.find(_served(asked, whose, ask), _now_s())
+        if known_max is not None:
+            ceilings = replace(ceilings, output_max=min(known_max, ceilings.output_max))
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
     async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
@@ -238,6 +239,11 @@ def _without_its_first(provider: Provider, verb: str, path: str, query: Mapping[
     if not provider.dialect.find(verb, f"/{rest}", query):
         return ""
     return f" With a base URL that does not end in /{first} it would be."
+
+
+def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:
+    provider = asked.provider
+    return Served(provider.name, whose.company_id if provider.has_own_key else "", ask.model)
 
 
 def _request(asked: Asked, whose: Whose, body: bytes) -> UpstreamRequest:

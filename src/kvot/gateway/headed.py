@@ -46,9 +46,9 @@ class Headed:
                 self._body = None
         await self._client.write(data)
 
-    def leave_ceiling(self) -> None:
-        if self._held is not None and self._held.output_max is not None:
-            self._held = self._held._replace(output_max=None)
+    def name_ceiling(self, output_max: int) -> None:
+        assert self._held is not None  # only calls have ceilings
+        self._held = self._held._replace(output_max=output_max)
 
     async def refused(self, status: int, headers: tuple[Pair, ...], body: bytes) -> None:
         """A refusal of the provider's, whole. Raises KvotError where it is of the key."""

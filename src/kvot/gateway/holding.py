@@ -62,7 +62,7 @@ async def hold(
         decision = await ledger.reserve(company_id, asked._replace(amount=amount))
         usage, tries = decision.usage, tries + 1
         if decision.status is Status.DONE:
-            is_named = ask.output_max is None and ask.takes_ceiling and ceilings.names
+            is_named = ask.output_max is None and ceilings.names
             output_max = each if each < named or is_named else None
             limits = limits_of(usage, ledger.now_ms())
             return Held(amount, output_max, usage, limits, input_tokens, is_clamped=each < named)

@@ -5,12 +5,12 @@ without, within its hold, and settled by estimate unless the usage comes unasked
 """
 
 from kvot.gateway.dialect import Ask, Endpoint
-from kvot.gateway.refusers import UNACCEPTED, Refusers
+from kvot.gateway.known import UNACCEPTED, Known, Served
 
 
-def ask_of(untold: Refusers, provider: str, endpoint: Endpoint, ask: Ask, now_s: float) -> Ask:
+def ask_of(untold: Known[bool], served: Served, endpoint: Endpoint, ask: Ask, now_s: float) -> Ask:
     """The call as it is to be sent: where the provider is known to refuse it, without what we added."""
-    if not untold.knows(provider, ask.model, now_s):
+    if not untold.find(served, now_s):
         return ask
     return without_usage(endpoint, ask) or ask
 
@@ -20,7 +20,7 @@ def without_usage(endpoint: Endpoint, ask: Ask) -> Ask | None:
     return None if endpoint.usage_option is None else endpoint.usage_option.without(ask)
 
 
-def is_refused(endpoint: Endpoint, status: int, refusal: bytes) -> bool:
+def refuses_usage(endpoint: Endpoint, status: int, refusal: bytes) -> bool:
     """Whether what a provider refused is what we may have added."""
     option = endpoint.usage_option
     return option is not None and status in UNACCEPTED and option.name in refusal

@@ -155,8 +155,8 @@ class Settings:
     clamp: str = _setting(one_of("on", "given", "off"), "on")
     """What is done so that no answer passes the budget. `on`: the ceiling of a call is lowered to what is left, and one
     that names none is sent on with the ceiling that was held; the reply says so in `x-kvot-output-tokens-max`. `given`:
-    only a ceiling that a request gives is lowered, and an answer to one that gives none may be longer than what was
-    held. `off`: a ceiling that does not fit is refused, and none is named."""
+    one that names none goes on as it is as long as `KVOT_OUTPUT_TOKENS_MAX` fits, and its answer may then be longer.
+    `off`: a ceiling that does not fit is refused, and none is named."""
 
     cached_token_percent: int = _setting(whole_number(0, 100), 100)
     """What a token that the provider read from its cache counts in the budget."""

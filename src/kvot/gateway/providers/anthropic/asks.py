@@ -34,7 +34,6 @@ class MessagesAsk:
     output_max: int | None
     output_min: int
     answers: int = 1
-    takes_ceiling: bool = True
     stored: Named | None = None
 
     def body(self, output_max: int | None = None) -> bytes:

@@ -30,7 +30,6 @@ class GeminiAsk:
     output_max: int | None
     output_min: int = 1
     answers: int = 1
-    takes_ceiling: bool = True
     stored: Named | None = None  # nothing of what calls make is kept
 
     def body(self, output_max: int | None = None) -> bytes:

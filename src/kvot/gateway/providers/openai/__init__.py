@@ -182,7 +182,10 @@ class Azure(OpenAi):
             return super().find(verb, path, query)
         if verb != "POST" or match["path"] not in _DEPLOYED:
             return None
-        return Found(self._endpoints[match["path"]], {asks.DEPLOYMENT: match[asks.DEPLOYMENT]})
+        variables = {asks.DEPLOYMENT: match[asks.DEPLOYMENT]}
+        if version := query.get("api-version"):
+            variables[asks.API_VERSION] = version
+        return Found(self._endpoints[match["path"]], variables)
 
 
 DIALECTS = {provider.name: (Azure if provider.name == "azure" else OpenAi)(provider) for provider in COMPATIBLES}

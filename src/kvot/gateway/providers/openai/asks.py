@@ -35,6 +35,11 @@ OLD_CEILING = "max_tokens"
 """What every API that follows OpenAI's knows as the ceiling of an answer; OpenAI's own newer models refuse it."""
 
 DEPLOYMENT = "deployment"
+API_VERSION = "api_version"
+"""Variables of Azure's paths."""
+
+_FIRST_VERSION = "2024-09"
+"""Azure's first that knows max_completion_tokens."""
 """The variable of a path that names the model, at Azure: there the body's `model` counts for nothing."""
 
 _TRUE = b"true"
@@ -58,7 +63,6 @@ class OpenAiAsk:
     ceiling_to_add: str | None = None
     adds_usage: bool = False
     stored: Named | None = None
-    takes_ceiling: bool = True
 
     def body(self, output_max: int | None = None) -> bytes:
         values = self._lowered(output_max)
@@ -101,9 +105,15 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
     gathered.schema(members.get("response_format"))
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
-    ask = _generating(document, model, provider, gathered.size, answers, ceilings, provider.chat_ceiling)
+    ask = _generating(document, model, provider, gathered.size, answers, ceilings, _chat_ceiling(provider, variables))
     ask.stored = stored_by_chat(members)
     return ask
+
+
+def _chat_ceiling(provider: Compatible, variables: Mapping[str, str]) -> str:
+    """Azure's older versions do not know the newer name; they are dates, or words that come after all dates."""
+    is_old = variables.get(API_VERSION, _FIRST_VERSION) < _FIRST_VERSION
+    return OLD_CEILING if is_old else provider.chat_ceiling
 
 
 def _model(members: Mapping[str, Any], variables: Mapping[str, str]) -> str:
@@ -121,7 +131,8 @@ def read_completion(body: bytes, variables: Mapping[str, str], provider: Compati
     answers = each * _prompts(members.get("prompt"))
     model = _model(members, variables)
     ask = _generating(document, model, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
-    ask.takes_ceiling = False  # without one they end after 16 tokens
+    if ask.output_max is None and provider.completion_max is not None:
+        ask.output_max = provider.completion_max
     return ask
 
 

@@ -19,6 +19,9 @@ class Compatible:
     chat_ceiling: str = "max_tokens"
     """The member that bounds an answer of Chat Completions, where we must add one to a request that names none."""
 
+    completion_max: int | None = None
+    """What the old completions answer with at most where their request names no ceiling; None: nobody knows."""
+
     takes_include_usage: bool = True
     """Whether a stream's request may ask for its usage. Where False, it is told unasked."""
 
@@ -34,8 +37,8 @@ class Compatible:
 
 COMPATIBLES = [
     # OpenAI's reasoning models refuse max_tokens; the others take both.
-    Compatible("openai", chat_ceiling="max_completion_tokens"),
-    Compatible("azure", chat_ceiling="max_completion_tokens", key_header=b"api-key"),
+    Compatible("openai", chat_ceiling="max_completion_tokens", completion_max=16),
+    Compatible("azure", chat_ceiling="max_completion_tokens", completion_max=16, key_header=b"api-key"),
     # Any other that follows OpenAI: vLLM, llama.cpp, LM Studio, Ollama's /v1, Groq, Together, OpenRouter, DeepSeek, …
     # Some have their own moderation, and answer it with 403, as OpenRouter does.
     Compatible("compatible", forbids_content=True),
