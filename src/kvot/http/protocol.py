@@ -166,6 +166,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if is_body:
             cycle.disconnected = True  # who waits for the body hears that there is no more to come
             cycle.message_event.set()
+            self.flow.resume_reading()  # a full buffer has stopped it, and nobody will empty that
         self.transport.write(app.early.reply(refusal, url, headers))
         self.transport.write_eof()
         self._stop_timer()
