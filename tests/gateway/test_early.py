@@ -39,6 +39,19 @@ async def test_so_is_an_address_that_is_too_long_and_a_method_that_nobody_knows(
         assert words(call, body)
 
 
+@pytest.mark.parametrize("what", HEADS)
+@pytest.mark.parametrize(("verb", "is_array"), [(b"POST", True), (b"GET", False), (b"PUT", False)])
+async def test_only_who_asks_for_an_array_is_refused_in_one(scene, what, verb, is_array):
+    status, rest = HEADS[what]
+    told, _, body = await send_raw(scene, verb + b" " + CALLS["gemini-array-stream"][0].encode() + rest)
+    assert (told, isinstance(json.loads(body), list)) == (status, is_array)
+
+
+async def test_a_method_that_nobody_knows_asks_for_none(scene):
+    told, _, body = await send_raw(scene, b"FOO " + CALLS["gemini-array-stream"][0].encode() + HOST + b"\r\n")
+    assert (told, words("gemini", body)) == (405, "The method of the request is not known.")
+
+
 PIECE, PIECES = b"y" * 65_536, 40  # more than a connection buffers, and less than a client is heard out for
 LONG_CHUNK = b"19000\r\n" + b"y" * 0x19000 + b"\r\n"  # so much that no more is read until somebody asks for it
 
