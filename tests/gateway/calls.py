@@ -99,10 +99,14 @@ async def post(
 REPLIES_WITHIN_S = 10.0
 
 
+async def connect(scene: Scene) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    url = urlsplit(scene.url)
+    return await asyncio.open_connection(url.hostname, url.port)
+
+
 async def send_raw(scene: Scene, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of all that comes back until the server closes the connection."""
-    url = urlsplit(scene.url)
-    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    reader, writer = await connect(scene)
     writer.write(request)
     async with asyncio.timeout(REPLIES_WITHIN_S):
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")

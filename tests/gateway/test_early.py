@@ -1,10 +1,12 @@
 """What never became a request to a provider's path is told in that API's words as well: its clients look there."""
 
+import asyncio
 import json
+import socket
 
 import pytest
 
-from tests.gateway.calls import CALLS, send_raw
+from tests.gateway.calls import CALLS, REPLIES_WITHIN_S, connect, send_raw
 from tests.gateway.test_fail_closed import ONE_OF_EACH, words
 
 HOST = b" HTTP/1.1\r\nhost: h\r\n"
@@ -35,6 +37,42 @@ async def test_so_is_an_address_that_is_too_long_and_a_method_that_nobody_knows(
         told, headers, body = await send_raw(scene, request + b"\r\n")
         assert (told, "x-kvot-request-id" in headers) == (status, True)
         assert words(call, body)
+
+
+@pytest.mark.parametrize("what", HEADS)
+@pytest.mark.parametrize(("verb", "is_array"), [(b"POST", True), (b"GET", False), (b"PUT", False)])
+async def test_only_who_asks_for_an_array_is_refused_in_one(scene, what, verb, is_array):
+    status, rest = HEADS[what]
+    told, _, body = await send_raw(scene, verb + b" " + CALLS["gemini-array-stream"][0].encode() + rest)
+    assert (told, isinstance(json.loads(body), list)) == (status, is_array)
+
+
+async def test_a_method_that_nobody_knows_asks_for_none(scene):
+    told, _, body = await send_raw(scene, b"FOO " + CALLS["gemini-array-stream"][0].encode() + HOST + b"\r\n")
+    assert (told, words("gemini", body)) == (405, "The method of the request is not known.")
+
+
+PIECE, PIECES = b"y" * 65_536, 40  # more than a connection buffers, and less than a client is heard out for
+LONG_CHUNK = b"19000\r\n" + b"y" * 0x19000 + b"\r\n"  # so much that no more is read until somebody asks for it
+
+
+@pytest.mark.parametrize("call", ["chat", "messages"])
+@pytest.mark.parametrize("begin", [b"", LONG_CHUNK])
+async def test_who_sends_on_after_a_broken_chunk_is_heard_out(scene, call, begin):
+    """Or else what it still sends would take the reply back."""
+    reader, writer = await connect(scene)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, len(PIECE))
+    key = b"authorization: Bearer " + scene.key.encode() + b"\r\n"
+    head = b"POST " + CALLS[call][0].encode() + HOST + key + b"transfer-encoding: chunked\r\n\r\n"
+    writer.write(head + begin + b"zz\r\n")
+    async with asyncio.timeout(REPLIES_WITHIN_S):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        for _ in range(PIECES):
+            writer.write(PIECE)  # raises nothing itself
+            await asyncio.sleep(0)
+            await writer.drain()
+    assert not writer.is_closing()
+    writer.close()
 
 
 @pytest.mark.parametrize("path", [b"/assistant/ai-chat/usage", b"/openaix/v1/chat/completions", b"*", b"/%ff"])

@@ -1,17 +1,21 @@
 """What of the head of a request and of a reply goes on, beyond what each dialect lists."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
 
+from kvot.contract.keys import CreateApiKey
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.gateway.headers import reply_headers, request_headers
 from kvot.gateway.provider import Provider
 from kvot.gateway.providers import DIALECTS
+from kvot.operations import Caller
+from kvot.operations.keys import create_key
 from tests.gateway.calls import CALLS, ask
-from tests.gateway.conftest import COMPANY
+from tests.gateway.conftest import COMPANY, OPERATOR
 from tests.provider import Script
 
 OTHER = "c0000000-0000-4000-8000-000000000002"
@@ -19,31 +23,39 @@ OURS = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", "sk
 ITS_OWN = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", "sk-its", has_own_key=True)
 
 
-def said(company_id: str, key: bytes, provider: Provider = OURS) -> bytes:
+def said(caller: tuple[str, str], key: bytes, provider: Provider = OURS) -> bytes:
     headers = [(b"idempotency-key", key), (b"accept", b"*/*")]
-    return dict(request_headers(provider, headers, company_id))[b"idempotency-key"]
+    return dict(request_headers(provider, headers, caller))[b"idempotency-key"]
 
 
-def test_one_idempotency_key_of_two_companies_is_two_behind_our_key():
-    words = [said(company, key) for company in (COMPANY, OTHER) for key in (b"k1", b"k2")]
-    assert len(set(words)) == 4
+def test_one_idempotency_key_of_several_callers_is_as_many_behind_our_key():
+    callers = [(credential, company) for credential in ("a1", "a2") for company in (COMPANY, OTHER)]
+    words = [said(caller, key) for caller in callers for key in (b"k1", b"k2")]
+    assert len(set(words)) == 8
     assert all(re.fullmatch(rb"[0-9a-f]{64}", word) for word in words)
-    assert said("a", b"bc") != said("ab", b"c")
+
+
+def test_what_a_caller_says_cannot_be_read_as_what_another_says():
+    alike = [(("a", "b"), b"cd"), (("ab", "c"), b"d"), (("a", "bc"), b"d")]
+    assert len({said(caller, key) for caller, key in alike}) == 3
 
 
 def test_an_idempotency_key_stays_the_same_when_it_is_said_again():
-    assert said(COMPANY, b"k1") == said(COMPANY, b"k1")
+    assert said(("a1", COMPANY), b"k1") == said(("a1", COMPANY), b"k1")
 
 
 def test_behind_its_own_key_a_company_says_its_own_word():
-    assert said(COMPANY, b"k1", ITS_OWN) == b"k1"
+    assert said(("a1", COMPANY), b"k1", ITS_OWN) == b"k1"
 
 
-async def test_the_provider_is_told_the_word_of_the_company(scene):
-    for call in ("chat", "messages"):
-        await ask(scene, call, {"idempotency-key": "k1"})
+async def test_the_provider_is_told_the_word_of_the_caller(scene):
+    made = await create_key(scene.house.services, Caller(OPERATOR), CreateApiKey(company_id=COMPANY, name="another"))
+    for each in (scene, replace(scene, key=made.key)):
+        for call in ("chat", "messages"):
+            await ask(each, call, {"idempotency-key": "k1"})
     words = [received.header("idempotency-key") for received in scene.provider.requests]
-    assert words == [said(COMPANY, b"k1").decode()] * 2
+    assert (words[0], words[2]) == (words[1], words[3])
+    assert words[2] == said((made.result.id, COMPANY), b"k1").decode() != words[0]
 
 
 REPLY = ((b"content-type", b"application/json"), (b"x-hop", b"1"), (b"x-other", b"2"))

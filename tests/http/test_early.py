@@ -15,7 +15,7 @@ HEADERS = st.lists(st.tuples(st.sampled_from([b"accept", b"x"]), st.binary()))
 
 @given(URLS, HEADERS)
 def test_whatever_the_head_says_there_is_a_reply(url, headers):
-    head, _, body = EARLY.reply(HEAD_TOO_LARGE, url, headers).partition(b"\r\n\r\n")
+    head, _, body = EARLY.reply(HEAD_TOO_LARGE, "GET", url, headers).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 431 RequestTooLarge\r\n")
     assert b"connection: close\r\ncontent-length: %d" % len(body) in head
     assert b"32768" in body

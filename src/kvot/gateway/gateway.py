@@ -107,8 +107,7 @@ class Gateway:
         ask = endpoint.read(asked.body, variables)
         await self._stored.check(whose.company_id, asked.provider, ask.stored)
         ask = ask_of(self._books.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
-        caller = (asked.credential_id, whose.company_id)
-        attempt = attempt_of(caller, _url(asked), dict(asked.headers), asked.body)
+        attempt = attempt_of(_caller(asked, whose), _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:
             return await self._carry_out(asked, whose, client, ask, attempt)
         if await self._is_given(attempt, asked.provider, whose, client):
@@ -248,8 +247,13 @@ def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:
 
 def _request(asked: Asked, whose: Whose, body: bytes) -> UpstreamRequest:
     provider = asked.provider
-    headers = request_headers(provider, asked.headers, whose.company_id)
+    headers = request_headers(provider, asked.headers, _caller(asked, whose))
     return UpstreamRequest(asked.verb, _url(asked), headers, body or None)
+
+
+def _caller(asked: Asked, whose: Whose) -> tuple[str, str]:
+    """Whose word an Idempotency-Key is, here and at the provider."""
+    return asked.credential_id, whose.company_id
 
 
 def _url(asked: Asked) -> str:

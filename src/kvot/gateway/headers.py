@@ -37,20 +37,24 @@ _NAMES_NONE = frozenset({b"keep-alive", b"close"})
 _IDEMPOTENCY_KEY = b"idempotency-key"
 
 
-def request_headers(provider: Provider, headers: Iterable[Pair], company_id: str) -> tuple[Pair, ...]:
-    """The head of the request to the provider, with our own key and nothing of the client's but what its API knows."""
+def request_headers(provider: Provider, headers: Iterable[Pair], caller: Sequence[str]) -> tuple[Pair, ...]:
+    """The head of the request to the provider, with our own key and nothing of the client's but what its API knows.
+
+    caller: the credential, and the company that it acts for.
+    """
     dialect = provider.dialect
     passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_request_header(pair[0])]
     if not provider.has_own_key:
-        passed = [_of_company(pair, company_id) if pair[0] == _IDEMPOTENCY_KEY else pair for pair in passed]
+        passed = [_of_caller(pair, caller) if pair[0] == _IDEMPOTENCY_KEY else pair for pair in passed]
     return (*passed, (b"accept-encoding", b"identity"), *dialect.authorization(provider.api_key))
 
 
-def _of_company(pair: Pair, company_id: str) -> Pair:
-    """The client's word for a call, as one that no other company can have: behind one key the provider sees one
-    account, and may give whoever says the same word the same answer. Said again, it is the same again."""
+def _of_caller(pair: Pair, caller: Sequence[str]) -> Pair:
+    """The client's word for a call, as one that no other caller can have: behind one key the provider sees one account,
+    and may give whoever says the same word the same answer. Said again, it is the same again."""
     name, value = pair
-    return name, blake2b(company_id.encode() + b"\0" + value, digest_size=32).hexdigest().encode()
+    words = b"\0".join((*(each.encode() for each in caller), value))  # there is no NUL in any of them
+    return name, blake2b(words, digest_size=32).hexdigest().encode()
 
 
 def query_of(dialect: Dialect, query_string: bytes) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
 from kvot.core.errors import InvalidRequest, KvotError, MethodNotAllowed, RequestTooLarge
-from kvot.gateway.dialect import Refusal as Words
+from kvot.gateway.dialect import Refusal
 from kvot.gateway.provider import Provider
 from kvot.http import choice, errors, replies
 from kvot.http.limits import HEAD_BYTES_MAX, Headers
@@ -25,7 +25,8 @@ ADDRESS_TOO_LONG = 414, RequestTooLarge(f"The address is longer than {HEAD_BYTES
 HEAD_TOO_LARGE = 431, RequestTooLarge(f"Address and headers are larger than {HEAD_BYTES_MAX} bytes.")
 UNKNOWN_METHOD = 405, MethodNotAllowed("The method of the request is not known.")
 
-Refusal = tuple[int, KvotError]
+Fault = tuple[int, KvotError]
+"""What is wrong with it, and the status that says so."""
 
 
 def _nowhere(_path: str) -> None:
@@ -40,23 +41,24 @@ class Early:
         self._style = style
         self._provider_at = provider_at
 
-    def reply(self, refusal: Refusal, url: bytes = b"", headers: Iterable[Pair] = ()) -> bytes:
-        """The whole reply, ready to be sent; the connection ends with it. `url` and `headers` may lack their end."""
-        status, error = refusal
-        if told := self._in_its_words(refusal, url):
-            return _whole(status, None, told.headers, told.body)
+    def reply(self, fault: Fault, verb: str = "", url: bytes = b"", headers: Iterable[Pair] = ()) -> bytes:
+        """The whole reply, ready to be sent; the connection ends with it. `url` and `headers` may lack their end.
+        `verb`: empty where it is none that HTTP knows."""
+        status, error = fault
+        if refusal := self._in_its_words(fault, verb, url):
+            return _whole(status, None, refusal.headers, refusal.body)
         reply = replies.of_error(error, self._format_of(url, dict(headers)), self._style)
         return _whole(status, errors.reason(error), (*reply.headers, *replies.ALWAYS), reply.body)
 
-    def _in_its_words(self, refusal: Refusal, url: bytes) -> Words | None:
-        """On a path to a provider. What the method was nobody knows: what makes tokens is always a POST."""
+    def _in_its_words(self, fault: Fault, verb: str, url: bytes) -> Refusal | None:
+        """On a path to a provider."""
         path, query = _path_of(url), url.partition(b"?")[2]
         provider = self._provider_at(path)
         if provider is None:
             return None
-        status, error = refusal
+        status, error = fault
         rest = path[len(provider.name) + 1 :]
-        return refused_call(provider.dialect, error, status, "POST", rest, read_query(query))
+        return refused_call(provider.dialect, error, status, verb, rest, read_query(query))
 
     def _format_of(self, url: bytes, headers: Headers) -> Format:
         """As for any other request. A query that is cut off may name no format: then the rest decides."""

@@ -15,7 +15,7 @@ from weakref import ref
 from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kvot.http.early import ADDRESS_TOO_LONG, HEAD_TOO_LARGE, NO_HTTP, UNKNOWN_METHOD, Refusal
+from kvot.http.early import ADDRESS_TOO_LONG, HEAD_TOO_LARGE, NO_HTTP, UNKNOWN_METHOD, Fault
 from kvot.http.limits import HEAD_BYTES_MAX
 from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK, Pair, cut, write, write_chunk
 
@@ -138,17 +138,22 @@ class BoundedProtocol(HttpToolsProtocol):
         """uvicorn's hook for what its parser refuses; the parser's error is being handled."""
         line = _REQUEST_LINE.match(self._piece)
         if line and isinstance(sys.exception(), HttpParserInvalidMethodError):
-            self._refuse(UNKNOWN_METHOD, line[1])
+            self._refuse(UNKNOWN_METHOD, "", line[1])
         elif self._is_arriving:
-            self._refuse(NO_HTTP, self.url, self.headers, is_body=not self._is_in_head)
+            self._refuse(NO_HTTP, self._verb(), self.url, self.headers, is_body=not self._is_in_head)
         else:
             self._refuse(NO_HTTP)
 
     def _refuse_head(self) -> None:
-        self._refuse(ADDRESS_TOO_LONG if len(self.url) > HEAD_BYTES_MAX else HEAD_TOO_LARGE, self.url, self.headers)
+        fault = ADDRESS_TOO_LONG if len(self.url) > HEAD_BYTES_MAX else HEAD_TOO_LARGE
+        self._refuse(fault, self._verb(), self.url, self.headers)
+
+    def _verb(self) -> str:
+        """Before there is an address the parser may not have read it, and names that of another request."""
+        return self.parser.get_method().decode() if self.url else ""
 
     def _refuse(
-        self, refusal: Refusal, url: bytes = b"", headers: Iterable[Pair] = (), *, is_body: bool = False
+        self, fault: Fault, verb: str = "", url: bytes = b"", headers: Iterable[Pair] = (), *, is_body: bool = False
     ) -> None:
         """Say why, and hear the client out. In front of a reply that is still to come it would be taken for that.
 
@@ -166,7 +171,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if is_body:
             cycle.disconnected = True  # who waits for the body hears that there is no more to come
             cycle.message_event.set()
-        self.transport.write(app.early.reply(refusal, url, headers))
+            self.flow.resume_reading()  # a full buffer has stopped it, and nobody will empty that
+        self.transport.write(app.early.reply(fault, verb, url, headers))
         self.transport.write_eof()
         self._stop_timer()
         self._arrival_timer = self.loop.call_later(LINGER_S, self.transport.abort)

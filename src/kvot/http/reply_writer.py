@@ -69,9 +69,10 @@ def write_chunk(cycle_of_request: ref[Any], data: bytes) -> bool:
 
 
 def cut(cycle_of_request: ref[Any]) -> None:
-    """What was written still goes out; the client sees that the end is missing."""
+    """What was written still goes out; the client sees that the end is missing. Whom nothing more is to reach is left
+    alone: it is gone, or was told why its body is refused and is heard out."""
     cycle = cycle_of_request()
-    if cycle is None or cycle.response_complete:
+    if cycle is None or cycle.response_complete or cycle.disconnected:
         return
     cycle.disconnected = True
     cycle.transport.close()
