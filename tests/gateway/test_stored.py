@@ -124,6 +124,15 @@ async def test_the_official_client_goes_on_with_what_it_made(scene):
     assert sorted(scene.provider.requests[3].query.split("&")) == ["after=msg_9", "limit=5", "order=asc"]
 
 
+async def test_an_answer_that_is_fetched_again_is_no_new_usage(scene):
+    await make(scene)
+    used = await scene.settled()
+    async with official(scene) as client:
+        usages = [(await client.responses.retrieve("resp_1")).usage for _ in range(2)]
+    assert all(usage is not None and usage.total_tokens == used > 0 for usage in usages)
+    assert (len(scene.provider.requests), await scene.settled()) == (3, used)
+
+
 async def test_the_official_client_goes_on_with_what_it_streamed(scene):
     async with official(scene) as client:
         async with client.responses.stream(model="m", input="Hello") as stream:
