@@ -77,7 +77,13 @@ def text_of(call: str, received: Received) -> bytes:
 
 
 async def post(
-    scene: Scene, path: str, body: Any, headers: dict[str, str] | None = None, *, seen: Seen | None = None
+    scene: Scene,
+    path: str,
+    body: Any,
+    headers: dict[str, str] | None = None,
+    *,
+    seen: Seen | None = None,
+    verb: str = "POST",
 ) -> Seen:
     """seen: filled in as the reply comes."""
     seen = seen or Seen()
@@ -85,7 +91,7 @@ async def post(
     try:
         async with (
             httpx2.AsyncClient(timeout=60, verify=False) as client,
-            client.stream("POST", scene.url + path, json=body, headers=sent) as reply,
+            client.stream(verb, scene.url + path, json=body, headers=sent) as reply,
         ):
             seen.status, seen.headers = reply.status_code, reply.headers
             async for piece in reply.aiter_raw():

@@ -3,10 +3,9 @@
 import asyncio
 from typing import Any
 
-import httpx2
 import pytest
 
-from tests.gateway.calls import Seen, headers_of
+from tests.gateway.calls import Seen, post
 from tests.provider import Fault, Script
 
 PATHS: dict[str, tuple[str, Any]] = {
@@ -19,19 +18,7 @@ PATHS: dict[str, tuple[str, Any]] = {
 
 async def ask(scene: Any, path: str) -> Seen:
     verb, body = PATHS[path]
-    seen, headers = Seen(), headers_of(path, scene.key)
-    try:
-        async with (
-            httpx2.AsyncClient(timeout=60) as client,
-            client.stream(verb, scene.url + path, json=body, headers=headers) as reply,
-        ):
-            seen.status, seen.headers = reply.status_code, reply.headers
-            async for piece in reply.aiter_raw():
-                seen.body += piece
-            seen.is_whole = True
-    except httpx2.RemoteProtocolError:
-        pass
-    return seen
+    return await post(scene, path, body, verb=verb)
 
 
 async def test_one_that_takes_longer_than_any_call_may_is_cut_and_said_to_be(open_scene):
@@ -41,7 +28,7 @@ async def test_one_that_takes_longer_than_any_call_may_is_cut_and_said_to_be(ope
     for seen in await asyncio.gather(*(ask(scene, path) for path in PATHS)):
         assert (seen.status, b"took longer than 1 seconds" in seen.body, seen.is_whole) == (502, True, True)
         assert seen.headers["x-should-retry"] == "false"
-    assert 1 <= loop.time() - started_s < 2
+    assert 1 <= loop.time() - started_s < 10  # and not the minutes that a silent provider has
     assert [received.closed.is_set() for received in scene.provider.requests] == [True] * len(PATHS)
 
 

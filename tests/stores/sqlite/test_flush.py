@@ -12,7 +12,7 @@ from kvot.stores.sqlite import SqliteStore, labels, writer
 from kvot.stores.sqlite.company import load, save
 from kvot.stores.sqlite.connection import Tx
 
-from .conftest import COMPANY, OTHER, T0
+from .conftest import COMPANY, OTHER, T0, counted_commits
 
 LATER = T0 + 120_000
 
@@ -27,17 +27,9 @@ def event(number: int, model: str = "m") -> NewEvent:
 
 
 async def in_one_commit(store: SqliteStore, *operations: Awaitable[Any]) -> list[Any]:
-    commits = 0
-
-    def count() -> bool:
-        nonlocal commits
-        commits += 1
-        return False
-
-    store._write_connection.set_commit_hook(count)
-    answers = await asyncio.gather(*operations, return_exceptions=True)
-    store._write_connection.set_commit_hook(None)
-    assert commits == 1
+    with counted_commits(store) as commits:
+        answers = await asyncio.gather(*operations, return_exceptions=True)
+    assert len(commits) == 1
     return answers
 
 

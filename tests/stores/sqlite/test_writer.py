@@ -10,7 +10,7 @@ from kvot.core.model import NewEvent, Status
 from kvot.stores.sqlite import writer
 from kvot.stores.sqlite.connection import Tx
 
-from .conftest import COMPANY, T0
+from .conftest import COMPANY, T0, counted_commits
 
 EVENTS = "SELECT count(*) FROM event"
 
@@ -30,18 +30,11 @@ async def test_what_is_acknowledged_is_committed(store, path):
 
 
 async def test_operations_that_wait_together_share_a_commit(store):
-    commits = 0
-
-    def count() -> bool:
-        nonlocal commits
-        commits += 1
-        return False
-
-    store._write_connection.set_commit_hook(count)
     operations = [store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0) for number in range(200)]
-    answers = await asyncio.gather(*operations)
+    with counted_commits(store) as commits:
+        answers = await asyncio.gather(*operations)
     assert all(answer.status is Status.DONE for answer in answers)
-    assert 1 <= commits < 100
+    assert 1 <= len(commits) < 100
 
 
 async def test_no_answer_is_given_when_the_commit_fails(store, path):
