@@ -134,10 +134,10 @@ class Gateway:
     ) -> Exhausted | None:
         endpoint = asked.found.endpoint
         held_at_s = _now_s()
-        asked_hold = self._hold(asked, whose, ask)
+        asked_hold, served = self._hold(asked, whose, ask), _served(asked, whose, ask)
         tally = self._books.tallies.of(asked.provider.name, endpoint.name)
         try:
-            held = await self._held(asked, whose, ask, asked_hold)
+            held = await self._held(asked, whose, ask, asked_hold, served)
             if isinstance(held, Exhausted):
                 tally.refuse()
                 return held
@@ -149,7 +149,6 @@ class Gateway:
         asked_hold = asked_hold._replace(amount=held.amount)
         output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
-        served = _served(asked, whose, ask)
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, served, longest_s)
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
         call = HeldCall(self._books, granted, endpoint, ask, remember)
@@ -198,14 +197,16 @@ class Gateway:
             feature=whose.feature,
         )
 
-    async def _held(self, asked: Asked, whose: Whose, ask: Ask, asked_hold: NewHold) -> Held | Exhausted:
+    async def _held(
+        self, asked: Asked, whose: Whose, ask: Ask, asked_hold: NewHold, served: Served
+    ) -> Held | Exhausted:
         origin = Origin(whose.company_id, asked.provider.name, ask.model)
         text_tokens, counting = None, self._terms.counting
         if counting is not None:
             text_tokens = await counting.text_tokens(asked.provider.dialect.name, ask.model, ask.size)
         input_tokens = self._books.estimator.held_input_tokens(origin, ask.size, text_tokens)
         ceilings = self._terms.ceilings
-        known_max = self._books.ceilings.find(_served(asked, whose, ask), _now_s())
+        known_max = self._books.ceilings.find(served, _now_s())
         if known_max is not None:
             ceilings = replace(ceilings, output_max=min(known_max, ceilings.output_max))
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
