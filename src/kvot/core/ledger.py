@@ -12,6 +12,7 @@ from kvot.core.faults import fault, length_fault
 from kvot.core.model import (
     HOLD_TTL_MAX_MS,
     ID_LENGTH_MAX,
+    RECEIPT_LENGTH_MAX,
     TEXT_LENGTH_MAX,
     TOKENS_MAX,
     CallDetail,
@@ -198,6 +199,8 @@ def _check_settlement(hold_id: str, settlement: Settlement) -> None:
     _check_id("HoldId", hold_id)
     _check_tokens("TokensUsed", settlement.tokens)
     _check_detail(settlement.detail)
+    if settlement.receipt is not None and len(settlement.receipt) > RECEIPT_LENGTH_MAX:
+        raise InvalidRequest.of_fields([length_fault("Receipt", settlement.receipt, 0, RECEIPT_LENGTH_MAX)])
 
 
 def _check_detail(detail: CallDetail) -> None:
