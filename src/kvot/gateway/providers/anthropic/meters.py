@@ -11,6 +11,7 @@ import msgspec
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.anthropic.usage import Usage
+from kvot.gateway.receipt import Told
 from kvot.gateway.tokens import Reported
 
 _GENERATED = ("text", "thinking", "partial_json", "input")
@@ -42,6 +43,7 @@ def read_message(document: bytes) -> Reading:
         message.get("type") == "error",
         name_or_none(message.get("model")),
         name_or_none(message.get("id")),
+        usage.told(message.get("stop_reason")),
     )
 
 
@@ -50,6 +52,7 @@ class MessageEvents:
 
     def __init__(self) -> None:
         self._usage = Usage()
+        self._finish: Any = None
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
@@ -76,7 +79,9 @@ class MessageEvents:
             self._begin(event.message)
         elif event.type == "message_delta":
             has_output = self._usage.take(event.usage)
-            has_ended = has_output and _has_ended(event.delta)
+            finish = event.delta.get("stop_reason") if isinstance(event.delta, dict) else None
+            self._finish = finish or self._finish
+            has_ended = has_output and finish is not None
             self._report(is_final=has_ended or (self.reported is not None and self.reported.is_final))
         elif event.type == "error":
             self.has_failed = True
@@ -90,9 +95,9 @@ class MessageEvents:
         tokens = self._usage.tokens
         self.reported = Reported(tokens, is_final) if tokens is not None else None
 
-
-def _has_ended(delta: object) -> bool:
-    return isinstance(delta, dict) and delta.get("stop_reason") is not None
+    @property
+    def told(self) -> Told:
+        return self._usage.told(self._finish)
 
 
 def _generated_bytes(block: object) -> int:
