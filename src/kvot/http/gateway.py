@@ -24,10 +24,11 @@ from kvot.gateway.gateway import Asked, Gateway, Whose, find
 from kvot.gateway.headers import limit_headers
 from kvot.gateway.holding import Exhausted
 from kvot.gateway.provider import Provider
+from kvot.http import problem
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
 from kvot.http.errors import STATUSES, call_outcome, outcome_of_reply
-from kvot.http.headers import read_headers
+from kvot.http.headers import accept_of, read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
 from kvot.http.protocol import ON_GONE
@@ -37,6 +38,7 @@ from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
 from kvot.http.requestlog import CallName, RequestLog
 from kvot.operations.company import company_for
 from kvot.telemetry.tally import CallOutcome, Calls
+from kvot.wire.negotiate import asks_for_problem
 from kvot.wire.scalars import guid
 
 LIMITS = Limits(max_body_bytes=20 * 1_048_576)
@@ -285,8 +287,6 @@ class _Exchange:
         company does, as headers."""
         if self.has_sent:
             return self.cut()
-        if (endpoint := self._endpoint()) is not None:
-            refusal = endpoint.framed(refusal)
         await self.give(refusal, stands)
 
     async def give(self, refusal: Refusal, stands: tuple[Pair, ...] = ()) -> None:
@@ -303,11 +303,27 @@ class _Exchange:
         if limits.is_short_term:
             status = 429  # nothing is to be paid, whatever an exhausted budget is answered with
         dialect = self.provider.dialect
-        refusal = dialect.exhausted(limits, message_of(exhausted), self.request_id, status)
+        message = message_of(exhausted)
+        refusal = dialect.exhausted(limits, message, self.request_id, status)
+        if self._asks_for_problem():
+            body = problem.of_exhausted_call(limits, message, status, self.request_id)
+            refusal = problem.in_place_of(refusal, body)
+        else:
+            refusal = self._framed(refusal)
         return refusal._replace(headers=(*refusal.headers, *limit_headers(dialect, limits, exhausted.usage)))
 
     def failed(self, error: KvotError, status: int) -> Refusal:
-        return self.provider.dialect.failed(error, status, self.request_id)
+        refusal = self.provider.dialect.failed(error, status, self.request_id)
+        if not self._asks_for_problem():
+            return self._framed(refusal)
+        return problem.in_place_of(refusal, problem.of_error(error, status, problem.request_meta(self.request_id)))
+
+    def _asks_for_problem(self) -> bool:
+        return asks_for_problem(accept_of(self.scope["headers"]))
+
+    def _framed(self, refusal: Refusal) -> Refusal:
+        endpoint = self._endpoint()
+        return refusal if endpoint is None else endpoint.framed(refusal)
 
     def _id_where_none_is(self, headers: tuple[Pair, ...]) -> tuple[Pair, ...]:
         """Ours, by the name under which clients look for the provider's, for what it sends without one."""

@@ -10,7 +10,7 @@ from functools import partial
 from kvot.core.errors import NotAuthenticated, NotFound
 from kvot.gateway.providers import DIALECTS
 from kvot.http.errors import STATUSES
-from kvot.http.refused_call import read_query, refused_call
+from kvot.http.refused_call import AskedFor, read_query, refused_call
 from kvot.http.replies import Reply
 from kvot.http.surface import Answer, Asked
 from kvot.settings import OWN_PROVIDERS, variable
@@ -51,7 +51,8 @@ async def _refuse(asked: Asked) -> Reply:
     name, _, rest = scope["path"][1:].partition("/")
     error = NotFound(f"The provider {name} is not configured here: {_next(name)}.")
     query = read_query(scope["query_string"])
-    return Reply(*refused_call(DIALECTS[name], error, STATUSES[NotFound], scope["method"], f"/{rest}", query))
+    meant = AskedFor(scope["method"], f"/{rest}", query, asked.headers.get(b"accept"))
+    return Reply(*refused_call(DIALECTS[name], error, STATUSES[NotFound], meant))
 
 
 def _next(name: str) -> str:
