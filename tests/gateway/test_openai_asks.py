@@ -180,7 +180,7 @@ PNG = "data:image/png;base64," + BASE64
         (CHAT, {"response_format": {"enum": [10, 1.5, True, None]}}, 4 + 2 + 3 + 4, 0),
         (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, 0),
         (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
-        (RESPONSES, {"input": "abc", "previous_response_id": "resp_1"}, 3, media.STORED_TOKENS),
+        (RESPONSES, {"input": "abc", "prompt": {"id": "pm"}}, 3 + 2, media.STORED_TOKENS),
         (RESPONSES, {"input": [{"type": "input_image", "image_url": PNG, "detail": "low"}]}, 14, 450),
         (RESPONSES, {"input": [{"encrypted_content": BASE64}]}, 0, 12_000),
         (
@@ -198,6 +198,11 @@ def test_the_size_is_of_text_and_of_media_by_their_constants(
     path: str, members: dict[str, Any], text_bytes: int, media_tokens: int
 ):
     assert ask_of(path, members).size == Size(text_bytes, media_tokens)
+
+
+@pytest.mark.parametrize("named", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
+def test_what_is_gone_on_from_has_a_place_of_its_own_in_the_size(named: dict[str, Any]):
+    assert ask_of(RESPONSES, {"input": "abc", **named}).size == Size(3, stored_tokens=media.STORED_TOKENS)
 
 
 @pytest.mark.parametrize(

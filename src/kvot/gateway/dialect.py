@@ -24,6 +24,8 @@ class Size:
     media_tokens: int = 0
     """For images, sound, files, and what the API adds for tools, by the constants that docs/internals/gateway.md
     gives."""
+    stored_tokens: int = 0
+    """For an earlier reply that the request goes on from: a constant, until the ledger knows how many they are."""
     texts: Sequence[str] = field(default=(), compare=False, repr=False)
     """The texts of those bytes, for who counts their tokens: the request's own, never copied and never shown. A file of
     text that stands there encoded is among the bytes alone."""

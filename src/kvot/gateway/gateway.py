@@ -105,7 +105,9 @@ class Gateway:
             await self._pass_unmetered(asked, whose, client)
             return None
         ask = endpoint.read(asked.body, variables)
-        await self._stored.check(whose.company_id, asked.provider, ask.stored)
+        stored_tokens = await self._stored.check(whose.company_id, asked.provider, ask.stored)
+        if stored_tokens is not None:
+            ask.size = replace(ask.size, stored_tokens=stored_tokens)
         ask = ask_of(self._books.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
         attempt = attempt_of(_caller(asked, whose), _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:

@@ -207,8 +207,10 @@ def _response_size(members: Mapping[str, Any], stored: Named | None) -> Size:
         gather_content(gathered, members.get(name))
     gather_tools(gathered, members.get("tools"))
     gathered.schema(members.get("text"))
-    if stored is not None or members.get("prompt") is not None:
+    if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
+    if stored is not None:
+        gathered.stored_tokens = STORED_TOKENS
     return gathered.size
 
 
