@@ -168,8 +168,6 @@ PNG = "data:image/png;base64," + BASE64
     [
         (CHAT, {"messages": [{"role": "user", "content": "Grüß"}]}, 4 + 6, 0),
         (CHAT, user({"type": "text", "text": PNG}), 4 + len(PNG), 0),
-        (CHAT, user({"type": "image_url", "image_url": {"url": PNG}}), 9, media.IMAGE_TOKENS),
-        (CHAT, user({"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}), 9, media.IMAGE_LOW_TOKENS),
         (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}), 11, 31),
         (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "mp3"}}), 11, 121),
         (CHAT, user({"type": "file", "file": {"file_data": BASE64}}), 4, 12_001),
@@ -181,7 +179,6 @@ PNG = "data:image/png;base64," + BASE64
         (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, 0),
         (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
         (RESPONSES, {"input": "abc", "prompt": {"id": "pm"}}, 3 + 2, media.STORED_TOKENS),
-        (RESPONSES, {"input": [{"type": "input_image", "image_url": PNG, "detail": "low"}]}, 14, 450),
         (RESPONSES, {"input": [{"encrypted_content": BASE64}]}, 0, 12_000),
         (
             RESPONSES,

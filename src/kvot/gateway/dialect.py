@@ -24,11 +24,14 @@ class Size:
     media_tokens: int = 0
     """For images, sound, files, and what the API adds for tools, by the constants that docs/internals/gateway.md
     gives."""
-    stored_tokens: int = 0
-    """For an earlier reply that the request goes on from: a constant, until the ledger knows how many they are."""
     texts: Sequence[str] = field(default=(), compare=False, repr=False)
     """The texts of those bytes, for who counts their tokens: the request's own, never copied and never shown. A file of
     text that stands there encoded is among the bytes alone."""
+    stored_tokens: int = 0
+    """For an earlier reply that the request goes on from: a constant, until the ledger knows how many they are."""
+    spare_tokens: int = 0
+    """What it may take beyond all that, as images may be at their largest, and tools of the provider's own bring in and
+    make what no request shows: held, and never charged by an estimate."""
 
 
 PREVIOUS_REPLY_NOT_FOUND = "PreviousReplyNotFound"

@@ -100,7 +100,7 @@ class Estimator:
         if text_tokens is None:
             bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
             text_tokens = ceil(size.text_bytes / bytes_per_token)
-        return text_tokens + size.media_tokens + size.stored_tokens + ADDED_TOKENS
+        return text_tokens + size.media_tokens + size.stored_tokens + size.spare_tokens + ADDED_TOKENS
 
     def input_tokens(self, origin: Origin, size: Size) -> int:
         """A fair guess at the input of a call whose provider gave no figure."""
@@ -112,10 +112,12 @@ class Estimator:
         return ceil(text_bytes / (UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.mean))
 
     def learn(self, origin: Origin, size: Size, input_tokens: int) -> None:
-        """Take in what a call's input turned out to be. Calls whose input was not mainly text teach nothing."""
+        """Take in what a call's input turned out to be. Calls whose input was not mainly text, or need not have been,
+        teach nothing."""
         other_tokens = size.media_tokens + size.stored_tokens
         text_tokens = input_tokens - other_tokens
-        if size.text_bytes < LEARNED_BYTES_LEAST or text_tokens <= 0 or other_tokens > text_tokens:
+        is_text = text_tokens > 0 and max(other_tokens, size.spare_tokens) <= text_tokens
+        if size.text_bytes < LEARNED_BYTES_LEAST or not is_text:
             return
         bytes_per_token = min(max(LEAST_BYTES_PER_TOKEN, size.text_bytes / text_tokens), MOST_BYTES_PER_TOKEN)
         ratio = self._ratios.get(origin)

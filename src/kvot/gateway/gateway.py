@@ -149,7 +149,9 @@ class Gateway:
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
         asked_hold = asked_hold._replace(amount=held.amount)
-        output_tokens = held.amount - held.input_tokens
+        output_tokens = (
+            held.amount - held.input_tokens + ask.size.spare_tokens
+        )  # a tool that is a model makes output too
         longest_s = self._terms.call_max_s
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, served, longest_s)
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
