@@ -14,6 +14,10 @@ from kvot.gateway.tokens import Reported
 
 Pair = tuple[bytes, bytes]
 
+LONG_BYTES = 65_536
+"""From here on what a request says is let go of once it is measured: its call may take minutes, and characters take up
+to four bytes each. Of a shorter one it is not worth the look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:

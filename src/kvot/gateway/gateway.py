@@ -14,7 +14,7 @@ from kvot.core.errors import NotFound, ProviderFailed
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
-from kvot.gateway.dialect import Ask, Found, Pair
+from kvot.gateway.dialect import LONG_BYTES, Ask, Found, Pair
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give
 from kvot.gateway.headers import query_of, request_headers
@@ -148,6 +148,8 @@ class Gateway:
             # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
+        if ask.size.text_bytes >= LONG_BYTES:
+            ask.size = replace(ask.size, texts=())  # they are counted, and the call may take minutes
         asked_hold = asked_hold._replace(amount=held.amount)
         output_tokens = (
             held.amount - held.input_tokens + ask.size.spare_tokens

@@ -52,7 +52,7 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
         raise invalid(_CEILING, f"'{_CEILING}' is required.")
     model = text_at(members, "model")
     return MessagesAsk(
-        document,
+        document.without_content(),
         model,
         truth_at(members, "stream"),
         _size(members, model),

@@ -161,7 +161,7 @@ def _generating(
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
     adds_usage = is_stream and not has_usage and provider.takes_include_usage
     return OpenAiAsk(
-        document,
+        document.without_content(),
         model,
         is_stream,
         size,
@@ -193,7 +193,7 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     model = _response_model(members)
     names = ("max_output_tokens",)
     return OpenAiAsk(
-        document,
+        document.without_content(),
         model,
         truth_at(members, "stream"),
         _response_size(members, stored, Images(model, is_openai=provider.has_openai_models)),
@@ -231,4 +231,4 @@ def read_embeddings(body: bytes, variables: Mapping[str, str]) -> OpenAiAsk:
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("input"))
-    return OpenAiAsk(document, _model(members, variables), False, gathered.size, 0, 0)
+    return OpenAiAsk(document.without_content(), _model(members, variables), False, gathered.size, 0, 0)
