@@ -8,6 +8,11 @@ SSE = b"text/event-stream"
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 
+ARGUMENTS = {"city": "Malmö"}
+"""Of a tool that is called."""
+ARGUMENT_PIECES = ('{"ci', 'ty":"Mal', 'mö"}')
+"""The same as a stream tells them: no piece is JSON by itself."""
+
 
 class Answer(NamedTuple):
     """`pieces` are the body; what must be told apart in it is named by its place.

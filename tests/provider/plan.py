@@ -58,7 +58,7 @@ def plan(answer: Answer | Problem, script: Script) -> Plan:
 def _spoilt(answer: Answer, fault: Fault) -> Sequence[bytes]:
     """The pieces with what a fault does to their content or their cutting."""
     pieces = answer.pieces
-    middle = len(pieces) // 2
+    middle = (answer.usage_at + 1) // 2  # the same, whether the usage was asked for or not
     match fault:
         case Fault.MALFORMED if answer.is_stream:
             return [*pieces[:middle], answer.broken, *pieces[middle + 1 :]]
