@@ -75,4 +75,4 @@ def _stream(model: str, script: Script, made: Figures | None, *, is_sse: bool) -
     pieces[-1] += b"]"
     # With one element alone the error is the first, and the array has not begun.
     failed = (b"[" if last == 0 else b",\r\n") + encode(error(503)) + b"]"
-    return Answer(JSON, pieces, failed, True, last, 0, b',{"broken": ')
+    return Answer(JSON, pieces, failed, True, last, 0, b',{"broken": ', b"[" + encode(error(503)) + b"]")

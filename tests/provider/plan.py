@@ -66,6 +66,8 @@ def _spoilt(answer: Answer, fault: Fault) -> Sequence[bytes]:
             return [pieces[0][: len(pieces[0]) // 2]]
         case Fault.ERROR_INSIDE:
             return [*pieces[:middle], answer.error]
+        case Fault.ERROR_ALONE:
+            return [answer.error_alone or answer.error]
         case Fault.CR:
             return [piece.replace(b"\n", b"\r") for piece in pieces]
         case Fault.CRLF:
