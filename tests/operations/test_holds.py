@@ -14,9 +14,10 @@ from kvot.contract.usage import GetAiChatUsage, RecordAiChatUsage
 from kvot.core.budget import Rules
 from kvot.core.errors import BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal, holds_wait_ms
 from kvot.core.ledger import Ledger
-from kvot.core.model import Decision, Status, Usage
+from kvot.core.model import Decision, NewHold, Status, Usage
 from kvot.core.window import MS_PER_DAY
 from kvot.operations import Services
+from kvot.operations.ids import new_gateway_id
 from kvot.operations.refusals import budget_exceeded
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys
@@ -71,6 +72,34 @@ async def test_a_hold_counts_as_held_until_it_is_settled_and_then_as_used(house)
     settled = await house(SettleAiChatHold(hold_id="h", tokens_used=25))
     assert numbers(settled) == ("settled", 40, 25, 25, 0)
     assert numbers(await house(GetAiChatHold(hold_id="h"))) == ("settled", 40, 25, 25, 0)
+
+
+GATEWAYS = new_gateway_id(None)
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        GetAiChatHold(hold_id=GATEWAYS),
+        RenewAiChatHold(hold_id=GATEWAYS),
+        SettleAiChatHold(hold_id=GATEWAYS, tokens_used=1),
+        ReleaseAiChatHold(hold_id=GATEWAYS),
+    ],
+)
+async def test_a_hold_of_the_gateway_is_to_everybody_else_as_if_it_were_not(house, reach):
+    await house.services.ledger.reserve(ACME, NewHold(GATEWAYS, 40, TTL_MS, dispatched=True))
+    with pytest.raises(NotFound) as caught:
+        await house(reach)
+    with pytest.raises(NotFound) as of_none:
+        await house(type(reach)(hold_id="none", **({"tokens_used": 1} if isinstance(reach, SettleAiChatHold) else {})))
+    assert str(caught.value) == str(of_none.value)
+    found = await house.services.ledger.hold(ACME, GATEWAYS)
+    assert (found.hold.state, found.hold.expires_at_ms) == ("open", NOW_MS + TTL_MS)
+
+
+async def test_nobody_else_makes_a_hold_with_an_id_of_the_gateway(house):
+    with pytest.raises(InvalidRequest, match="version 8"):
+        await house(reserve(hold_id=GATEWAYS))
 
 
 async def test_a_settlement_counts_once_and_another_is_a_conflict(house):

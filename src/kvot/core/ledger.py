@@ -12,6 +12,7 @@ from kvot.core.faults import fault, length_fault
 from kvot.core.model import (
     HOLD_TTL_MAX_MS,
     ID_LENGTH_MAX,
+    NO_DETAIL,
     TEXT_LENGTH_MAX,
     TOKENS_MAX,
     CallDetail,
@@ -19,6 +20,7 @@ from kvot.core.model import (
     Correction,
     Decision,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -31,8 +33,9 @@ from kvot.core.model import (
     Status,
     Usage,
     Verification,
+    described,
 )
-from kvot.core.store import OnEvents, Store, ignore
+from kvot.core.store import OnEvents, Store, ignore, unheld_event_id
 from kvot.core.window import INSTANT_MAX, MS_PER_DAY
 
 SERIES_EDGES_MAX = 2_000
@@ -122,10 +125,23 @@ class Ledger:
         _check_settlement(hold_id, settlement)
         return await self._store.settle(company_id, hold_id, settlement, now_ms=self._clock())
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement) -> Awaitable[HoldChange] | None:
+    async def settle_soon(
+        self, company_id: str, hold_id: str, settlement: Settlement
+    ) -> Awaitable[HoldChange] | HoldChange:
         """For whoever need not wait until it is durable: see the store's."""
         _check_settlement(hold_id, settlement)
         return await self._store.settle_soon(company_id, hold_id, settlement, now_ms=self._clock())
+
+    async def record_unheld(self, company_id: str, hold_id: str, hold: Hold | None, settlement: Settlement) -> Recorded:
+        """Count what the call of a hold used that cannot be settled any more: somebody released it, or it is gone.
+
+        Once, however often it is asked for: the event's id is `unheld_event_id(hold_id)`, which no client can name.
+        hold: as it was found, for its labels.
+        """
+        _check_settlement(hold_id, settlement)
+        detail = settlement.detail if hold is None else described(hold, settlement.detail)
+        event = NewEvent(unheld_event_id(hold_id), settlement.tokens, None, settlement.source, detail)
+        return await self._store.record(company_id, event, now_ms=self._clock())
 
     async def release(self, company_id: str, hold_id: str) -> HoldChange:
         _check_id("HoldId", hold_id)
@@ -201,7 +217,7 @@ def _check_settlement(hold_id: str, settlement: Settlement) -> None:
 
 
 def _check_detail(detail: CallDetail) -> None:
-    if detail == _NO_DETAIL:
+    if detail == NO_DETAIL:
         return
     provider, model, user, feature, *parts = detail
     _check_labels(provider, model, user, feature)
@@ -210,7 +226,6 @@ def _check_detail(detail: CallDetail) -> None:
             _check_tokens(field, tokens)
 
 
-_NO_DETAIL = CallDetail()
 _PARTS = ("InputTokens", "OutputTokens", "CachedTokens", "ReasoningTokens")
 
 

@@ -3,6 +3,9 @@
 Whoever reserves here goes on to make the call, and nobody tells us when. So a hold counts as that of a call that was
 sent, from the first moment: if it runs out it is charged at its tokens, and settling or releasing it later puts that
 right. docs/internals/decisions/holds-are-charged.md.
+
+The gateway's holds are out of reach here: it knows what its calls used, and whoever could end one would have its answer
+for nothing.
 """
 
 from collections.abc import Iterator
@@ -22,7 +25,8 @@ from kvot.core.faults import fault, renamed
 from kvot.core.model import CallDetail, Hold, HoldChange, NewHold, Settlement, Source, Usage
 from kvot.core.window import MS_PER_SECOND
 from kvot.operations.company import company_for
-from kvot.operations.refusals import raise_change_refused, raise_reserve_refused, raise_settle_refused
+from kvot.operations.ids import is_gateways
+from kvot.operations.refusals import no_hold, raise_change_refused, raise_reserve_refused, raise_settle_refused
 from kvot.operations.services import Caller, Services
 
 TTL_S = 120
@@ -36,6 +40,7 @@ UNREACHABLE = frozenset({".", ".."})
 """Ids that no address can name: clients take such a segment out of a path before they send it, escaped or not."""
 
 _UNREACHABLE = "'Hold Id' must not be '.' or '..': no address could name the hold."
+_GATEWAYS = "'Hold Id' must not be a UUID of version 8: such holds are the gateway's own."
 
 
 async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiChatTokens) -> AiChatHoldResponse:
@@ -45,6 +50,8 @@ async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiC
         hold_id = caller.idempotency_key or services.new_id()
     if hold_id in UNREACHABLE:
         raise InvalidRequest.of_fields([fault("HoldId", "RegularExpression", hold_id, _UNREACHABLE)])
+    if is_gateways(hold_id):
+        raise InvalidRequest.of_fields([fault("HoldId", "RegularExpression", hold_id, _GATEWAYS)])
     new = NewHold(
         hold_id,
         request.tokens,
@@ -63,24 +70,21 @@ async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiC
 
 
 async def get_hold(services: Services, caller: Caller, request: GetAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
-    found = await services.ledger.hold(company_id, request.hold_id)
+    company_id, hold_id = _named(caller, request)
+    found = await services.ledger.hold(company_id, hold_id)
     raise_change_refused(found)
     return _of_change(found)
 
 
 async def renew_hold(services: Services, caller: Caller, request: RenewAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
-    renewed = await services.ledger.renew(company_id, request.hold_id, _ttl_ms(request.ttl_seconds))
+    company_id, hold_id = _named(caller, request)
+    renewed = await services.ledger.renew(company_id, hold_id, _ttl_ms(request.ttl_seconds))
     raise_change_refused(renewed)
     return _of_change(renewed)
 
 
 async def settle_hold(services: Services, caller: Caller, request: SettleAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
+    company_id, hold_id = _named(caller, request)
     detail = CallDetail(
         input_tokens=request.input_tokens,
         output_tokens=request.output_tokens,
@@ -88,17 +92,27 @@ async def settle_hold(services: Services, caller: Caller, request: SettleAiChatH
         reasoning_tokens=request.reasoning_tokens,
     )
     settlement = Settlement(request.tokens_used, _source(request.source), detail)
-    settled = await services.ledger.settle(company_id, request.hold_id, settlement)
+    settled = await services.ledger.settle(company_id, hold_id, settlement)
     raise_settle_refused(settled)
     return _of_change(settled)
 
 
 async def release_hold(services: Services, caller: Caller, request: ReleaseAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
-    released = await services.ledger.release(company_id, request.hold_id)
+    company_id, hold_id = _named(caller, request)
+    released = await services.ledger.release(company_id, hold_id)
     raise_change_refused(released)
     return _of_change(released)
+
+
+def _named(
+    caller: Caller, request: GetAiChatHold | RenewAiChatHold | SettleAiChatHold | ReleaseAiChatHold
+) -> tuple[str, str]:
+    """Raises NotFound for a hold of the gateway, as for one that never was."""
+    assert request.hold_id is not None
+    company_id = company_for(caller.principal, request.company_id)
+    if is_gateways(request.hold_id):
+        raise no_hold()
+    return company_id, request.hold_id
 
 
 def _ttl_ms(ttl_seconds: int | None) -> int:

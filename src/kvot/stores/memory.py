@@ -131,8 +131,8 @@ class MemoryStore:
         company = self._write(company_id, now_ms)
         return _change(company_id, company, hold_id, company.settle(hold_id, settlement))
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> None:
-        await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
+        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         company = self._write(company_id, now_ms)

@@ -201,9 +201,9 @@ class PostgresStore:
         )
         return await self._change(company_id, operation)
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> None:
+    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
         """Another process may be asked next, and knows of nothing that is not committed."""
-        await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         return await self._change(company_id, to_operation("release", now_ms, id=hold_id))
