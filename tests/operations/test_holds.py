@@ -4,6 +4,7 @@ import pytest
 
 from kvot.contract.budget import UpdateAiChatBudget
 from kvot.contract.holds import (
+    AiChatHoldQuery,
     GetAiChatHold,
     ReleaseAiChatHold,
     RenewAiChatHold,
@@ -95,6 +96,45 @@ async def test_a_hold_of_the_gateway_is_to_everybody_else_as_if_it_were_not(hous
     assert str(caught.value) == str(of_none.value)
     found = await house.services.ledger.hold(ACME, GATEWAYS)
     assert (found.hold.state, found.hold.expires_at_ms) == ("open", NOW_MS + TTL_MS)
+
+
+async def test_an_operator_drops_a_hold_that_the_gateway_left(house):
+    await house.services.ledger.reserve(ACME, NewHold(GATEWAYS, 40, TTL_MS, dispatched=True))
+    assert (await house(GetAiChatHold(company_id=ACME, hold_id=GATEWAYS), OPERATOR)).hold_state == "open"
+    with pytest.raises(NotFound):
+        await house(SettleAiChatHold(company_id=ACME, hold_id=GATEWAYS, tokens_used=1), OPERATOR)
+    assert (await house(ReleaseAiChatHold(company_id=ACME, hold_id=GATEWAYS), OPERATOR)).hold_state == "released"
+
+
+async def test_an_operator_sees_what_held_tokens_are_held_for(house):
+    await house(reserve(10, "old", model="m", user_id="ann", feature="chat", provider="p"))
+    house.now_ms += 1_000
+    await house.services.ledger.reserve(ACME, NewHold(GATEWAYS, 20, TTL_MS, dispatched=True))
+    await house(reserve(30, "short", ttl_seconds=60))
+    listed = await house(AiChatHoldQuery(company_id=ACME), OPERATOR)
+    assert [(each.id, each.tokens, each.is_of_gateway) for each in listed.results] == [
+        ("old", 10, False),
+        (GATEWAYS, 20, True),
+        ("short", 30, False),
+    ]
+    old = listed.results[0]
+    assert (old.state, old.provider, old.model, old.user_id, old.feature) == ("open", "p", "m", "ann", "chat")
+    assert (old.created_at.ms, old.expires_at.ms, listed.at.ms) == (NOW_MS, NOW_MS + TTL_MS, NOW_MS + 1_000)
+    assert listed.has_more is False
+
+
+async def test_of_more_holds_than_fit_the_list_those_that_last_longest_are_on_it(house):
+    for number in range(3):
+        await house(reserve(10, f"h{number}", ttl_seconds=60 + number))
+    listed = await house(AiChatHoldQuery(company_id=ACME, max_results=2), OPERATOR)
+    assert ([each.id for each in listed.results], listed.has_more) == (["h1", "h2"], True)
+    everything = await house(AiChatHoldQuery(company_id=ACME, max_results=3), OPERATOR)
+    assert (len(everything.results), everything.has_more) == (3, False)
+
+
+async def test_the_list_of_holds_is_an_operator_s(house):
+    with pytest.raises(Forbidden):
+        await house(AiChatHoldQuery())
 
 
 async def test_nobody_else_makes_a_hold_with_an_id_of_the_gateway(house):

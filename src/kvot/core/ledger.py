@@ -41,6 +41,9 @@ from kvot.core.window import INSTANT_MAX, MS_PER_DAY
 SERIES_EDGES_MAX = 2_000
 """Points in one series: more than a chart can show, and under 50 ms of seeks."""
 
+OPEN_HOLDS_MAX = 1_001
+"""Of one list: more than a person reads, and one beyond what a page of it shows. Some milliseconds to read."""
+
 BREAKDOWNS = frozenset({"model", "user", "feature", "source"})
 
 
@@ -150,6 +153,11 @@ class Ledger:
     async def hold(self, company_id: str, hold_id: str) -> HoldChange:
         _check_id("HoldId", hold_id)
         return await self._store.hold(company_id, hold_id, now_ms=self._clock())
+
+    async def open_holds(self, company_id: str, *, limit: int) -> list[Hold]:
+        if not 1 <= limit <= OPEN_HOLDS_MAX:
+            raise _out_of_bounds("MaxResults", limit, 1, OPEN_HOLDS_MAX)
+        return await self._store.open_holds(company_id, limit=limit, now_ms=self._clock())
 
     async def expire(self, company_id: str | None = None) -> int:
         return await self._store.expire(company_id, now_ms=self._clock())

@@ -19,6 +19,7 @@ from kvot.core.model import (
     Correction,
     Decision,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -141,6 +142,10 @@ class Store(Protocol):
 
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         """The hold as it stands, due ones seen as closed. DONE or NOT_FOUND."""
+        ...
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        """The open holds, those first that last longest; at most `limit`. Those of one instant come in any order."""
         ...
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:

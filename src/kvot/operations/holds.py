@@ -5,7 +5,8 @@ sent, from the first moment: if it runs out it is charged at its tokens, and set
 right. docs/internals/decisions/holds-are-charged.md.
 
 The gateway's holds are out of reach here: it knows what its calls used, and whoever could end one would have its answer
-for nothing.
+for nothing. A superadmin alone sees them, and may drop what a crash has left; a call that still runs is charged all the
+same.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from contextlib import contextmanager
 
 from kvot.contract.describe import Instant
 from kvot.contract.holds import (
+    AiChatHoldInfo,
+    AiChatHoldQuery,
+    AiChatHoldQueryResponse,
     AiChatHoldResponse,
     GetAiChatHold,
     ReleaseAiChatHold,
@@ -31,6 +35,9 @@ from kvot.operations.services import Caller, Services
 
 TTL_S = 120
 """How long a hold lasts when nobody says: longer than most calls, short enough that a lost one is soon charged."""
+
+LISTED = 100
+"""Holds in a list when nobody says how many."""
 
 SOURCES = {source.value: source for source in (Source.REPORTED, Source.ESTIMATED, Source.PARTIAL)}
 """What a caller may say of its figure. The others say how the ledger itself came by one."""
@@ -70,7 +77,7 @@ async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiC
 
 
 async def get_hold(services: Services, caller: Caller, request: GetAiChatHold) -> AiChatHoldResponse:
-    company_id, hold_id = _named(caller, request)
+    company_id, hold_id = _named(caller, request, by_operator=caller.principal.is_superadmin)
     found = await services.ledger.hold(company_id, hold_id)
     raise_change_refused(found)
     return _of_change(found)
@@ -98,19 +105,31 @@ async def settle_hold(services: Services, caller: Caller, request: SettleAiChatH
 
 
 async def release_hold(services: Services, caller: Caller, request: ReleaseAiChatHold) -> AiChatHoldResponse:
-    company_id, hold_id = _named(caller, request)
+    company_id, hold_id = _named(caller, request, by_operator=caller.principal.is_superadmin)
     released = await services.ledger.release(company_id, hold_id)
     raise_change_refused(released)
     return _of_change(released)
 
 
+async def query_holds(services: Services, caller: Caller, request: AiChatHoldQuery) -> AiChatHoldQueryResponse:
+    company_id = company_for(caller.principal, request.company_id)
+    limit = LISTED if request.max_results is None else request.max_results
+    found = await services.ledger.open_holds(company_id, limit=limit + 1)
+    listed = sorted(found[:limit], key=lambda hold: (hold.created_at_ms, hold.hold_id))
+    results, at = [_to_info(hold) for hold in listed], Instant(services.ledger.now_ms())
+    return AiChatHoldQueryResponse(results=results, at=at, has_more=len(found) > limit)
+
+
 def _named(
-    caller: Caller, request: GetAiChatHold | RenewAiChatHold | SettleAiChatHold | ReleaseAiChatHold
+    caller: Caller,
+    request: GetAiChatHold | RenewAiChatHold | SettleAiChatHold | ReleaseAiChatHold,
+    *,
+    by_operator: bool = False,
 ) -> tuple[str, str]:
-    """Raises NotFound for a hold of the gateway, as for one that never was."""
+    """Company and hold. Raises NotFound for a hold of the gateway, as for one that never was, but for its operator."""
     assert request.hold_id is not None
     company_id = company_for(caller.principal, request.company_id)
-    if is_gateways(request.hold_id):
+    if is_gateways(request.hold_id) and not by_operator:
         raise no_hold()
     return company_id, request.hold_id
 
@@ -138,6 +157,21 @@ def _named_as_in_the_contract() -> Iterator[None]:
             raise
         faults = [renamed(each, "UserId") if each.field == "User" else each for each in error.fields]
         raise InvalidRequest.of_fields(faults) from None
+
+
+def _to_info(hold: Hold) -> AiChatHoldInfo:
+    return AiChatHoldInfo(
+        id=hold.hold_id,
+        state=hold.state.value,
+        tokens=hold.amount,
+        is_of_gateway=is_gateways(hold.hold_id),
+        provider=hold.provider,
+        model=hold.model,
+        user_id=hold.user,
+        feature=hold.feature,
+        created_at=Instant(hold.created_at_ms),
+        expires_at=Instant(hold.expires_at_ms),
+    )
 
 
 def _of_change(change: HoldChange) -> AiChatHoldResponse:

@@ -16,6 +16,7 @@ from kvot.core.model import (
     Decision,
     Difference,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -142,6 +143,9 @@ class MemoryStore:
         company = self._read(company_id, now_ms)
         status = Status.DONE if hold_id in company.holds else Status.NOT_FOUND
         return _change(company_id, company, hold_id, status)
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        return self._read(company_id, now_ms).open_holds()[:limit]
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         self._need_open()

@@ -265,6 +265,9 @@ class Company:
             actual=None,
         )
 
+    def open_holds(self) -> list[Hold]:
+        return sorted(self._open_holds(), key=lambda hold: -hold.expires_at_ms)
+
     def dispatch(self, hold_id: str) -> Status:
         hold = self.holds.get(hold_id)
         if hold is None:
