@@ -72,7 +72,7 @@ class Gateway:
         upstream: Upstream,
         books: Books,
         terms: Terms,
-        new_id: Callable[[], str],
+        new_id: Callable[[bytes | None], str],
         own_keys: OwnKeys,
         stored: StoredReplies,
     ) -> None:
@@ -208,7 +208,7 @@ class Gateway:
     def _hold(self, asked: Asked, whose: Whose, ask: Ask) -> NewHold:
         """Marked as sent from the start: a mark of its own would cost a commit, and could be lost to a crash."""
         return NewHold(
-            self._new_id(),
+            self._new_id(None),
             amount=1,
             ttl_ms=self._terms.hold_ttl_ms,
             dispatched=True,
