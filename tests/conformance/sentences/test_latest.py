@@ -1,6 +1,6 @@
 """Events as they are read back, one by one: the newest first, each with the receipt of its call."""
 
-from kvot.core.model import CallDetail, Kind, Source, Status
+from kvot.core.model import CallDetail, Kind, NewEvent, Source, Status
 from kvot.core.window import floor_before
 from tests.conformance.scene import COMPANY, DAY, MINUTE, OTHER, T0, Scene
 
@@ -58,6 +58,16 @@ async def test_a_retry_of_a_settlement_is_the_same_whatever_its_receipt_and_the_
     await scene.reopen()
     assert (await scene.settle("h", 60, receipt="{}")).status is Status.REPLAYED
     assert (await scene.settle("h", 61, receipt=RECEIPT)).status is Status.CONFLICT
+    assert [event.receipt for event in await scene.latest()] == [RECEIPT]
+
+
+async def test_a_recorded_event_may_have_one_which_no_retry_is_compared_by(scene: Scene):
+    for receipt, status in ((RECEIPT, Status.DONE), (None, Status.REPLAYED), ("{}", Status.REPLAYED)):
+        recorded = await scene.store.record(COMPANY, NewEvent("e", 5, receipt=receipt), now_ms=T0)
+        assert recorded.status is status
+    assert (await scene.record("e", 6)).status is Status.CONFLICT
+    await scene.reopen()
+    assert (await scene.record("e", 5)).status is Status.REPLAYED
     assert [event.receipt for event in await scene.latest()] == [RECEIPT]
 
 

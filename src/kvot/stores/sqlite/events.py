@@ -32,6 +32,7 @@ def _record(tx: Tx, company: Company, event: NewEvent) -> tuple[Status, int | No
         kind=Kind.USAGE,
         source=event.source,
         detail=event.detail,
+        receipt=event.receipt,
     )
     kept = find(tx, company, row[1])
     if kept is not None:

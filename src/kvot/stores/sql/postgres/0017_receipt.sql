@@ -3,8 +3,51 @@
 
 ALTER TABLE kvot.event ADD COLUMN receipt text;
 
--- The functions below are those of 0006_holds and 0012_batches, with the receipt. A settlement is asked for with `receipt`,
--- too, which is no part of its `text`: a retry may bring another, and the first one stays.
+-- The functions below are those of 0005_events, 0006_holds and 0012_batches, with the receipt. `record` and `settle` are
+-- asked for with `receipt`, too, which no retry is compared by: it may bring another, and the first one stays.
+
+-- asked: id, tokens, at (null: the clock), source, labels, parts (input, output, cached, reasoning tokens), receipt.
+CREATE OR REPLACE FUNCTION kvot.do_record(t kvot.turn, asked jsonb) RETURNS kvot.turn LANGUAGE plpgsql AS $$
+DECLARE
+  e kvot.event;
+  kept kvot.event;
+  parts jsonb := asked->'parts';
+BEGIN
+  e.company_id := t.company_id;
+  e.event_id := asked->>'id';
+  e.tokens := (asked->'tokens')::bigint;
+  e.at := (asked->>'at')::bigint;
+  e.at_given := e.at IS NOT NULL;
+  e.at := coalesce(e.at, t.clock);
+  e.kind := 'usage';
+  e.source := asked->>'source';
+  e.label_set_no := kvot.label_set_no(t.company_id, kvot.to_labels(asked->'labels'));
+  e.input_tokens := parts->>0;
+  e.output_tokens := parts->>1;
+  e.cached_tokens := parts->>2;
+  e.reasoning_tokens := parts->>3;
+  e.receipt := asked->>'receipt';
+  SELECT * INTO kept FROM kvot.event k WHERE k.company_id = t.company_id AND k.event_id = e.event_id;
+  IF FOUND THEN
+    IF kvot.is_same(e, kept) THEN
+      t.status := 'replayed';
+      t.event_at := kept.at;
+    ELSE
+      t.status := 'conflict';
+    END IF;
+  ELSIF e.at > t.clock + t.future_max_ms THEN
+    t.status := 'in_future';
+  ELSIF kvot.is_beyond(t, e.at) THEN
+    t.status := 'beyond_retention';
+  ELSIF NOT kvot.has_room_for(t, e.tokens) THEN
+    t.status := 'counter_full';
+  ELSE
+    t := kvot.enter(t, e);
+    t.status := 'done';
+    t.event_at := e.at;
+  END IF;
+  RETURN t;
+END $$;
 
 -- What was used is recorded now, under what is known of the call, filled up with what was said when it was held.
 CREATE OR REPLACE FUNCTION kvot.record_settlement(t kvot.turn, h kvot.hold, asked jsonb) RETURNS kvot.turn LANGUAGE plpgsql AS $$
@@ -64,7 +107,7 @@ BEGIN
   RETURN kvot.add_correction(t, charge, c);
 END $$;
 
--- See 0012_batches. What is recorded has no receipt.
+-- See 0012_batches. What is recorded so has no receipt.
 CREATE OR REPLACE FUNCTION kvot.record_new(p_company uuid, rules bigint[], given_ms bigint, drift_max_ms bigint, p_ids text[],
   p_tokens bigint[], p_at bigint[], p_sources text[], p_label_nos integer[], p_labels jsonb, p_input bigint[],
   p_output bigint[], p_cached bigint[], p_reasoning bigint[]) RETURNS boolean
