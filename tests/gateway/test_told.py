@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kvot.gateway.dialect import Meter
-from kvot.gateway.receipt import receipt_text
+from kvot.gateway.receipt import EVENT_BYTES_MAX, MEMBERS_MAX, TOO_LARGE, receipt_text
 from tests.gateway import test_openai_streams as openai_streams
 from tests.gateway.cuts import byte_by_byte
 from tests.gateway.recorded import meter_for, recorded
@@ -174,6 +174,43 @@ def test_a_document_with_anything_in_any_place_is_still_read(meter, odd):
             "candidates": [{"finishReason": odd}],
         }
         assert "x y" not in str(of_document(meter, members))
+
+
+HUGE = {"x" * 64: [1] * EVENT_BYTES_MAX}
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("openai chat", {"choices": [], "usage": SMALL | HUGE}),
+        ("openai response", {"type": "response.completed", "response": {"usage": SMALL | HUGE}}),
+        ("anthropic message", {"type": "message_start", "message": {"usage": HUGE}}),
+        ("anthropic message", {"type": "message_delta", "usage": {"output_tokens": 3} | HUGE}),
+        ("gemini text", {"usageMetadata": GEMINI_USAGE | HUGE}),
+    ],
+)
+def test_a_usage_that_is_far_too_large_is_not_kept_while_its_stream_goes_on(name, event):
+    meter = STREAMS[name][0]()
+    meter.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+    assert meter.told.usage is TOO_LARGE
+    assert receipt_of(meter)["raw_usage_left_out"] == "size"
+
+
+def test_nor_is_one_that_grows_with_every_event():
+    meter = anthropic()
+    for number in range(MEMBERS_MAX + 1):
+        assert meter.told.usage is not TOO_LARGE
+        event = {"type": "message_delta", "usage": {f"member{number}": 1}}
+        meter.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+    assert meter.told.usage is TOO_LARGE
+
+
+def test_a_small_usage_beside_a_large_image_is_kept():
+    meter = gemini()
+    parts = [{"inlineData": {"data": "x" * 2 * EVENT_BYTES_MAX}}]
+    event = {"candidates": [{"content": {"parts": parts}}], "usageMetadata": GEMINI_USAGE}
+    meter.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+    assert receipt_of(meter)["raw_usage"] == GEMINI_USAGE
 
 
 @pytest.mark.parametrize("name", STREAMS)

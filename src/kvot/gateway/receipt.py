@@ -24,6 +24,15 @@ RAW_USAGE_BYTES_MAX = 4_096
 """Of the provider's usage object. The largest that we know have some 700 bytes; one with an entry for each of many
 turns of the provider's own tools may have more."""
 
+EVENT_BYTES_MAX = 16_384
+"""Of an event whose usage object is kept without a look at its size, as long as its stream lasts."""
+
+MEMBERS_MAX = 64
+"""Of a usage object that comes in several events. No API has twenty."""
+
+TOO_LARGE = object()
+"""In the place of a usage object that is not kept."""
+
 _NAME = re.compile(rf"[!#-\[\]-~]{{1,{NAME_LENGTH_MAX}}}")
 _WORD = re.compile(rf"[!#-\[\]-~]{{1,{WORD_LENGTH_MAX}}}")
 _ONLY_WORDS = re.compile(rb'[^"]*+(?:"[!#-\[\]-~]{0,%d}+"[^"]*+)*+' % WORD_LENGTH_MAX)
@@ -31,9 +40,9 @@ _ONLY_WORDS = re.compile(rb'[^"]*+(?:"[!#-\[\]-~]{0,%d}+"[^"]*+)*+' % WORD_LENGT
 
 
 class Told(NamedTuple):
-    """What a reply tells beside its tokens, as it stands there: anybody may have written it, but for the numbers.
+    """What a reply tells beside its tokens. The usage, the tier and the reason may be anything: anybody wrote them.
 
-    usage: the provider's own object. finish: why the answer ended.
+    usage: the provider's own object, or TOO_LARGE. finish: why the answer ended.
     modality: tokens by their kind and where they went ("audio_in", "image_out", "text_cached"), where it is not all
     text: parts of the tokens, not more of them. extra: what is billed by another count than tokens.
     """
@@ -108,20 +117,41 @@ def _matching(pattern: re.Pattern[str], value: object) -> str | None:
 
 def _raw_usage(usage: object) -> tuple[msgspec.Raw | None, str | None]:
     """The object's bytes; or none, and why."""
+    if usage is TOO_LARGE:
+        return None, "size"
     if not isinstance(usage, dict):
         return None, None
-    try:
-        data = _encode(usage)
-    except RecursionError:
-        return None, "size"
-    if len(data) > RAW_USAGE_BYTES_MAX:
+    data = _encoded(usage)
+    if data is None:
         return None, "size"
     if _ONLY_WORDS.fullmatch(data) is None:
         return None, "text"
     return msgspec.Raw(data), None
 
 
+def _encoded(usage: dict[str, Any]) -> bytes | None:
+    """None where it is too large."""
+    try:
+        data = _encode(usage)
+    except RecursionError:
+        return None
+    return data if len(data) <= RAW_USAGE_BYTES_MAX else None
+
+
 # -- for the dialects, which read what is told ---------------------------------------------------------------------
+
+
+def word(value: object) -> str | None:
+    """What may be kept of a tier, or of a reason."""
+    return _matching(_WORD, value)
+
+
+def kept(usage: object, event_bytes: int) -> Any:
+    """What may be kept of the usage object of an event of so many bytes, for as long as its call lasts, maybe hours."""
+    if not isinstance(usage, dict):
+        return None
+    return usage if event_bytes <= EVENT_BYTES_MAX or _encoded(usage) is not None else TOO_LARGE
+
 
 KINDS = ("text", "audio", "image", "video", "document")
 

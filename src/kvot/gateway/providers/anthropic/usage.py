@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kvot.gateway.metering.metered import figure
-from kvot.gateway.receipt import Told, numbers
+from kvot.gateway.receipt import MEMBERS_MAX, TOO_LARGE, Told, kept, numbers
 from kvot.gateway.tokens import TokenCount
 
 _INPUT, _OUTPUT = "input_tokens", "output_tokens"
@@ -25,16 +25,16 @@ class Usage:
     __slots__ = ("_beside", "_figures", "_raw", "_thinking")
 
     def __init__(self) -> None:
-        self._raw: dict[str, Any] = {}
+        self._raw: Any = {}
         self._figures: dict[str, int] = {}
         self._beside: dict[str, int] = {}
         self._thinking = 0
 
-    def take(self, usage: object) -> bool:
+    def take(self, usage: object, event_bytes: int) -> bool:
         """Whether it was an object with an output's figure, and without one that cannot be true; else none is taken."""
         if not isinstance(usage, dict):
             return False
-        self._raw |= {name: value for name, value in usage.items() if value is not None}
+        self._keep(usage, event_bytes)
         figures = _figures(usage)
         beside = _beside(usage.get("iterations"))
         if figures is None or beside is None:
@@ -53,9 +53,17 @@ class Usage:
         thinking = min(self._thinking, output)
         return TokenCount(input_tokens, read, write, output - thinking, thinking)
 
+    def _keep(self, usage: dict[str, Any], event_bytes: int) -> None:
+        is_kept = self._raw is not TOO_LARGE and kept(usage, event_bytes) is usage
+        told = {name: value for name, value in usage.items() if value is not None} if is_kept else {}
+        is_kept = is_kept and len(told) + len(self._raw) <= MEMBERS_MAX
+        self._raw = self._raw | told if is_kept else TOO_LARGE
+
     def told(self, finish: object) -> Told:
         """The object is all that was told, the latest of each member."""
         raw = self._raw
+        if raw is TOO_LARGE:
+            return Told(raw, finish=finish)
         writes = numbers(_WRITES, raw.get("cache_creation"))
         return Told(
             raw or None,

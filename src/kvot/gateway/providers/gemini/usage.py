@@ -46,7 +46,7 @@ _DETAILS = {
 def told_of(usage: object, finish: object) -> Told:
     """What a reply tells beside its tokens."""
     if not isinstance(usage, dict):
-        return Told(finish=finish)
+        return Told(usage, finish=finish)
     tier = usage.get("serviceTier") or usage.get("trafficType")  # the latter is Vertex's
     return Told(usage, tier, finish, modality=modality(_counts(usage)))
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, figure, name_or_none, text_bytes
-from kvot.gateway.receipt import Told
+from kvot.gateway.receipt import Told, word
 from kvot.gateway.tokens import Reported, TokenCount
 
 _INPUT, _CACHED, _OUTPUT = "prompt_eval_count", "prompt_eval_cached_count", "eval_count"
@@ -38,7 +38,7 @@ def _told_of(reply: Mapping[str, Any]) -> Told:
     """The figures stand beside the content, in no object of their own: one is made of them."""
     names = (_INPUT, _CACHED, _OUTPUT, *_DURATIONS)
     usage = {name: reply[name] for name in names if type(reply.get(name)) in (int, float)}
-    return Told(usage or None, finish=reply.get("done_reason"))
+    return Told(usage or None, finish=word(reply.get("done_reason")))
 
 
 def read_reply(document: bytes) -> Reading:

@@ -14,7 +14,7 @@ from kvot.gateway.providers.openai.media import gather_content
 from kvot.gateway.providers.openai.told import told_of
 from kvot.gateway.providers.openai.usage import chat_usage, embedding_usage, response_usage
 from kvot.gateway.providers.sizes import Gathered
-from kvot.gateway.receipt import Told
+from kvot.gateway.receipt import Told, kept, word
 from kvot.gateway.tokens import Reported
 
 _DONE = b"[DONE]"
@@ -81,14 +81,14 @@ _decode_chat = msgspec.json.Decoder(_Chat).decode
 
 def read_chat(document: bytes, provider: Compatible) -> Reading:
     chat = _decode_chat(document)
-    usage = chat.reported_usage
+    usage, finish = chat.reported_usage, chat.choices[0].finish_reason if chat.choices else None
     return Reading(
         chat_usage(usage, provider, is_final=True),
         chat.output_bytes,
         chat.error is not None,
         name_or_none(chat.model),
         name_or_none(chat.id),
-        told_of(usage, chat.service_tier, chat.choices[0].finish_reason if chat.choices else None),
+        told_of(kept(usage, len(document)), word(chat.service_tier), word(finish)),
     )
 
 
@@ -104,8 +104,8 @@ class ChatEvents:
         self._takes_out_usage = takes_out_usage
         self._is_one = is_one
         self._usage: Any = None
-        self._service_tier: Any = None
-        self._finish: Any = None
+        self._service_tier: str | None = None
+        self._finish: str | None = None
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
@@ -125,27 +125,27 @@ class ChatEvents:
         except JSON_FAULTS:
             self.output_bytes += len(data)
             return False
-        return self._take(chunk)
+        return self._take(chunk, len(data))
 
-    def _take(self, chunk: _Chat) -> bool:
+    def _take(self, chunk: _Chat, event_bytes: int) -> bool:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(chunk.model), name_or_none(chunk.id)
-            self._service_tier = chunk.service_tier
+            self._service_tier = word(chunk.service_tier)
         if chunk.choices:
             self.output_bytes += chunk.output_bytes
             for choice in chunk.choices:
                 if choice.finish_reason is not None:
-                    self._finish = choice.finish_reason
+                    self._finish = word(choice.finish_reason)
         if chunk.usage is None and chunk.error is None and chunk.x_groq is None:
             return False
-        return self._take_figures(chunk)
+        return self._take_figures(chunk, event_bytes)
 
-    def _take_figures(self, chunk: _Chat) -> bool:
+    def _take_figures(self, chunk: _Chat, event_bytes: int) -> bool:
         self.has_failed = self.has_failed or chunk.error is not None
         usage = chunk.reported_usage
         if usage is None:
             return False
-        self._usage, self._service_tier = usage, chunk.service_tier or self._service_tier
+        self._usage, self._service_tier = kept(usage, event_bytes), word(chunk.service_tier) or self._service_tier
         self.reported = chat_usage(usage, self._provider, is_final=self._is_last(chunk))
         return self._takes_out_usage and not chunk.choices and chunk.error is None
 
@@ -175,11 +175,12 @@ class _Response(msgspec.Struct):
     service_tier: Any = None
     incomplete_details: Any = None
 
-    @property
-    def told(self) -> Told:
+    def told(self, event_bytes: int) -> Told:
+        """event_bytes: of what it came in."""
         details = self.incomplete_details
         finish = details.get("reason") if isinstance(details, dict) else None
-        return told_of(self.usage, self.service_tier, finish or self.status, self.tool_usage)
+        usage, tool_usage = kept(self.usage, event_bytes), kept(self.tool_usage, event_bytes)
+        return told_of(usage, word(self.service_tier), word(finish) or word(self.status), tool_usage)
 
 
 class _ResponseEvent(msgspec.Struct):
@@ -206,7 +207,7 @@ def read_response(document: bytes) -> Reading:
         response.error is not None or response.status == "failed",
         name_or_none(response.model),
         name_or_none(response.id),
-        response.told,
+        response.told(len(document)),
     )
 
 
@@ -235,7 +236,7 @@ class ResponseEvents:
             if event.type == "error":
                 self.has_failed = True
             elif event.type in _BEGUN_OR_ENDED:
-                self._take(event.type, _decode_response(event.response))
+                self._take(event.type, _decode_response(event.response), len(data))
             elif event.type == "response.audio.delta":
                 self.output_bytes += _audio_bytes(event.delta)
             elif event.delta is not None:
@@ -243,12 +244,12 @@ class ResponseEvents:
         except JSON_FAULTS:
             self.output_bytes += len(data)
 
-    def _take(self, kind: str, response: _Response) -> None:
+    def _take(self, kind: str, response: _Response, event_bytes: int) -> None:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(response.model), name_or_none(response.id)
         if kind in _ENDED:
             self.reported = response_usage(response.usage, response.tool_usage)
-            self.told = response.told
+            self.told = response.told(event_bytes)
             self.has_failed = self.has_failed or kind == "response.failed" or response.error is not None
 
 
@@ -271,5 +272,5 @@ def read_embeddings(document: bytes) -> Reading:
         reply.error is not None,
         name_or_none(reply.model),
         name_or_none(reply.id),
-        told_of(reply.usage),
+        told_of(kept(reply.usage, len(document))),
     )

@@ -25,7 +25,7 @@ _NOT_TEXT = [member for kind, member in _MEMBERS.items() if kind != "text"]
 def told_of(usage: object, service_tier: object = None, finish: object = None, tool_usage: object = None) -> Told:
     """tool_usage: what the API's own tools used; it is kept as a member of the usage, beside which it came."""
     if not isinstance(usage, dict):
-        return Told(None, service_tier, finish)
+        return Told(usage, service_tier, finish)
     extra = numbers(_EXTRA, usage)
     if isinstance(usage.get("cost"), dict):
         extra |= numbers(_COST, usage["cost"])
