@@ -32,6 +32,7 @@ new_events = st.builds(
     instants,
     st.sampled_from(Source),
     details,
+    receipt=st.none(),  # events in batches have none
 )
 batches = st.lists(st.tuples(st.sampled_from([COMPANY, OTHER]), new_events), max_size=12)
 
