@@ -49,6 +49,13 @@ _GROUPS = {
             ),
         },
     ),
+    "holds": (
+        "List and release the tokens that are held for calls.",
+        {
+            "list": ("kvot.cli.holds:list_", "List a company's open holds."),
+            "release": ("kvot.cli.holds:release", "Drop a hold whose call used nothing."),
+        },
+    ),
     "budget": (
         "Show and change what a company may use.",
         {

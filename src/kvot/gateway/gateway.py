@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
 
-from kvot.core.errors import NotFound, ProviderFailed
+from kvot.core.errors import NotFound, ProviderFailed, StoreUnavailable
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
-from kvot.gateway.dialect import LONG_BYTES, Ask, Found, Pair
+from kvot.gateway.dialect import LONG_BYTES, Ask, Dialect, Found, Pair
 from kvot.gateway.estimate import Origin
-from kvot.gateway.headed import Headed, give
-from kvot.gateway.headers import query_of, request_headers
+from kvot.gateway.headed import Headed, give, standing
+from kvot.gateway.headers import limit_headers, query_of, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
 from kvot.gateway.joining import Joining
 from kvot.gateway.known import Served
@@ -72,7 +72,7 @@ class Gateway:
         upstream: Upstream,
         books: Books,
         terms: Terms,
-        new_id: Callable[[], str],
+        new_id: Callable[[bytes | None], str],
         own_keys: OwnKeys,
         stored: StoredReplies,
     ) -> None:
@@ -185,6 +185,21 @@ class Gateway:
         if not is_delivered:
             self._retries.lose(attempt, charged, _now_s())
 
+    async def limit_headers(self, dialect: Dialect, company_id: str) -> tuple[Pair, ...]:
+        """How a company stands, for a reply of our own that says nothing else of it."""
+        stands = await self._standing(company_id)
+        return () if stands is None else limit_headers(dialect, stands.limits, stands.usage)
+
+    async def _standing(self, company_id: str) -> Held | None:
+        """None where that is not known. Nothing is decided by it, so no reply fails for it."""
+        if not company_id:
+            return None
+        ledger = self._books.ledger
+        try:
+            return standing(await ledger.usage(company_id), ledger.now_ms())
+        except StoreUnavailable:
+            return None
+
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
         await self._books.settler.finish()
@@ -193,7 +208,7 @@ class Gateway:
     def _hold(self, asked: Asked, whose: Whose, ask: Ask) -> NewHold:
         """Marked as sent from the start: a mark of its own would cost a commit, and could be lost to a crash."""
         return NewHold(
-            self._new_id(),
+            self._new_id(None),
             amount=1,
             ttl_ms=self._terms.hold_ttl_ms,
             dispatched=True,
@@ -218,9 +233,9 @@ class Gateway:
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
     async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
-        headed, longest_s = Headed(client, asked.provider, None), self._terms.call_max_s
+        request, longest_s = _request(asked, whose, asked.body), self._terms.call_max_s
+        headed = Headed(client, asked.provider, await self._standing(whose.company_id))
         try:
-            request = _request(asked, whose, asked.body)
             await pass_unmetered(self._upstream, request, headed, asked.provider.name, longest_s)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error

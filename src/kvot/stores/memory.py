@@ -16,6 +16,7 @@ from kvot.core.model import (
     Decision,
     Difference,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -132,8 +133,8 @@ class MemoryStore:
         company = self._write(company_id, now_ms)
         return _change(company_id, company, hold_id, company.settle(hold_id, settlement))
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> None:
-        await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
+        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         company = self._write(company_id, now_ms)
@@ -143,6 +144,9 @@ class MemoryStore:
         company = self._read(company_id, now_ms)
         status = Status.DONE if hold_id in company.holds else Status.NOT_FOUND
         return _change(company_id, company, hold_id, status)
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        return self._read(company_id, now_ms).open_holds()[:limit]
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         self._need_open()

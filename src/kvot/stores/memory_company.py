@@ -12,6 +12,7 @@ from itertools import pairwise
 from kvot.core.budget import Budget, BudgetChange, Rules, fits
 from kvot.core.errors import beyond_retention
 from kvot.core.model import (
+    NO_DETAIL,
     TOTAL_MAX,
     CallDetail,
     Correction,
@@ -28,12 +29,11 @@ from kvot.core.model import (
     Source,
     Status,
     Usage,
+    described,
 )
 from kvot.core.store import late_settlement_event_id, settlement_event_id
 from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS, StoredReply
 from kvot.core.window import floor_before
-
-NO_DETAIL = CallDetail()
 
 
 @dataclass
@@ -265,6 +265,9 @@ class Company:
             actual=None,
         )
 
+    def open_holds(self) -> list[Hold]:
+        return sorted(self._open_holds(), key=lambda hold: -hold.expires_at_ms)
+
     def dispatch(self, hold_id: str) -> Status:
         hold = self.holds.get(hold_id)
         if hold is None:
@@ -391,16 +394,6 @@ class Company:
 def end_of(hold: Hold) -> int:
     """The first instant at which a hold no longer holds tokens, as far as is known."""
     return hold.expires_at_ms if hold.closed_at_ms is None else hold.closed_at_ms
-
-
-def described(hold: Hold, detail: CallDetail = NO_DETAIL) -> CallDetail:
-    """What is known of a call when it ends, filled up with what was said when its tokens were set aside."""
-    return detail._replace(
-        provider=hold.provider if detail.provider is None else detail.provider,
-        model=hold.model if detail.model is None else detail.model,
-        user=hold.user if detail.user is None else detail.user,
-        feature=hold.feature if detail.feature is None else detail.feature,
-    )
 
 
 def label_of(event: Event, by: str) -> str | None:

@@ -19,6 +19,7 @@ from kvot.core.model import (
     Decision,
     Difference,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -64,6 +65,11 @@ from kvot.stores.unfinished import unfinished_copy
 
 _USAGE = "SELECT at_ms, window_ms, used, held, token_limit, in_doubt FROM kvot.usage($1, $2, $3, $4, $5, $6)"
 _HOLD = "SELECT * FROM kvot.hold_now($1, $2, $3, $4, $5)"
+_OPEN_HOLDS = """SELECT h.hold_id, h.amount, h.ttl_ms, h.dispatched, s.labels, h.created_at, h.expires_at,
+        h.state::text, h.closed_at, h.actual
+    FROM kvot.hold h LEFT JOIN kvot.label_set s ON s.company_id = h.company_id AND s.label_set_no = h.label_set_no
+    WHERE h.company_id = $1 AND h.state = 'open' AND h.expires_at > (SELECT t.clock FROM kvot.look($1, $2, $3, $4) t)
+    ORDER BY h.expires_at DESC LIMIT $5"""
 _SERIES = "SELECT rolling, tokens FROM kvot.series($1, $2, $3, $4, $5, $6)"
 _BREAKDOWN = "SELECT label, events, tokens, input_tokens, output_tokens FROM kvot.breakdown($1, $2, $3, $4, $5, $6, $7)"
 _WHEN_FITS = "SELECT kvot.when_fits($1, $2, $3, $4, $5)"
@@ -202,9 +208,9 @@ class PostgresStore:
         )
         return await self._change(company_id, operation)
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> None:
+    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
         """Another process may be asked next, and knows of nothing that is not committed."""
-        await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         return await self._change(company_id, to_operation("release", now_ms, id=hold_id))
@@ -212,6 +218,10 @@ class PostgresStore:
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         rows = await self._pool.run(_HOLD, *self._question(company_id, now_ms), hold_id)
         return _changed(company_id, _whole(rows[0]))
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        rows = await self._pool.run(_OPEN_HOLDS, *self._question(company_id, now_ms), limit)
+        return [hold for row in rows if (hold := to_hold(row)) is not None]
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         asked = None if company_id is None else to_uuid(company_id)

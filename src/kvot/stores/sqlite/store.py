@@ -20,6 +20,7 @@ from kvot.core.model import (
     Correction,
     Decision,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -205,6 +206,10 @@ class SqliteStore:
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         await self._catch_up(company_id)
         return self._read(reports.hold, company_id, hold_id, now_ms)
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        await self._catch_up(company_id)
+        return self._read(reports.open_holds, company_id, limit, now_ms)
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         return await self._write(keeping.expire, company_id, now_ms)
