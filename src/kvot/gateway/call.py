@@ -319,7 +319,8 @@ class HeldCall:
         where = self._company_id, self._hold, self._endpoint.name, reported
         if reported.total_mismatch is not None:
             flag_mismatch(self._books.tallies, *where)
-        flag_excess(*where, self._granted.output_tokens)
+        # A tool of the provider's that is a model makes output too.
+        flag_excess(*where, self._granted.output_tokens + self._ask.size.spare_tokens)
 
     def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
         """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""

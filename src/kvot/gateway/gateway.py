@@ -151,9 +151,7 @@ class Gateway:
         if ask.size.text_bytes >= LONG_BYTES:
             ask.size = replace(ask.size, texts=())  # they are counted, and the call may take minutes
         asked_hold = asked_hold._replace(amount=held.amount)
-        output_tokens = (
-            held.amount - held.input_tokens + ask.size.spare_tokens
-        )  # a tool that is a model makes output too
+        output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, served, longest_s)
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
