@@ -14,7 +14,7 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import API_KEY_PEPPER, SECRET_CHECK, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
-from kvot.operations.ids import new_id
+from kvot.operations.ids import new_gateway_id, new_id
 from kvot.operations.sealing import PURPOSE as SEALING
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys, Services
@@ -290,7 +290,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     assert services.provider_keys.sealer is not None, "a server opens keys"
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
-    return Gateway(providers, ForwardUpstream(), books, terms, services.new_id, own_keys, stored)
+    return Gateway(providers, ForwardUpstream(), books, terms, new_gateway_id, own_keys, stored)
 
 
 def open_counting() -> "Counting":

@@ -13,6 +13,8 @@ COMMANDS = [
     ("keys", "revoke"),
     ("keys", "import"),
     ("keys", "accept-secret"),
+    ("holds", "list"),
+    ("holds", "release"),
     ("budget", "show"),
     ("budget", "set"),
     ("budget", "history"),

@@ -9,9 +9,11 @@ from kvot.core.budget import Rules
 from kvot.core.ledger import Ledger
 from kvot.core.model import CallDetail, Correction, NewHold, Settlement, Source
 from kvot.core.store import settlement_event_id
+from kvot.core.window import MS_PER_HOUR
 from kvot.gateway import settling
 from kvot.gateway.settling import TRIES_MAX, Settler
 from kvot.stores.memory import MemoryStore
+from kvot.stores.sqlite import SqliteStore
 from kvot.telemetry.tally import Tally
 from tests.conformance.scene import COMPANY, T0
 
@@ -73,6 +75,62 @@ async def test_what_somebody_took_back_by_hand_is_not_counted_as_ours():
 
     ledger, tally = await take_back(is_corrected)
     assert (await used(ledger), tally.corrected_tokens) == (0, 0)
+
+
+async def is_released(ledger: Ledger) -> None:
+    await ledger.release(COMPANY, "h")
+
+
+async def is_charged_and_released(ledger: Ledger) -> None:
+    await ledger._store.expire(COMPANY, now_ms=T0 + TTL_MS)
+    await ledger.release(COMPANY, "h")
+
+
+@pytest.mark.parametrize("drop", [is_released, is_charged_and_released])
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+async def test_a_call_whose_hold_somebody_dropped_is_charged_once_all_the_same(drop, engine, tmp_path):
+    store = MemoryStore(Rules()) if engine == "memory" else SqliteStore.open(tmp_path / "kvot.db", Rules())
+    ledger = Ledger(store, Clock())
+    settler = Settler(ledger)
+    await ledger.reserve(COMPANY, HOLD)
+    await drop(ledger)
+    await settler.end(COMPANY, "h", SETTLEMENT)
+    await settler.finish()
+    assert await used(ledger) == SETTLEMENT.tokens
+    await settler.end(COMPANY, "h", SETTLEMENT)  # its first try may have got no answer
+    settler.end_later(COMPANY, "h", SETTLEMENT)
+    await settler.finish()
+    assert await used(ledger) == SETTLEMENT.tokens
+    hour = T0 // MS_PER_HOUR
+    shares = await ledger.breakdown(COMPANY, "model", first_hour=hour, end_hour=hour + 1)
+    (share,) = [each for each in shares if each.tokens]
+    assert (share.label, share.tokens, share.input_tokens, share.output_tokens) == ("m", 21, 9, 12)
+    assert (await ledger.verify(COMPANY)).differences == ()
+    await store.close()
+
+
+async def test_a_call_whose_hold_is_gone_is_charged_all_the_same(tmp_path):
+    ledger = Ledger(MemoryStore(Rules()), Clock())
+    await Settler(ledger).end(COMPANY, "h", SETTLEMENT)
+    await Settler(ledger).end(COMPANY, "h", SETTLEMENT)
+    assert await used(ledger) == SETTLEMENT.tokens
+
+
+async def test_nothing_stays_of_a_repeated_call_whose_hold_somebody_dropped():
+    async def was_dropped(ledger: Ledger, clock: Clock) -> None:
+        await ledger.release(COMPANY, "h")
+        await Settler(ledger).end(COMPANY, "h", SETTLEMENT)
+
+    ledger, tally = await take_back(was_dropped)
+    assert (await used(ledger), tally.corrected_tokens) == (0, SETTLEMENT.tokens)
+
+
+async def test_a_hold_that_its_own_call_settled_is_not_charged_a_second_time():
+    ledger = Ledger(MemoryStore(Rules()), Clock())
+    await ledger.reserve(COMPANY, HOLD)
+    await ledger.settle(COMPANY, "h", SETTLEMENT)
+    await Settler(ledger).end(COMPANY, "h", SETTLEMENT._replace(tokens=30))
+    assert await used(ledger) == SETTLEMENT.tokens
 
 
 END_A_HOLD = {

@@ -4,6 +4,7 @@ import pytest
 
 from kvot.contract.budget import UpdateAiChatBudget
 from kvot.contract.holds import (
+    AiChatHoldQuery,
     GetAiChatHold,
     ReleaseAiChatHold,
     RenewAiChatHold,
@@ -14,9 +15,10 @@ from kvot.contract.usage import GetAiChatUsage, RecordAiChatUsage
 from kvot.core.budget import Rules
 from kvot.core.errors import BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal, holds_wait_ms
 from kvot.core.ledger import Ledger
-from kvot.core.model import Decision, Status, Usage
+from kvot.core.model import Decision, NewHold, Status, Usage
 from kvot.core.window import MS_PER_DAY
 from kvot.operations import Services
+from kvot.operations.ids import new_gateway_id
 from kvot.operations.refusals import budget_exceeded
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys
@@ -71,6 +73,73 @@ async def test_a_hold_counts_as_held_until_it_is_settled_and_then_as_used(house)
     settled = await house(SettleAiChatHold(hold_id="h", tokens_used=25))
     assert numbers(settled) == ("settled", 40, 25, 25, 0)
     assert numbers(await house(GetAiChatHold(hold_id="h"))) == ("settled", 40, 25, 25, 0)
+
+
+GATEWAYS = new_gateway_id(None)
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        GetAiChatHold(hold_id=GATEWAYS),
+        RenewAiChatHold(hold_id=GATEWAYS),
+        SettleAiChatHold(hold_id=GATEWAYS, tokens_used=1),
+        ReleaseAiChatHold(hold_id=GATEWAYS),
+    ],
+)
+async def test_a_hold_of_the_gateway_is_to_everybody_else_as_if_it_were_not(house, reach):
+    await house.services.ledger.reserve(ACME, NewHold(GATEWAYS, 40, TTL_MS, dispatched=True))
+    with pytest.raises(NotFound) as caught:
+        await house(reach)
+    with pytest.raises(NotFound) as of_none:
+        await house(type(reach)(hold_id="none", **({"tokens_used": 1} if isinstance(reach, SettleAiChatHold) else {})))
+    assert str(caught.value) == str(of_none.value)
+    found = await house.services.ledger.hold(ACME, GATEWAYS)
+    assert (found.hold.state, found.hold.expires_at_ms) == ("open", NOW_MS + TTL_MS)
+
+
+async def test_an_operator_drops_a_hold_that_the_gateway_left(house):
+    await house.services.ledger.reserve(ACME, NewHold(GATEWAYS, 40, TTL_MS, dispatched=True))
+    assert (await house(GetAiChatHold(company_id=ACME, hold_id=GATEWAYS), OPERATOR)).hold_state == "open"
+    with pytest.raises(NotFound):
+        await house(SettleAiChatHold(company_id=ACME, hold_id=GATEWAYS, tokens_used=1), OPERATOR)
+    assert (await house(ReleaseAiChatHold(company_id=ACME, hold_id=GATEWAYS), OPERATOR)).hold_state == "released"
+
+
+async def test_an_operator_sees_what_held_tokens_are_held_for(house):
+    await house(reserve(10, "old", model="m", user_id="ann", feature="chat", provider="p"))
+    house.now_ms += 1_000
+    await house.services.ledger.reserve(ACME, NewHold(GATEWAYS, 20, TTL_MS, dispatched=True))
+    await house(reserve(30, "short", ttl_seconds=60))
+    listed = await house(AiChatHoldQuery(company_id=ACME), OPERATOR)
+    assert [(each.id, each.tokens, each.is_of_gateway) for each in listed.results] == [
+        ("old", 10, False),
+        (GATEWAYS, 20, True),
+        ("short", 30, False),
+    ]
+    old = listed.results[0]
+    assert (old.state, old.provider, old.model, old.user_id, old.feature) == ("open", "p", "m", "ann", "chat")
+    assert (old.created_at.ms, old.expires_at.ms, listed.at.ms) == (NOW_MS, NOW_MS + TTL_MS, NOW_MS + 1_000)
+    assert listed.has_more is False
+
+
+async def test_of_more_holds_than_fit_the_list_those_that_last_longest_are_on_it(house):
+    for number in range(3):
+        await house(reserve(10, f"h{number}", ttl_seconds=60 + number))
+    listed = await house(AiChatHoldQuery(company_id=ACME, max_results=2), OPERATOR)
+    assert ([each.id for each in listed.results], listed.has_more) == (["h1", "h2"], True)
+    everything = await house(AiChatHoldQuery(company_id=ACME, max_results=3), OPERATOR)
+    assert (len(everything.results), everything.has_more) == (3, False)
+
+
+async def test_the_list_of_holds_is_an_operator_s(house):
+    with pytest.raises(Forbidden):
+        await house(AiChatHoldQuery())
+
+
+async def test_nobody_else_makes_a_hold_with_an_id_of_the_gateway(house):
+    with pytest.raises(InvalidRequest, match="version 8"):
+        await house(reserve(hold_id=GATEWAYS))
 
 
 async def test_a_settlement_counts_once_and_another_is_a_conflict(house):

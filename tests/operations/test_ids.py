@@ -1,9 +1,10 @@
 from uuid import RFC_4122, UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.operations.ids import new_id
+from kvot.operations.ids import TAG_BYTES, is_gateways, new_gateway_id, new_id, tag_of
 
 WALL_NS = st.integers(0, (1 << 48) * 1_000_000 - 1)
 RANDOM = st.binary(min_size=10, max_size=10)
@@ -37,3 +38,32 @@ def test_each_of_the_74_random_bits_is_another_id():
 
 def test_ids_of_one_millisecond_are_all_different():
     assert len({new_id(lambda: 0) for _ in range(10_000)}) == 10_000
+
+
+def gateways(tag: bytes | None, random: bytes) -> str:
+    return new_gateway_id(tag, lambda: 0, lambda count: random)
+
+
+TAGS = st.binary(min_size=TAG_BYTES, max_size=TAG_BYTES)
+
+
+@given(WALL_NS, RANDOM, TAGS)
+def test_an_id_of_the_gateway_is_a_uuid_of_version_8_that_carries_its_tag(wall_ns, random, tag):
+    made_id = new_gateway_id(tag, lambda: wall_ns, lambda count: random[:count])
+    assert (UUID(made_id).version, UUID(made_id).variant, str(UUID(made_id))) == (8, RFC_4122, made_id)
+    assert (is_gateways(made_id), tag_of(made_id)) == (True, tag)
+
+
+def test_beside_the_tag_34_random_bits_are_left():
+    draws = [bytes(5), *((1 << bit).to_bytes(5) for bit in range(40))]
+    assert len({gateways(b"of it", each) for each in draws}) == 1 + 34
+
+
+def test_without_a_tag_an_id_of_the_gateway_is_as_random_as_any():
+    draws = [bytes(10), *((1 << bit).to_bytes(10) for bit in range(80))]
+    assert len({gateways(None, each) for each in draws}) == 1 + 74
+
+
+@pytest.mark.parametrize("other", [new_id(), new_gateway_id(None).upper(), new_gateway_id(None) + "0", "h", ""])
+def test_no_other_id_is_taken_for_one_of_the_gateway(other):
+    assert (is_gateways(other), tag_of(other)) == (False, None)

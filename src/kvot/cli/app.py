@@ -57,6 +57,13 @@ _GROUPS = {
             "remove": ("kvot.cli.provider_keys:remove", "Forget a company's own key to a provider."),
         },
     ),
+    "holds": (
+        "List and release the tokens that are held for calls.",
+        {
+            "list": ("kvot.cli.holds:list_", "List a company's open holds."),
+            "release": ("kvot.cli.holds:release", "Drop a hold whose call used nothing."),
+        },
+    ),
     "budget": (
         "Show and change what a company may use.",
         {

@@ -123,3 +123,38 @@ class AiChatHoldResponse(Response, kw_only=True):
     is_within_budget: Annotated[bool, Member("True while the company is still below its token limit.")]
     window_days: Annotated[Int, Member("Length of the rolling usage window, in days.")]
     response_status: ResponseStatus | None = None
+
+
+class AiChatHoldQuery(Request):
+    company_id: Annotated[Guid | None, COMPANY] = None
+    max_results: Annotated[
+        Int | None,
+        Member(
+            "How many holds to list at most. Defaults to 100.",
+            data_type="integer",
+            rules=(between(1, 1_000),),
+            refuse_malformed=True,
+        ),
+    ] = None
+
+
+class AiChatHoldInfo(Response, kw_only=True):
+    id: Annotated[str, Member("The hold's id.")]
+    state: Annotated[str, Member("open.")]
+    tokens: Annotated[Long, Member("The tokens that are set aside.")]
+    is_of_gateway: Annotated[bool, Member("True for a call that the gateway passes on: it ends the hold itself.")]
+    provider: Annotated[str | None, Member("Who answers the call.")] = None
+    model: Annotated[str | None, Member("The model that was asked.")] = None
+    user_id: Annotated[str | None, Member("Whose call it is.")] = None
+    feature: Annotated[str | None, Member("What the call is for.")] = None
+    created_at: Annotated[DateTime, Member("When the tokens were set aside.")]
+    expires_at: Annotated[DateTime, Member("When the hold runs out unless it is renewed.")]
+
+
+class AiChatHoldQueryResponse(Response):
+    results: Annotated[
+        list[AiChatHoldInfo], Member("The open holds, the oldest first; of more than fit, those that last longest.")
+    ]
+    at: Annotated[DateTime, Member("The instant at which they are open, UTC.")]
+    has_more: Annotated[bool, Member("True when the company has more open holds than are listed.")]
+    response_status: ResponseStatus | None = None

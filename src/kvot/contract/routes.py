@@ -182,6 +182,21 @@ ROUTES: tuple[Operation, ...] = (
         implements=_COMPANY,
     ),
     Operation(
+        holds.AiChatHoldQuery,
+        holds.AiChatHoldQueryResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/holds",
+                "List a company's open holds",
+                "What its held tokens are set aside for, the calls of the gateway included.",
+            ),
+        ),
+        api_verbs=_verbs("GET", "POST"),
+        roles=_SUPERADMIN,
+        implements=_COMPANY,
+    ),
+    Operation(
         keeping.ImportAiChatUsage,
         keeping.ImportAiChatUsageResponse,
         (

@@ -12,6 +12,7 @@ from kvot.core.faults import fault, length_fault
 from kvot.core.model import (
     HOLD_TTL_MAX_MS,
     ID_LENGTH_MAX,
+    NO_DETAIL,
     TEXT_LENGTH_MAX,
     TOKENS_MAX,
     CallDetail,
@@ -19,6 +20,7 @@ from kvot.core.model import (
     Correction,
     Decision,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -31,12 +33,16 @@ from kvot.core.model import (
     Status,
     Usage,
     Verification,
+    described,
 )
-from kvot.core.store import OnEvents, Store, ignore
+from kvot.core.store import OnEvents, Store, ignore, unheld_event_id
 from kvot.core.window import INSTANT_MAX, MS_PER_DAY
 
 SERIES_EDGES_MAX = 2_000
 """Points in one series: more than a chart can show, and under 50 ms of seeks."""
+
+OPEN_HOLDS_MAX = 1_001
+"""Of one list: more than a person reads, and one beyond what a page of it shows. Some milliseconds to read."""
 
 BREAKDOWNS = frozenset({"model", "user", "feature", "source"})
 
@@ -122,10 +128,23 @@ class Ledger:
         _check_settlement(hold_id, settlement)
         return await self._store.settle(company_id, hold_id, settlement, now_ms=self._clock())
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement) -> Awaitable[HoldChange] | None:
+    async def settle_soon(
+        self, company_id: str, hold_id: str, settlement: Settlement
+    ) -> Awaitable[HoldChange] | HoldChange:
         """For whoever need not wait until it is durable: see the store's."""
         _check_settlement(hold_id, settlement)
         return await self._store.settle_soon(company_id, hold_id, settlement, now_ms=self._clock())
+
+    async def record_unheld(self, company_id: str, hold_id: str, hold: Hold | None, settlement: Settlement) -> Recorded:
+        """Count what the call of a hold used that cannot be settled any more: somebody released it, or it is gone.
+
+        Once, however often it is asked for: the event's id is `unheld_event_id(hold_id)`, which no client can name.
+        hold: as it was found, for its labels.
+        """
+        _check_settlement(hold_id, settlement)
+        detail = settlement.detail if hold is None else described(hold, settlement.detail)
+        event = NewEvent(unheld_event_id(hold_id), settlement.tokens, None, settlement.source, detail)
+        return await self._store.record(company_id, event, now_ms=self._clock())
 
     async def release(self, company_id: str, hold_id: str) -> HoldChange:
         _check_id("HoldId", hold_id)
@@ -134,6 +153,11 @@ class Ledger:
     async def hold(self, company_id: str, hold_id: str) -> HoldChange:
         _check_id("HoldId", hold_id)
         return await self._store.hold(company_id, hold_id, now_ms=self._clock())
+
+    async def open_holds(self, company_id: str, *, limit: int) -> list[Hold]:
+        if not 1 <= limit <= OPEN_HOLDS_MAX:
+            raise _out_of_bounds("MaxResults", limit, 1, OPEN_HOLDS_MAX)
+        return await self._store.open_holds(company_id, limit=limit, now_ms=self._clock())
 
     async def expire(self, company_id: str | None = None) -> int:
         return await self._store.expire(company_id, now_ms=self._clock())
@@ -201,7 +225,7 @@ def _check_settlement(hold_id: str, settlement: Settlement) -> None:
 
 
 def _check_detail(detail: CallDetail) -> None:
-    if detail == _NO_DETAIL:
+    if detail == NO_DETAIL:
         return
     provider, model, user, feature, *parts = detail
     _check_labels(provider, model, user, feature)
@@ -210,7 +234,6 @@ def _check_detail(detail: CallDetail) -> None:
             _check_tokens(field, tokens)
 
 
-_NO_DETAIL = CallDetail()
 _PARTS = ("InputTokens", "OutputTokens", "CachedTokens", "ReasoningTokens")
 
 

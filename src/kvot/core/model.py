@@ -86,6 +86,9 @@ class CallDetail(NamedTuple):
     reasoning_tokens: int | None = None
 
 
+NO_DETAIL = CallDetail()
+
+
 class NewEvent(NamedTuple):
     """An event to record. `at_ms` None: the ledger assigns the company's clock."""
 
@@ -215,6 +218,16 @@ class Hold(NamedTuple):
     state: HoldState
     closed_at_ms: int | None  # when it stopped holding tokens
     actual: int | None  # what was settled
+
+
+def described(hold: Hold, detail: CallDetail = NO_DETAIL) -> CallDetail:
+    """What is known of a call when it ends, filled up with what was said when its tokens were set aside."""
+    return detail._replace(
+        provider=hold.provider if detail.provider is None else detail.provider,
+        model=hold.model if detail.model is None else detail.model,
+        user=hold.user if detail.user is None else detail.user,
+        feature=hold.feature if detail.feature is None else detail.feature,
+    )
 
 
 class Settlement(NamedTuple):

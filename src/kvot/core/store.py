@@ -19,6 +19,7 @@ from kvot.core.model import (
     Correction,
     Decision,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -123,11 +124,12 @@ class Store(Protocol):
 
     async def settle_soon(
         self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
-    ) -> Awaitable[HoldChange] | None:
+    ) -> Awaitable[HoldChange] | HoldChange:
         """As `settle`, but return as soon as whatever is asked from now on, by whomever, is answered as after it.
 
-        What is returned is done when the settlement is durable, and raises StoreUnavailable if it never will be; None:
-        it is durable already. If the process dies between, the hold is as it was: open, and charged when it runs out.
+        What is returned is the answer, where the settlement is durable already. Otherwise it has the answer once that
+        is so, and raises StoreUnavailable if it never will be. If the process dies between, the hold is as it was:
+        open, and charged when it runs out.
         """
         ...
 
@@ -140,6 +142,10 @@ class Store(Protocol):
 
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         """The hold as it stands, due ones seen as closed. DONE or NOT_FOUND."""
+        ...
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        """The open holds, those first that last longest; at most `limit`. Those of one instant come in any order."""
         ...
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
@@ -215,3 +221,8 @@ def settlement_event_id(hold_id: str) -> str:
 def late_settlement_event_id(hold_id: str) -> str:
     """The id of the correction that turns a charge at the estimate into the figure that came late."""
     return f"late→{hold_id}"
+
+
+def unheld_event_id(hold_id: str) -> str:
+    """The id of the event that counts what the call of a hold used, where somebody else had dropped the hold."""
+    return f"unheld→{hold_id}"

@@ -14,7 +14,7 @@ from kvot.core.errors import NotFound, ProviderFailed, StoreUnavailable
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
-from kvot.gateway.dialect import Ask, Dialect, Found, Pair
+from kvot.gateway.dialect import LONG_BYTES, Ask, Dialect, Found, Pair
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give, standing
 from kvot.gateway.headers import limit_headers, query_of, request_headers
@@ -72,7 +72,7 @@ class Gateway:
         upstream: Upstream,
         books: Books,
         terms: Terms,
-        new_id: Callable[[], str],
+        new_id: Callable[[bytes | None], str],
         own_keys: OwnKeys,
         stored: StoredReplies,
     ) -> None:
@@ -105,7 +105,9 @@ class Gateway:
             await self._pass_unmetered(asked, whose, client)
             return None
         ask = endpoint.read(asked.body, variables)
-        await self._stored.check(whose.company_id, asked.provider, ask.stored)
+        stored_tokens = await self._stored.check(whose.company_id, asked.provider, ask.stored)
+        if stored_tokens is not None:
+            ask.size = replace(ask.size, stored_tokens=stored_tokens)
         ask = ask_of(self._books.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
         attempt = attempt_of(_caller(asked, whose), _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:
@@ -146,8 +148,12 @@ class Gateway:
             # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
+        if ask.size.text_bytes >= LONG_BYTES:
+            ask.size = replace(ask.size, texts=())  # they are counted, and the call may take minutes
         asked_hold = asked_hold._replace(amount=held.amount)
-        output_tokens = held.amount - held.input_tokens
+        output_tokens = (
+            held.amount - held.input_tokens + ask.size.spare_tokens
+        )  # a tool that is a model makes output too
         longest_s = self._terms.call_max_s
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, served, longest_s)
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
@@ -202,7 +208,7 @@ class Gateway:
     def _hold(self, asked: Asked, whose: Whose, ask: Ask) -> NewHold:
         """Marked as sent from the start: a mark of its own would cost a commit, and could be lost to a crash."""
         return NewHold(
-            self._new_id(),
+            self._new_id(None),
             amount=1,
             ttl_ms=self._terms.hold_ttl_ms,
             dispatched=True,

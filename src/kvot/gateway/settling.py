@@ -1,4 +1,8 @@
-"""Ends holds: settles or releases each exactly once, and goes on trying when the store cannot take it."""
+"""Ends holds: settles or releases each exactly once, and goes on trying when the store cannot take it.
+
+A hold that somebody else released while its call ran cannot be settled, but what its call used was used: it is counted
+all the same, in an event of its own (`Ledger.record_unheld`).
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,8 +11,8 @@ from typing import Any, NamedTuple
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
-from kvot.core.model import Correction, HoldChange, Settlement, Status
-from kvot.core.store import settlement_event_id
+from kvot.core.model import Correction, HoldChange, HoldState, Settlement, Status
+from kvot.core.store import settlement_event_id, unheld_event_id
 from kvot.telemetry.logs import logger
 from kvot.telemetry.tally import Tally
 
@@ -53,8 +57,8 @@ class Settler:
         try:
             if settlement is None or beside is not None:
                 await self._write(company_id, hold_id, settlement, beside)
-            elif (durable := await self._ledger.settle_soon(company_id, hold_id, settlement)) is not None:
-                self._see_through(durable, company_id, hold_id, settlement)
+            else:
+                await self._settle_soon(company_id, hold_id, settlement)
         except StoreUnavailable:
             self.end_later(company_id, hold_id, settlement, beside, pause_s=_FIRST_PAUSE_S)
         except asyncio.CancelledError:
@@ -75,18 +79,28 @@ class Settler:
         end = partial(self._write, company_id, hold_id, settlement, beside)
         self._in_background(end, _Ended(what, company_id, hold_id), pause_s)
 
+    async def _settle_soon(self, company_id: str, hold_id: str, settlement: Settlement) -> None:
+        settled = await self._ledger.settle_soon(company_id, hold_id, settlement)
+        if isinstance(settled, HoldChange):
+            await self._counted(company_id, hold_id, settlement, settled)
+        else:
+            self._see_through(settled, company_id, hold_id, settlement)
+
     def _see_through(
         self, durable: Awaitable[HoldChange], company_id: str, hold_id: str, settlement: Settlement
     ) -> None:
-        """In the background: an end that does not become durable is written again."""
+        """In the background: an end that does not become durable, or is refused, is written again."""
         future = asyncio.ensure_future(durable)
 
         def look(done: asyncio.Future[HoldChange]) -> None:
             self._tasks.discard(done)
             try:
-                done.result()
+                is_refused = _is_dropped(done.result())
             except StoreUnavailable:
                 self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
+            else:
+                if is_refused:
+                    self.end_later(company_id, hold_id, settlement)
 
         self._tasks.add(future)
         future.add_done_callback(look)
@@ -99,17 +113,10 @@ class Settler:
         the hold ran out and was charged at its amount, this makes the charge what is then taken back. The hold's id is
         ours and random, so that nobody's own id is that of the correction.
         """
-        correction = Correction(
-            event_id=f"retried-{hold_id}",
-            target_id=settlement_event_id(hold_id),
-            tokens=-settlement.tokens,
-            actor=ACTOR,
-            reason="The answer of this attempt did not arrive whole, and the call was repeated.",
-        )
 
         async def settle_and_correct() -> None:
-            await self._ledger.settle(company_id, hold_id, settlement)
-            corrected = await self._ledger.correct(company_id, correction)
+            counted_in = await self._settle(company_id, hold_id, settlement)
+            corrected = await self._ledger.correct(company_id, _taken_back(hold_id, counted_in, settlement.tokens))
             if corrected.status in _IS_CORRECTED:
                 tally.take_back(settlement.tokens)
 
@@ -127,16 +134,45 @@ class Settler:
             await asyncio.gather(self._write_end(company_id, hold_id, settlement), beside())
 
     async def _write_end(self, company_id: str, hold_id: str, settlement: Settlement | None) -> None:
-        """No refusal of the ledger changes anything here: a hold that is closed already has its charge."""
         if settlement is None:
             await self._ledger.release(company_id, hold_id)
         else:
-            await self._ledger.settle(company_id, hold_id, settlement)
+            await self._settle(company_id, hold_id, settlement)
+
+    async def _settle(self, company_id: str, hold_id: str, settlement: Settlement) -> str:
+        """The id of the event that the settlement is counted in."""
+        change = await self._ledger.settle(company_id, hold_id, settlement)
+        return await self._counted(company_id, hold_id, settlement, change)
+
+    async def _counted(self, company_id: str, hold_id: str, settlement: Settlement, change: HoldChange) -> str:
+        """The same, of a settlement that was answered with `change`. No other refusal changes anything here: a hold
+        that was settled, or ran out, has its charge."""
+        if not _is_dropped(change):
+            return settlement_event_id(hold_id)
+        await self._ledger.record_unheld(company_id, hold_id, change.hold, settlement)
+        logger("kvot.gateway").warning("hold of a running call dropped", company=company_id, hold=hold_id)
+        return unheld_event_id(hold_id)
 
     def _in_background(self, write: Callable[[], Awaitable[object]], ended: _Ended, pause_s: float = 0.0) -> None:
         task = asyncio.create_task(_keep_writing(write, ended, pause_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_dropped(change: HoldChange) -> bool:
+    """Whether there is no hold that could be settled, so that nothing of it is counted."""
+    return change.hold is None or change.hold.state is HoldState.RELEASED
+
+
+def _taken_back(hold_id: str, counted_in: str, tokens: int) -> Correction:
+    """Whoever takes the same back makes the same of it, so that it is done once."""
+    return Correction(
+        event_id=f"retried-{hold_id}",
+        target_id=counted_in,
+        tokens=-tokens,
+        actor=ACTOR,
+        reason="The answer of this attempt did not arrive whole, and the call was repeated.",
+    )
 
 
 async def _keep_writing(write: Callable[[], Awaitable[object]], ended: _Ended, pause_s: float) -> None:

@@ -3,6 +3,10 @@
 Whoever reserves here goes on to make the call, and nobody tells us when. So a hold counts as that of a call that was
 sent, from the first moment: if it runs out it is charged at its tokens, and settling or releasing it later puts that
 right. docs/internals/decisions/holds-are-charged.md.
+
+The gateway's holds are out of reach here: it knows what its calls used, and whoever could end one would have its answer
+for nothing. A superadmin alone sees them, and may drop what a crash has left; a call that still runs is charged all the
+same.
 """
 
 from collections.abc import Iterator
@@ -10,6 +14,9 @@ from contextlib import contextmanager
 
 from kvot.contract.describe import Instant
 from kvot.contract.holds import (
+    AiChatHoldInfo,
+    AiChatHoldQuery,
+    AiChatHoldQueryResponse,
     AiChatHoldResponse,
     GetAiChatHold,
     ReleaseAiChatHold,
@@ -22,11 +29,15 @@ from kvot.core.faults import fault, renamed
 from kvot.core.model import CallDetail, Hold, HoldChange, NewHold, Settlement, Source, Usage
 from kvot.core.window import MS_PER_SECOND
 from kvot.operations.company import company_for
-from kvot.operations.refusals import raise_change_refused, raise_reserve_refused, raise_settle_refused
+from kvot.operations.ids import is_gateways
+from kvot.operations.refusals import no_hold, raise_change_refused, raise_reserve_refused, raise_settle_refused
 from kvot.operations.services import Caller, Services
 
 TTL_S = 120
 """How long a hold lasts when nobody says: longer than most calls, short enough that a lost one is soon charged."""
+
+LISTED = 100
+"""Holds in a list when nobody says how many."""
 
 SOURCES = {source.value: source for source in (Source.REPORTED, Source.ESTIMATED, Source.PARTIAL)}
 """What a caller may say of its figure. The others say how the ledger itself came by one."""
@@ -36,6 +47,7 @@ UNREACHABLE = frozenset({".", ".."})
 """Ids that no address can name: clients take such a segment out of a path before they send it, escaped or not."""
 
 _UNREACHABLE = "'Hold Id' must not be '.' or '..': no address could name the hold."
+_GATEWAYS = "'Hold Id' must not be a UUID of version 8: such holds are the gateway's own."
 
 
 async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiChatTokens) -> AiChatHoldResponse:
@@ -45,6 +57,8 @@ async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiC
         hold_id = caller.idempotency_key or services.new_id()
     if hold_id in UNREACHABLE:
         raise InvalidRequest.of_fields([fault("HoldId", "RegularExpression", hold_id, _UNREACHABLE)])
+    if is_gateways(hold_id):
+        raise InvalidRequest.of_fields([fault("HoldId", "RegularExpression", hold_id, _GATEWAYS)])
     new = NewHold(
         hold_id,
         request.tokens,
@@ -63,24 +77,21 @@ async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiC
 
 
 async def get_hold(services: Services, caller: Caller, request: GetAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
-    found = await services.ledger.hold(company_id, request.hold_id)
+    company_id, hold_id = _named(caller, request, by_operator=caller.principal.is_superadmin)
+    found = await services.ledger.hold(company_id, hold_id)
     raise_change_refused(found)
     return _of_change(found)
 
 
 async def renew_hold(services: Services, caller: Caller, request: RenewAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
-    renewed = await services.ledger.renew(company_id, request.hold_id, _ttl_ms(request.ttl_seconds))
+    company_id, hold_id = _named(caller, request)
+    renewed = await services.ledger.renew(company_id, hold_id, _ttl_ms(request.ttl_seconds))
     raise_change_refused(renewed)
     return _of_change(renewed)
 
 
 async def settle_hold(services: Services, caller: Caller, request: SettleAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
+    company_id, hold_id = _named(caller, request)
     detail = CallDetail(
         input_tokens=request.input_tokens,
         output_tokens=request.output_tokens,
@@ -88,17 +99,39 @@ async def settle_hold(services: Services, caller: Caller, request: SettleAiChatH
         reasoning_tokens=request.reasoning_tokens,
     )
     settlement = Settlement(request.tokens_used, _source(request.source), detail)
-    settled = await services.ledger.settle(company_id, request.hold_id, settlement)
+    settled = await services.ledger.settle(company_id, hold_id, settlement)
     raise_settle_refused(settled)
     return _of_change(settled)
 
 
 async def release_hold(services: Services, caller: Caller, request: ReleaseAiChatHold) -> AiChatHoldResponse:
-    assert request.hold_id is not None
-    company_id = company_for(caller.principal, request.company_id)
-    released = await services.ledger.release(company_id, request.hold_id)
+    company_id, hold_id = _named(caller, request, by_operator=caller.principal.is_superadmin)
+    released = await services.ledger.release(company_id, hold_id)
     raise_change_refused(released)
     return _of_change(released)
+
+
+async def query_holds(services: Services, caller: Caller, request: AiChatHoldQuery) -> AiChatHoldQueryResponse:
+    company_id = company_for(caller.principal, request.company_id)
+    limit = LISTED if request.max_results is None else request.max_results
+    found = await services.ledger.open_holds(company_id, limit=limit + 1)
+    listed = sorted(found[:limit], key=lambda hold: (hold.created_at_ms, hold.hold_id))
+    results, at = [_to_info(hold) for hold in listed], Instant(services.ledger.now_ms())
+    return AiChatHoldQueryResponse(results=results, at=at, has_more=len(found) > limit)
+
+
+def _named(
+    caller: Caller,
+    request: GetAiChatHold | RenewAiChatHold | SettleAiChatHold | ReleaseAiChatHold,
+    *,
+    by_operator: bool = False,
+) -> tuple[str, str]:
+    """Company and hold. Raises NotFound for a hold of the gateway, as for one that never was, but for its operator."""
+    assert request.hold_id is not None
+    company_id = company_for(caller.principal, request.company_id)
+    if is_gateways(request.hold_id) and not by_operator:
+        raise no_hold()
+    return company_id, request.hold_id
 
 
 def _ttl_ms(ttl_seconds: int | None) -> int:
@@ -124,6 +157,21 @@ def _named_as_in_the_contract() -> Iterator[None]:
             raise
         faults = [renamed(each, "UserId") if each.field == "User" else each for each in error.fields]
         raise InvalidRequest.of_fields(faults) from None
+
+
+def _to_info(hold: Hold) -> AiChatHoldInfo:
+    return AiChatHoldInfo(
+        id=hold.hold_id,
+        state=hold.state.value,
+        tokens=hold.amount,
+        is_of_gateway=is_gateways(hold.hold_id),
+        provider=hold.provider,
+        model=hold.model,
+        user_id=hold.user,
+        feature=hold.feature,
+        created_at=Instant(hold.created_at_ms),
+        expires_at=Instant(hold.expires_at_ms),
+    )
 
 
 def _of_change(change: HoldChange) -> AiChatHoldResponse:

@@ -9,6 +9,7 @@ from typing import Any
 from kvot.contract.budget import GetAiChatBudget, UpdateAiChatBudget
 from kvot.contract.describe import Operation, Request, Response
 from kvot.contract.holds import (
+    AiChatHoldQuery,
     GetAiChatHold,
     ReleaseAiChatHold,
     RenewAiChatHold,
@@ -39,6 +40,7 @@ HANDLERS: dict[type[Request], Handler] = {
     RenewAiChatHold: holds.renew_hold,
     SettleAiChatHold: holds.settle_hold,
     ReleaseAiChatHold: holds.release_hold,
+    AiChatHoldQuery: holds.query_holds,
     ImportAiChatUsage: imports.import_usage,
     VerifyAiChatLedger: keeping.verify_ledger,
     PruneAiChatLedger: keeping.prune_ledger,

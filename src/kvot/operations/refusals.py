@@ -75,6 +75,10 @@ def raise_reserve_refused(decision: Decision, hold_id: str, tokens: int) -> None
         raise Conflict(message, code=HOLD_CLOSED)
 
 
+def no_hold() -> NotFound:
+    return NotFound("No hold has this id.")
+
+
 def raise_settle_refused(change: HoldChange) -> None:
     """The same for a settlement. One that says otherwise than the first is a conflict, as with any id."""
     if change.status is Status.CONFLICT and change.hold is not None and change.hold.state is HoldState.SETTLED:
@@ -87,7 +91,7 @@ def raise_change_refused(change: HoldChange) -> None:
     if change.status in (Status.DONE, Status.REPLAYED):
         return
     if change.hold is None:
-        raise NotFound("No hold has this id.")
+        raise no_hold()
     if field := _HOLD_FIELDS.get(change.status):
         code, message = MESSAGES[change.status]
         raise InvalidRequest.of_fields([FieldError(field, code, message)])

@@ -16,6 +16,7 @@ from kvot.core.model import (
     Decision,
     Difference,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -31,6 +32,7 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import SealedKey
 from kvot.core.store import OnEvents, ignore
+from kvot.core.stored_replies import StoredReply
 from kvot.core.window import MS_PER_HOUR
 from kvot.stores.memory_company import Company
 
@@ -131,8 +133,8 @@ class MemoryStore:
         company = self._write(company_id, now_ms)
         return _change(company_id, company, hold_id, company.settle(hold_id, settlement))
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> None:
-        await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
+        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         company = self._write(company_id, now_ms)
@@ -142,6 +144,9 @@ class MemoryStore:
         company = self._read(company_id, now_ms)
         status = Status.DONE if hold_id in company.holds else Status.NOT_FOUND
         return _change(company_id, company, hold_id, status)
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        return self._read(company_id, now_ms).open_holds()[:limit]
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         self._need_open()
@@ -195,11 +200,13 @@ class MemoryStore:
 
     # -- stored replies --------------------------------------------------------------------------------------
 
-    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
-        self._write(company_id, now_ms).remember(provider, reply_id)
+    async def remember_reply(
+        self, company_id: str, provider: str, reply_id: str, *, tokens: int | None = None, now_ms: int
+    ) -> None:
+        self._write(company_id, now_ms).remember(provider, reply_id, tokens)
 
-    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
-        return self._read(company_id, now_ms).has_reply(provider, reply_id)
+    async def find_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> StoredReply | None:
+        return self._read(company_id, now_ms).find_reply(provider, reply_id)
 
     # -- keys ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from kvot.core.budget import Budget, BudgetChange, Rules, fits
 from kvot.core.errors import beyond_retention
 from kvot.core.model import (
+    NO_DETAIL,
     TOTAL_MAX,
     CallDetail,
     Correction,
@@ -28,12 +29,11 @@ from kvot.core.model import (
     Source,
     Status,
     Usage,
+    described,
 )
 from kvot.core.store import late_settlement_event_id, settlement_event_id
-from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS, StoredReply
 from kvot.core.window import floor_before
-
-NO_DETAIL = CallDetail()
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Company:
     asked: dict[str, NewHold] = field(default_factory=dict)  # by hold id, as the client sent it
     settled: dict[str, Settlement] = field(default_factory=dict)  # the same
     changes: list[BudgetChange] = field(default_factory=list)
-    replies: dict[tuple[str, str], int] = field(default_factory=dict)  # when each was remembered, by provider and id
+    replies: dict[tuple[str, str], StoredReply] = field(default_factory=dict)  # by provider and id
 
     # -- time ------------------------------------------------------------------------------------------------
 
@@ -265,6 +265,9 @@ class Company:
             actual=None,
         )
 
+    def open_holds(self) -> list[Hold]:
+        return sorted(self._open_holds(), key=lambda hold: -hold.expires_at_ms)
+
     def dispatch(self, hold_id: str) -> Status:
         hold = self.holds.get(hold_id)
         if hold is None:
@@ -372,18 +375,18 @@ class Company:
 
     # -- stored replies --------------------------------------------------------------------------------------
 
-    def remember(self, provider: str, reply_id: str) -> None:
-        self.replies[provider, reply_id] = self.clock_ms
+    def remember(self, provider: str, reply_id: str, tokens: int | None) -> None:
+        self.replies[provider, reply_id] = StoredReply(provider, reply_id, self.clock_ms, tokens)
         self._forget_replies(FORGOTTEN_AT_ONCE_MAX)
 
-    def has_reply(self, provider: str, reply_id: str) -> bool:
-        at_ms = self.replies.get((provider, reply_id))
-        return at_ms is not None and at_ms > self.clock_ms - REPLIES_KEPT_MS
+    def find_reply(self, provider: str, reply_id: str) -> StoredReply | None:
+        reply = self.replies.get((provider, reply_id))
+        return reply if reply is not None and reply.at_ms > self.clock_ms - REPLIES_KEPT_MS else None
 
     def _forget_replies(self, count: int) -> None:
         """The oldest of those that are not kept any longer, at most `count`."""
         last_ms = self.clock_ms - REPLIES_KEPT_MS
-        old = sorted((at_ms, which) for which, at_ms in self.replies.items() if at_ms <= last_ms)
+        old = sorted((reply.at_ms, which) for which, reply in self.replies.items() if reply.at_ms <= last_ms)
         for _, which in old[:count]:
             del self.replies[which]
 
@@ -391,16 +394,6 @@ class Company:
 def end_of(hold: Hold) -> int:
     """The first instant at which a hold no longer holds tokens, as far as is known."""
     return hold.expires_at_ms if hold.closed_at_ms is None else hold.closed_at_ms
-
-
-def described(hold: Hold, detail: CallDetail = NO_DETAIL) -> CallDetail:
-    """What is known of a call when it ends, filled up with what was said when its tokens were set aside."""
-    return detail._replace(
-        provider=hold.provider if detail.provider is None else detail.provider,
-        model=hold.model if detail.model is None else detail.model,
-        user=hold.user if detail.user is None else detail.user,
-        feature=hold.feature if detail.feature is None else detail.feature,
-    )
 
 
 def label_of(event: Event, by: str) -> str | None:

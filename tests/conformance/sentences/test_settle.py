@@ -1,6 +1,7 @@
 """How holds end: settled, released, expired or charged, and what is learnt afterwards."""
 
-from kvot.core.model import CallDetail, HoldState, Settlement, Source, Status
+from kvot.core.ledger import Ledger
+from kvot.core.model import CallDetail, HoldChange, HoldState, Settlement, Source, Status
 from tests.conformance.scene import COMPANY, DAY, MINUTE, OTHER, T0, WINDOW, Scene
 
 
@@ -284,7 +285,19 @@ async def test_whatever_is_asked_after_a_settlement_that_is_made_soon_is_answere
 async def test_a_settlement_that_is_made_soon_lasts(scene: Scene):
     await scene.reserve("h", 100, dispatched=True)
     settlement = Settlement(60, Source.REPORTED, CallDetail())
-    durable = await scene.store.settle_soon(COMPANY, "h", settlement, now_ms=T0)
-    assert durable is None or (await durable).status is Status.DONE
+    settled = await scene.store.settle_soon(COMPANY, "h", settlement, now_ms=T0)
+    change = settled if isinstance(settled, HoldChange) else await settled
+    assert change.status is Status.DONE
     await scene.reopen()
     assert (await scene.used(), await scene.held()) == (60, 0)
+
+
+async def test_what_the_call_of_a_released_hold_used_is_counted_once(scene: Scene):
+    await scene.reserve("h", 80, model="m", dispatched=True)
+    released = await scene.release("h")
+    ledger, settlement = Ledger(scene.store, lambda: T0), Settlement(60, detail=CallDetail(input_tokens=50))
+    seen = [await ledger.record_unheld(COMPANY, "h", released.hold, settlement) for _ in range(2)]
+    assert [each.status for each in seen] == [Status.DONE, Status.REPLAYED]
+    assert await scene.used() == 60
+    assert await scene.shares("model") == {"m": (1, 60, 50, 0)}
+    assert not (await scene.store.verify(COMPANY, now_ms=T0)).differences

@@ -19,6 +19,7 @@ from kvot.core.model import (
     Decision,
     Difference,
     EventColumns,
+    Hold,
     HoldChange,
     NewEvent,
     NewHold,
@@ -34,7 +35,7 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import SealedKey
 from kvot.core.store import OnEvents, ignore
-from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS, StoredReply
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.batches import Batch, record_operation
 from kvot.stores.postgres.encoding import (
@@ -47,6 +48,7 @@ from kvot.stores.postgres.encoding import (
     to_operation,
     to_optional_text,
     to_parts,
+    to_reply,
     to_text,
     to_usage,
     to_uuid,
@@ -63,6 +65,11 @@ from kvot.stores.unfinished import unfinished_copy
 
 _USAGE = "SELECT at_ms, window_ms, used, held, token_limit, in_doubt FROM kvot.usage($1, $2, $3, $4, $5, $6)"
 _HOLD = "SELECT * FROM kvot.hold_now($1, $2, $3, $4, $5)"
+_OPEN_HOLDS = """SELECT h.hold_id, h.amount, h.ttl_ms, h.dispatched, s.labels, h.created_at, h.expires_at,
+        h.state::text, h.closed_at, h.actual
+    FROM kvot.hold h LEFT JOIN kvot.label_set s ON s.company_id = h.company_id AND s.label_set_no = h.label_set_no
+    WHERE h.company_id = $1 AND h.state = 'open' AND h.expires_at > (SELECT t.clock FROM kvot.look($1, $2, $3, $4) t)
+    ORDER BY h.expires_at DESC LIMIT $5"""
 _SERIES = "SELECT rolling, tokens FROM kvot.series($1, $2, $3, $4, $5, $6)"
 _BREAKDOWN = "SELECT label, events, tokens, input_tokens, output_tokens FROM kvot.breakdown($1, $2, $3, $4, $5, $6, $7)"
 _WHEN_FITS = "SELECT kvot.when_fits($1, $2, $3, $4, $5)"
@@ -75,7 +82,7 @@ _WITH_DUE = """SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2
 _TOUCH = """SELECT EXISTS (SELECT FROM kvot.unfinished_copy) AS is_unfinished,
     pg_logical_emit_message(true, 'kvot', 'ready')"""
 
-_HAS_REPLY = "SELECT kvot.has_reply($1, $2, $3, $4, $5, $6)"
+_FIND_REPLY = "SELECT * FROM kvot.find_reply($1, $2, $3, $4, $5, $6)"
 
 _BY = {"source": 0, "provider": 1, "model": 2, "user": 3, "feature": 4}
 
@@ -201,9 +208,9 @@ class PostgresStore:
         )
         return await self._change(company_id, operation)
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> None:
+    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
         """Another process may be asked next, and knows of nothing that is not committed."""
-        await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         return await self._change(company_id, to_operation("release", now_ms, id=hold_id))
@@ -211,6 +218,10 @@ class PostgresStore:
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         rows = await self._pool.run(_HOLD, *self._question(company_id, now_ms), hold_id)
         return _changed(company_id, _whole(rows[0]))
+
+    async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
+        rows = await self._pool.run(_OPEN_HOLDS, *self._question(company_id, now_ms), limit)
+        return [hold for row in rows if (hold := to_hold(row)) is not None]
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         asked = None if company_id is None else to_uuid(company_id)
@@ -284,22 +295,25 @@ class PostgresStore:
 
     # -- stored replies ------------------------------------------------------------------------------------------
 
-    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+    async def remember_reply(
+        self, company_id: str, provider: str, reply_id: str, *, tokens: int | None = None, now_ms: int
+    ) -> None:
         operation = to_operation(
             "remember",
             now_ms,
             provider=to_text(provider),
             id=to_text(reply_id),
+            tokens=tokens,
             replies_kept_ms=REPLIES_KEPT_MS,
             forgotten_max=FORGOTTEN_AT_ONCE_MAX,
             brief=True,
         )
         await self._write(company_id, operation)
 
-    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+    async def find_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> StoredReply | None:
         which = (to_text(provider), to_text(reply_id), REPLIES_KEPT_MS)
-        rows = await self._pool.run(_HAS_REPLY, to_uuid(company_id), now_ms, self._drift_max_ms, *which)
-        return bool(rows[0][0])
+        rows = await self._pool.run(_FIND_REPLY, to_uuid(company_id), now_ms, self._drift_max_ms, *which)
+        return to_reply(rows[0]) if rows else None
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

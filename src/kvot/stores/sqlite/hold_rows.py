@@ -28,12 +28,20 @@ class HoldRow(NamedTuple):
 
 
 _FIND = "SELECT * FROM hold WHERE company_no = ? AND hold_id = ?"
+_OPEN = """SELECT * FROM hold WHERE company_no = ? AND state = 0 AND expires_at > ?
+    ORDER BY expires_at DESC LIMIT ?"""
 _ADD = "INSERT INTO hold VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, NULL, NULL) ON CONFLICT DO NOTHING"
 
 
 def find(tx: Tx, company: Company, hold_id: str) -> HoldRow | None:
     rows = tx.execute(_FIND, (company.no, to_key(hold_id))).fetchall()
     return HoldRow(*rows[0]) if rows else None
+
+
+def open_ones(tx: Tx, company: Company, limit: int) -> list[HoldRow]:
+    """Those that last longest."""
+    rows = tx.execute(_OPEN, (company.no, company.clock, limit)).fetchall()
+    return [HoldRow(*row) for row in rows]
 
 
 def get(tx: Tx, company: Company, hold_id: str) -> Hold | None:

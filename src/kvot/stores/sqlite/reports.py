@@ -1,4 +1,4 @@
-"""What is read of a ledger beyond usage of now: usage of any instant, series, breakdowns, one hold.
+"""What is read of a ledger beyond usage of now: usage of any instant, series, breakdowns, holds.
 
 Nothing here writes. Each function is called inside one snapshot.
 """
@@ -6,7 +6,7 @@ Nothing here writes. Each function is called inside one snapshot.
 from collections.abc import Sequence
 from itertools import pairwise
 
-from kvot.core.model import CallDetail, HoldChange, HoldState, Series, Share, Source, Status, Usage
+from kvot.core.model import CallDetail, Hold, HoldChange, HoldState, Series, Share, Source, Status, Usage
 from kvot.core.window import MS_PER_HOUR, hour_of
 from kvot.stores.sqlite import chain, forecast, hold_rows, labels
 from kvot.stores.sqlite.begin import due_holds
@@ -75,3 +75,8 @@ def hold(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
         state = HoldState.CHARGED if kept.dispatched else HoldState.EXPIRED
         kept = kept._replace(state=state, closed_at_ms=kept.expires_at_ms)
     return HoldChange(Status.DONE, usage_now(tx, company), kept)
+
+
+def open_holds(tx: Tx, company_id: str, limit: int, now_ms: int) -> list[Hold]:
+    company = load(tx, company_id, now_ms)
+    return [hold_rows.to_hold(tx, company, row) for row in hold_rows.open_ones(tx, company, limit)]
