@@ -23,6 +23,7 @@ from kvot.gateway.joining import Joining
 from kvot.gateway.known import Served
 from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
+from kvot.gateway.providers import DIALECTS
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
@@ -248,7 +249,8 @@ def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> 
     found = provider.dialect.find(verb, path, query)
     if found is None:
         message = f"{verb} {path or '/'} is not a path of {provider.name} that Kvot passes on."
-        raise NotFound(message + _without_its_first(provider, verb, path, query))
+        hint = _without_its_first(provider, verb, path, query) or _of_another_api(verb, path, query)
+        raise NotFound(message + hint)
     return found
 
 
@@ -258,6 +260,12 @@ def _without_its_first(provider: Provider, verb: str, path: str, query: Mapping[
     if not provider.dialect.find(verb, f"/{rest}", query):
         return ""
     return f" With a base URL that does not end in /{first} it would be."
+
+
+def _of_another_api(verb: str, path: str, query: Mapping[str, str]) -> str:
+    """What an official client is told whose base URL leads to a provider that speaks another API than it does."""
+    name = next((each.name for each in DIALECTS.values() if each.find(verb, path, query)), None)
+    return "" if name is None else f" It is one of the API that {name} speaks: the base URL is to name such a provider."
 
 
 def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:
