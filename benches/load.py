@@ -18,7 +18,7 @@ from typing import NamedTuple
 CHUNKS = 200
 SECONDS = 2
 OURS_CORE, OTHERS_CORE = "0", "1"
-NGINX_PORT = 18_098
+NGINX_PORTS = {"kept": 18_098, "plain": 18_099}
 _AT_ONCE = 100
 _US = {"us": 1.0, "ms": 1e3, "s": 1e6}
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -29,14 +29,17 @@ http {{
   access_log off; keepalive_requests 1000000000;
   client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  upstream provider {{ server {provider}; keepalive 256; keepalive_requests 1000000000; }}
+  upstream provider {{ server {provider};{upstream} }}
   server {{
-    listen 127.0.0.1:{port};
-    proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    listen 127.0.0.1:{port};{server}
     location / {{ proxy_pass http://provider; }}
   }}
 }}
 """
+_NGINX_KEEPS = {
+    "upstream": " keepalive 256; keepalive_requests 1000000000;",
+    "server": ' proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;',
+}
 
 
 class Figure(NamedTuple):
@@ -51,10 +54,18 @@ class Side(NamedTuple):
 
 
 @contextmanager
-def nginx(provider: Side, folder: Path) -> Iterator[Side]:
-    """nginx as a plain reverse proxy with one worker, in front of a provider."""
+def nginx(provider: Side, folder: Path, *, is_plain: bool = False) -> Iterator[Side]:
+    """nginx as a reverse proxy with one worker, in front of a provider.
+
+    It keeps its connections to the provider, as we do; or `is_plain`: nothing but `proxy_pass`, with which nginx 1.22
+    opens one for each call.
+    """
+    name = "plain" if is_plain else "kept"
+    port, folder = NGINX_PORTS[name], folder / name
+    folder.mkdir(mode=0o755)
+    keeps = dict.fromkeys(_NGINX_KEEPS, "") if is_plain else _NGINX_KEEPS
     config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, port=NGINX_PORT, provider=provider.url.removeprefix("http://")))
+    config.write_text(_NGINX.format(folder=folder, port=port, provider=provider.url.removeprefix("http://"), **keeps))
     command = ["taskset", "-c", OURS_CORE, "nginx", "-p", str(folder), "-c", str(config)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
@@ -63,7 +74,7 @@ def nginx(provider: Side, folder: Path) -> Iterator[Side]:
                 if process.poll() is not None:
                     raise SystemExit(f"nginx did not start: {(folder / 'error.log').read_text()}")
                 time.sleep(0.05)
-            yield Side(f"http://127.0.0.1:{NGINX_PORT}", _worker(process.pid))
+            yield Side(f"http://127.0.0.1:{port}", _worker(process.pid))
         finally:
             process.terminate()
 

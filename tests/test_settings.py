@@ -5,9 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from kvot.settings import ProviderSettings, Settings, SettingsError, providers_of, read_secret, variable
+from kvot.settings import (
+    ProviderSettings,
+    Settings,
+    SettingsError,
+    providers_of,
+    read_secret,
+    variable,
+    wants_no_colour,
+)
 from kvot.settings.page import reference_page
+from kvot.settings.settings import COMMON_NAMES
 
+GOOD = {"WEB_CONCURRENCY": "1", "PORT": "1", "LOG_LEVEL": "info", "FORWARDED_ALLOW_IPS": "*"}
 SECRET = "0123456789abcdef0123456789abcdef"
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
 
@@ -44,13 +54,50 @@ class TestSources:
         assert Settings.load({"KVOT_CONFIG": str(one)}, two).port == 2
         assert Settings.load({"KVOT_CONFIG": str(one)}, two).config == two
 
-    def test_web_concurrency_counts_where_no_setting_says_how_many_workers(self):
-        assert Settings.load({"WEB_CONCURRENCY": "3"}).workers == 3
-        assert Settings.load({"WEB_CONCURRENCY": "3", "KVOT_WORKERS": "2"}).workers == 2
-        assert faults({"WEB_CONCURRENCY": "many"})[0].startswith("WEB_CONCURRENCY is 'many'")
+    @pytest.mark.parametrize(
+        ("name", "text", "ours", "ours_text", "value", "ours_value"),
+        [
+            ("WEB_CONCURRENCY", "3", "KVOT_WORKERS", "2", 3, 2),
+            ("PORT", "5000", "KVOT_PORT", "80", 5000, 80),
+            ("LOG_LEVEL", "WARN", "KVOT_LOG_LEVEL", "debug", "warning", "debug"),
+            ("FORWARDED_ALLOW_IPS", "10.0.0.1", "KVOT_FORWARDED_ALLOW_IPS", "::1", ("10.0.0.1/32",), ("::1/128",)),
+            ("KVOT_SECRET_KEY", SECRET, "KVOT_SECRET", SECRET[::-1], SECRET, SECRET[::-1]),
+            ("KVOT_SECRET_KEY_FILE", "a", "KVOT_SECRET_FILE", "b", Path("a"), Path("b")),
+        ],
+    )
+    def test_a_name_known_from_elsewhere_counts_where_our_own_is_not_there(
+        self, name, text, ours, ours_text, value, ours_value
+    ):
+        key = ours.removeprefix("KVOT_").lower()
+        assert getattr(Settings.load({name: text}), key) == value
+        assert getattr(Settings.load({name: text, ours: ours_text}), key) == ours_value
+        assert Settings.load({name: ""}) == Settings()
+
+    @pytest.mark.parametrize("name", ["WEB_CONCURRENCY", "PORT", "LOG_LEVEL", "FORWARDED_ALLOW_IPS"])
+    def test_what_is_wrong_with_it_is_said_by_that_name_if_it_counts_at_all(self, name):
+        assert faults({name: "many"})[0].startswith(f"{name} is 'many': must be")
+        assert Settings.load({name: "many", variable(COMMON_NAMES[name]): GOOD[name]})
+
+    def test_it_beats_the_file_as_all_of_the_environment_does(self, tmp_path):
+        config = write(tmp_path / "kvot.toml", "port = 1")
+        assert Settings.load({"PORT": "2"}, config).port == 2
+
+    @pytest.mark.parametrize(
+        ("text", "networks"),
+        [
+            ("127.0.0.1", ("127.0.0.1/32",)),
+            ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),
+            ("*", ("0.0.0.0/0", "::/0")),
+        ],
+    )
+    def test_proxies_are_ranges(self, text, networks):
+        assert Settings.load({"KVOT_FORWARDED_ALLOW_IPS": text}).forwarded_allow_ips == networks
+
+    def test_colours_are_unwanted_where_the_environment_says_so(self):
+        assert [wants_no_colour(each) for each in ({}, {"NO_COLOR": ""}, {"NO_COLOR": "0"})] == [False, False, True]
 
     def test_names_of_others_in_the_environment_do_not_matter(self):
-        assert Settings.load({"PORT": "x", "MY_KVOT_PORT": "y"}) == Settings()
+        assert Settings.load({"HOST": "x", "MY_KVOT_PORT": "y", "NO_COLOR": "1"}) == Settings()
 
     @pytest.mark.parametrize(
         ("url", "path"),
@@ -99,6 +146,13 @@ class TestRefusals:
             ({"KVOT_CORS_ORIGINS": "*"}, "must be origins like https://app.example.com"),
             ({"KVOT_CORS_ORIGINS": "https://a.example, https://b.example/"}, "must be origins like"),
             ({"KVOT_CORS_ORIGINS": "https://a.example,"}, "must be origins like"),
+            (
+                {"KVOT_FORWARDED_ALLOW_IPS": "proxy"},
+                "must be addresses or CIDR ranges, with commas between them, or *.",
+            ),
+            ({"KVOT_FORWARDED_ALLOW_IPS": "10.0.0.1/8"}, "must be addresses or CIDR ranges"),
+            ({"KVOT_FORWARDED_ALLOW_IPS": "10.0.0.1,"}, "must be addresses or CIDR ranges"),
+            ({"KVOT_LOG_LEVEL": "loud"}, "KVOT_LOG_LEVEL is 'loud': must be debug, info, warning or error."),
             ({"KVOT_CONFIG": "/nowhere/kvot.toml"}, "/nowhere/kvot.toml cannot be read: No such file or directory."),
             ({"KVOT_RETENTION_DAYS": "29"}, "KVOT_DEFAULT_WINDOW_DAYS is 30: must be at most KVOT_RETENTION_DAYS"),
             ({"KVOT_JWT_ISSUER": "me"}, "KVOT_JWT_ISSUER is set but no key to verify tokens with"),

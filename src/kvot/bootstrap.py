@@ -18,7 +18,7 @@ from kvot.operations.ids import new_gateway_id, new_id
 from kvot.operations.sealing import PURPOSE as SEALING
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys, Services
-from kvot.settings import Settings, SettingsError, providers_of, read_secret
+from kvot.settings import Settings, SettingsError, providers_of, read_secret, wants_no_colour
 from kvot.stores import Engine, open_store
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def serve(settings: Settings, *, on_started: Callable[[str], None]) -> int:
             f"--workers (KVOT_WORKERS, WEB_CONCURRENCY) is {settings.workers}: an embedded database is written by one "
             "process alone. Serve with one worker, or keep the ledger in PostgreSQL (kvot copy takes it there)."
         )
-    configure()
+    configure(level=settings.log_level, has_colours=not wants_no_colour(os.environ))
     if settings.workers == 1:
         return uvloop.run(_serve(settings, on_started))
     return _serve_with_workers(settings, on_started)
@@ -146,6 +146,7 @@ async def _serve(settings: Settings, on_started: Callable[[str], None], place: "
 
     Only a start asks. A worker that follows one that ended starts also while the database is away, and says 503.
     """
+    from kvot.http.forwarded import Forwarded
     from kvot.http.server import Stopper
     from kvot.http.server import serve as serve_app
     from kvot.http.workers import listen_shared
@@ -164,11 +165,12 @@ async def _serve(settings: Settings, on_started: Callable[[str], None], place: "
             store.set_url(url)
         on_started(url)
 
+    served = Forwarded(app, settings.forwarded_allow_ips) if settings.forwarded_allow_ips else app
     listen = None if place is None else listen_shared
     if place is not None:
         asyncio.get_running_loop().add_reader(place.lifeline, _stop_once, place.lifeline, stopper)
     return await serve_app(
-        app, settings.host, settings.port, on_started=tell, close=close, stopper=stopper, listen=listen
+        served, settings.host, settings.port, on_started=tell, close=close, stopper=stopper, listen=listen
     )
 
 
@@ -197,6 +199,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     from kvot.http.health import Health
     from kvot.http.metrics import MetricsPage
     from kvot.http.pages import Pages
+    from kvot.http.requestlog import EVERY_STATUS, REFUSED_STATUS, RequestLog
     from kvot.http.sessions import PURPOSE, Sessions
     from kvot.http.signin import SignIn
     from kvot.http.unconfigured import Unconfigured
@@ -215,15 +218,12 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
     metrics = Metrics(tallies, requests, worker=str(os.getpid()) if settings.workers > 1 else None)
     status = int(settings.exhausted_status)
     origins = frozenset((settings.cors_origins or "").split(",")) - {""}
+    log = RequestLog(EVERY_STATUS if settings.log_level == "debug" else REFUSED_STATUS)
     app = App(
         services,
         authenticator,
         health,
-        settings=HttpSettings(
-            style=style,
-            allows_jsonp=settings.jsonp == "on",
-            cors_origins=origins,
-        ),
+        settings=HttpSettings(style=style, allows_jsonp=settings.jsonp == "on", cors_origins=origins),
         sign_in=SignIn(authenticator, Sessions(derive_key(read_secret(settings), PURPOSE)), services.ledger.now_ms),
         surfaces=[
             Pages(style, datetime.now),
@@ -231,10 +231,11 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
             Unconfigured([one.name for one in providers_of(settings)]),
         ],
         gateway=GatewayEdge(
-            gateway, authenticator, health, exhausted_status=status, cors=Cors(origins), calls=tallies.calls
+            gateway, authenticator, health, log=log, exhausted_status=status, cors=Cors(origins), calls=tallies.calls
         )
         if gateway
         else None,
+        log=log,
         requests=requests,
         clock=services.ledger.now_ms,
     )

@@ -36,8 +36,8 @@ class Server:
 
 
 @contextmanager
-def serving(kvot, *arguments):
-    process = start("serve", "--port", 0, "--database", kvot.database, *arguments)
+def serving(kvot, *arguments, **options):
+    process = start("serve", "--port", 0, "--database", kvot.database, *arguments, **options)
     try:
         yield Server(process)
     finally:
@@ -97,6 +97,33 @@ def test_doctor_says_what_a_server_makes_of_the_key_and_nothing_of_its_own_setti
     assert found["key"]["detail"].startswith(detail)
     assert advice is None if found["key"]["advice"] is None else advice in found["key"]["advice"]
     assert (ran.document["settings"], "retention_days" in text) == (None, False)
+
+
+def test_behind_a_trusted_proxy_a_key_is_bound_to_the_network_of_its_client(kvot):
+    key = make_key(kvot, "--company", ACME, "--network", "192.0.2.0/24")
+    environment = {"FORWARDED_ALLOW_IPS": "127.0.0.1", "LOG_LEVEL": "debug"}
+    with serving(kvot, environment=environment) as server:
+        statuses = [status_of(server, key, client) for client in ("192.0.2.1", "6.6.6.6, 192.0.2.1", "6.6.6.6", None)]
+        code, _, err = server.stop()
+    assert (code, statuses) == (0, [200, 200, 401, 401])
+    assert [json.loads(line)["status"] for line in err.splitlines()] == statuses, "each request is logged at debug"
+
+
+def test_where_no_proxy_is_trusted_nobody_s_word_counts_and_less_is_logged(kvot):
+    key = make_key(kvot, "--company", ACME, "--network", "127.0.0.1/32")
+    with serving(kvot, environment={"LOG_LEVEL": "ERROR"}) as server:
+        statuses = [status_of(server, each, "192.0.2.1") for each in (key, "wrong")]
+        assert server.stop()[2] == ""
+    assert statuses == [200, 401]
+
+
+def status_of(server, key, client):
+    headers = {"x-api-key": key} | ({"x-forwarded-for": client} if client else {})
+    connection = http.client.HTTPConnection(server.address, timeout=10)
+    connection.request("GET", "/assistant/ai-chat/usage", headers=headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def test_a_file_is_imported_over_http_with_its_bad_lines_told_by_number(kvot):

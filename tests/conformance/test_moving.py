@@ -128,7 +128,7 @@ async def fill(store: FullStore) -> None:
     for company_id, provider in ((OTHER, "openai"), (COMPANY, "openai"), (COMPANY, "gemini")):
         await store.set_provider_key(SealedKey(company_id, provider, b"\x01\x00\xff", T0, "ann"), now_ms=T0 + 2)
     await store.remove_provider_key(COMPANY, "gemini", actor="ann", now_ms=T0 + 3)
-    await store.remember_reply(COMPANY, "openai", "resp_\x00\x1bü", now_ms=T0)
+    await store.remember_reply(COMPANY, "openai", "resp_\x00\x1bü", tokens=7, now_ms=T0)
     for number in range(FORGOTTEN_AT_ONCE_MAX + 3):
         await store.remember_reply(THIRD, "openai", f"resp_{99 - number}", now_ms=T0 - REPLIES_KEPT_MS)
     await store.remember_reply(THIRD, "openai", "resp_0", now_ms=T0)  # some of the old are let go

@@ -8,7 +8,15 @@ from kvot.core.errors import Conflict, InvalidRequest, NotAuthenticated, StoreUn
 from kvot.gateway.dialect import Limits, Size
 from kvot.gateway.providers.anthropic.asks import MessagesAsk, read_messages
 from kvot.gateway.providers.anthropic.dialect import Anthropic
-from kvot.gateway.providers.anthropic.media import IMAGE_TOKENS, PAGE_BYTES, PAGE_TOKENS, REFERENCE_PAGES, TOOLS_TOKENS
+from kvot.gateway.providers.anthropic.media import (
+    FETCHED_TOKENS,
+    IMAGE_TOKENS,
+    OWN_TOOL_TOKENS,
+    PAGE_BYTES,
+    PAGE_TOKENS,
+    REFERENCE_PAGES,
+    TOOLS_TOKENS,
+)
 from tests.gateway.cuts import passed
 from tests.gateway.recorded import final, meter_for
 
@@ -125,7 +133,48 @@ BLOCKS = [
 
 @pytest.mark.parametrize(("block", "size"), BLOCKS)
 def test_how_much_a_block_is(block: object, size: Size):
-    assert ask(messages=[{"content": [block]}]).size == size
+    assert ask(model="claude-sonnet-4-6", messages=[{"content": [block]}]).size == size
+
+
+# Anthropic, "Images and vision": an image is made so small that it has so many patches of 28 pixels, at most.
+@pytest.mark.parametrize(
+    ("model", "most"),
+    [
+        ("claude-3-haiku-20240307", 1_568),
+        ("claude-sonnet-4-20250514", 1_568),
+        ("claude-opus-4-1@20250805", 1_568),
+        ("claude-haiku-4-5-20251001", 1_568),
+        ("claude-opus-4-6", 1_568),
+        ("claude-opus-4-7", 4_784),
+        ("claude-opus-4-8", 4_784),
+        ("claude-sonnet-5", 4_784),
+        ("claude-opus-4-10", 4_784),
+        ("claude-30", 4_784),
+        ("whatever", 4_784),
+    ],
+)
+def test_an_image_is_held_at_the_most_that_it_has_at_the_model(model: str, most: int):
+    size = ask(model=model, messages=[{"content": [{"type": "image", "source": {}}]}]).size
+    assert most <= size.media_tokens + size.spare_tokens <= max(most, IMAGE_TOKENS)
+    document = ask(model=model, messages=[{"content": [{"type": "document", "source": {"file_id": "f"}}]}]).size
+    assert document.media_tokens + document.spare_tokens >= REFERENCE_PAGES * (3_000 + most)
+
+
+@pytest.mark.parametrize(
+    ("tool", "spare_tokens"),
+    [
+        ({"name": "f", "input_schema": {}}, 0),
+        ({"type": "custom", "name": "f"}, 0),
+        ({"type": "bash_20250124", "name": "bash"}, OWN_TOOL_TOKENS),
+        ({"type": "web_fetch_20250910", "name": "web_fetch"}, OWN_TOOL_TOKENS + FETCHED_TOKENS),
+        ({"type": "web_fetch_20250910", "max_content_tokens": 9_000}, OWN_TOOL_TOKENS + 9_000),
+        ({"type": "web_fetch_20250910", "max_content_tokens": -9_000}, OWN_TOOL_TOKENS + FETCHED_TOKENS),
+        ({"type": 5}, 0),
+        ("x", 0),
+    ],
+)
+def test_of_anthropics_own_tools_what_the_request_does_not_show_is_held(tool: object, spare_tokens: int):
+    assert ask(messages=[], tools=[tool]).size.spare_tokens == spare_tokens
 
 
 def test_system_tools_and_schemas_are_read_too():

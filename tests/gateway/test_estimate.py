@@ -41,6 +41,24 @@ def test_media_count_by_their_constants_whatever_was_learned():
     assert learned(4.0, 50).input_tokens(MODEL, size) == 765
 
 
+def test_what_is_gone_on_from_is_held_and_charged_as_it_is_known_and_teaches_nothing_of_text():
+    size = Size(4_000, stored_tokens=500)
+    assert Estimator().held_input_tokens(MODEL, size) == 4_500 + ADDED_TOKENS
+    assert Estimator().input_tokens(MODEL, size) == 2_500
+    estimator = Estimator()
+    estimator.learn(MODEL, size, 1_500)
+    assert estimator.input_tokens(MODEL, size) == 1_500
+
+
+def test_what_a_call_may_take_beyond_its_size_is_held_and_never_charged():
+    size = Size(4_000, spare_tokens=9_000)
+    estimator = Estimator()
+    assert estimator.held_input_tokens(MODEL, size) == 13_000 + ADDED_TOKENS
+    assert estimator.input_tokens(MODEL, size) == 2_000
+    estimator.learn(MODEL, size, 1_000)
+    assert estimator.input_tokens(MODEL, size) == 2_000, "nobody knows how much of it was text"
+
+
 def test_one_call_teaches_the_charge_and_leaves_the_hold_careful():
     estimator = learned(4.0, 1)
     assert estimator.input_tokens(MODEL, Size(4_000)) == 1_000

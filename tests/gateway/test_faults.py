@@ -53,7 +53,8 @@ async def scene(tmp_path_factory):
 
 
 async def test_every_fault_is_tried():
-    assert set(Fault) == HARMLESS | NO_REPLY | NEVER_ENDING | WHOLE_WITHOUT_USAGE | BROKEN | UNREADABLE
+    whole = HARMLESS | WHOLE_WITHOUT_USAGE | UNREADABLE | {Fault.ERROR_ALONE}
+    assert set(Fault) == whole | NO_REPLY | NEVER_ENDING | BROKEN
 
 
 async def charged(scene: Scene, call: str, script: Script) -> tuple[Seen, int]:
@@ -119,6 +120,12 @@ async def test_what_cannot_be_read_passes_and_is_never_charged_nothing_for_an_an
     assert seen.body == (sent[:-5] if fault is Fault.LENGTH_SHORT else sent)
     is_error_alone = fault is Fault.ERROR_INSIDE and not is_stream(call)
     assert tokens == 0 if is_error_alone else 0 < tokens <= HELD_MOST
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_an_error_that_comes_with_200_and_alone_passes_and_costs_nothing(scene, call):
+    seen, tokens = await charged(scene, call, Script(fault=Fault.ERROR_ALONE))
+    assert (seen.status, seen.body, tokens) == (200, scene.provider.requests[-1].reply, 0)
 
 
 @pytest.mark.parametrize("call", CALLS)

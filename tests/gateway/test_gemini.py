@@ -181,6 +181,12 @@ def test_how_much_a_part_is(piece: object, size: Size):
         assert got.text_bytes == 0
 
 
+def test_an_image_is_held_at_the_most_that_any_model_and_resolution_makes_of_it():
+    """Google, "Media resolution": 2,240 at the highest of Gemini 3; 256 and some 2,048 for its parts of Gemini 2.5."""
+    size = ask(contents=[{"parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}]).size
+    assert size.media_tokens + size.spare_tokens == 256 + 2_048 >= 2_240
+
+
 def test_each_turn_counts_its_role():
     turns = [{"role": "user", "parts": [{"text": "a"}]}] * 3
     assert ask(contents=turns).size.text_bytes == 3 * len("usera")

@@ -168,8 +168,6 @@ PNG = "data:image/png;base64," + BASE64
     [
         (CHAT, {"messages": [{"role": "user", "content": "Grüß"}]}, 4 + 6, 0),
         (CHAT, user({"type": "text", "text": PNG}), 4 + len(PNG), 0),
-        (CHAT, user({"type": "image_url", "image_url": {"url": PNG}}), 9, media.IMAGE_TOKENS),
-        (CHAT, user({"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}), 9, media.IMAGE_LOW_TOKENS),
         (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}), 11, 31),
         (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "mp3"}}), 11, 121),
         (CHAT, user({"type": "file", "file": {"file_data": BASE64}}), 4, 12_001),
@@ -180,8 +178,7 @@ PNG = "data:image/png;base64," + BASE64
         (CHAT, {"response_format": {"enum": [10, 1.5, True, None]}}, 4 + 2 + 3 + 4, 0),
         (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, 0),
         (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
-        (RESPONSES, {"input": "abc", "previous_response_id": "resp_1"}, 3, media.STORED_TOKENS),
-        (RESPONSES, {"input": [{"type": "input_image", "image_url": PNG, "detail": "low"}]}, 14, 450),
+        (RESPONSES, {"input": "abc", "prompt": {"id": "pm"}}, 3 + 2, media.STORED_TOKENS),
         (RESPONSES, {"input": [{"encrypted_content": BASE64}]}, 0, 12_000),
         (
             RESPONSES,
@@ -198,6 +195,11 @@ def test_the_size_is_of_text_and_of_media_by_their_constants(
     path: str, members: dict[str, Any], text_bytes: int, media_tokens: int
 ):
     assert ask_of(path, members).size == Size(text_bytes, media_tokens)
+
+
+@pytest.mark.parametrize("named", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
+def test_what_is_gone_on_from_has_a_place_of_its_own_in_the_size(named: dict[str, Any]):
+    assert ask_of(RESPONSES, {"input": "abc", **named}).size == Size(3, stored_tokens=media.STORED_TOKENS)
 
 
 @pytest.mark.parametrize(

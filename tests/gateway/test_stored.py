@@ -11,8 +11,10 @@ import pytest
 from kvot.contract.keys import CreateApiKey
 from kvot.contract.provider_keys import UpdateAiChatProviderKey
 from kvot.core.errors import StoreUnavailable
+from kvot.core.model import Decision, NewHold
 from kvot.gateway.dialect import Named
 from kvot.gateway.providers import DIALECTS
+from kvot.gateway.providers.openai.media import STORED_TOKENS
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
 from kvot.operations.provider_keys import set_provider_key
@@ -108,7 +110,7 @@ async def make(scene: Scene, body: Any = BODY) -> Seen:
 
 async def is_known(scene: Scene, reply_id: str = "resp_1") -> bool:
     now_ms = scene.house.services.ledger.now_ms()
-    return await scene.house.store.has_reply(COMPANY, "openai", reply_id, now_ms=now_ms)
+    return await scene.house.store.find_reply(COMPANY, "openai", reply_id, now_ms=now_ms) is not None
 
 
 async def test_the_official_client_goes_on_with_what_it_made(scene):
@@ -235,7 +237,7 @@ async def test_no_answer_of_the_store_is_no_leave(scene, verb, path, monkeypatch
     async def fail(*_: Any, **__: Any) -> bool:
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(scene.house.store, "has_reply", fail)
+    monkeypatch.setattr(scene.house.store, "find_reply", fail)
     for reply in (await send(scene, verb, path), await send(scene, "POST", PATH, BODY | PREVIOUS)):
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "service_unavailable")
         assert "disk" not in reply.text
@@ -306,3 +308,59 @@ async def test_a_superadmin_reaches_what_the_company_that_it_acts_for_has_made(s
     assert (await post(scene, cancel, {}, headers | other)).status == 404
     assert (await post(scene, cancel, {}, headers)).status == 404
     assert (await send(scene, "GET", "/openai/v1/responses/resp_1")).status_code == 200
+
+
+# -- what a call holds that goes on from one --------------------------------------------------------------------------
+
+
+def amounts_held(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of every hold that is asked for from now on."""
+    amounts, reserve = [], scene.house.store.reserve
+
+    async def reserved(company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+        amounts.append(hold.amount)
+        return await reserve(company_id, hold, now_ms=now_ms)
+
+    monkeypatch.setattr(scene.house.store, "reserve", reserved)
+    return amounts
+
+
+@pytest.mark.parametrize("body", [BODY, STREAM])
+async def test_a_call_that_goes_on_from_an_answer_holds_what_that_came_to_beside_its_own(scene, monkeypatch, body):
+    amounts = amounts_held(scene, monkeypatch)
+    await make(scene, body)
+    used = await scene.settled()
+    await make(scene, body | PREVIOUS)
+    assert amounts[1] == amounts[0] + used > amounts[0]
+
+
+async def test_what_is_read_from_a_cache_is_held_in_full_whatever_it_weighs(open_scene, monkeypatch):
+    scene = await open_scene(Script(input_tokens=900, cached_tokens=800), cached_token_percent=50)
+    amounts = amounts_held(scene, monkeypatch)
+    await make(scene)
+    await make(scene, BODY | PREVIOUS)
+    assert amounts[1] - amounts[0] > 900
+
+
+async def test_of_an_answer_that_nobody_gave_the_figures_of_the_constant_is_held(open_scene, monkeypatch):
+    scene = await open_scene(Script(fault=Fault.USAGE_MISSING))
+    amounts = amounts_held(scene, monkeypatch)
+    await make(scene)
+    await make(scene, BODY | PREVIOUS)
+    assert amounts[1] == amounts[0] + STORED_TOKENS
+
+
+async def test_where_nothing_is_remembered_the_constant_is_held(open_scene, monkeypatch):
+    scene = await open_scene(stored_responses="shared")
+    amounts = amounts_held(scene, monkeypatch)
+    for named in ({}, PREVIOUS, {"conversation": "conv_1"}, {"prompt": {"id": "pmpt_1"}}):
+        await make(scene, BODY | named)
+    assert [amount - amounts[0] for amount in amounts[1:3]] == [STORED_TOKENS] * 2
+    assert amounts[3] >= amounts[0] + STORED_TOKENS
+
+
+async def test_an_answer_too_long_for_the_budget_is_not_gone_on_from(open_scene):
+    scene = await open_scene(Script(input_tokens=4_000), limit=5_000)
+    await make(scene)
+    seen = await post(scene, PATH, BODY | PREVIOUS)
+    assert (seen.status, len(scene.provider.requests)) == (429, 1)

@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
+from google import genai
 
 from tests.gateway.calls import CALLS
 
@@ -56,29 +58,66 @@ async def test_the_official_client_raises_its_own_error(bare):
             await client.models.list()
 
 
-async def test_an_unknown_name_is_a_negotiated_404_that_names_the_others_only_to_whom_it_knows(open_scene):
+async def test_an_unknown_name_is_a_404_of_the_api_that_names_the_others_only_to_whom_it_knows(open_scene):
     scene = await open_scene(anthropic_base_url=None, anthropic_api_key=None)
     path = f"/nosuch{CHAT}"
     stranger, wrong, known = [await ask(scene, path, **each) for each in ({}, bearer("wrong"), bearer(scene.key))]
     assert [each.status_code for each in (stranger, wrong, known)] == [404, 404, 404]
-    assert [json.loads(each.content)["responseStatus"]["message"] for each in (stranger, wrong, known)] == [
+    assert [json.loads(each.content)["error"]["message"] for each in (stranger, wrong, known)] == [
         "No provider has this name here.",
         "No provider has this name here.",
         "No provider has this name here. There are openai, gemini, ollama.",
     ]
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/messages", "/v1/messages/count_tokens", "/v1beta/models/m:generateContent", CHAT, "/v1/responses"]
-)
-async def test_a_path_that_lacks_the_providers_name_says_so_and_which_there_are(scene, path):
-    stranger, known = await ask(scene, path), await ask(scene, path, **bearer(scene.key))
-    told = "The path lacks the name of a provider in front."
+ANTHROPICS, GOOGLES = {"anthropic-version": "2026-10-21"}, {"x-goog-api-key": "kvot_x"}
+# A path without the name of a provider, what its client sends along, and the base URL that would be right.
+NAMELESS: list[tuple[str, str, dict[str, str], str]] = [
+    ("POST", "/v1/messages", ANTHROPICS, "/anthropic"),
+    ("POST", "/v1/messages", {}, "/anthropic"),
+    ("POST", "/v1/messages/count_tokens", {}, "/anthropic"),
+    ("POST", "/v1beta/models/m:generateContent", GOOGLES, "/gemini"),
+    ("POST", CHAT, {}, "/openai/v1"),
+    ("POST", "/chat/completions", {}, "/openai/v1"),
+    ("POST", "/v1/responses", {}, "/openai/v1"),
+    ("GET", "/v1/models", {}, "/openai/v1"),
+    ("GET", "/v1/models", ANTHROPICS, "/anthropic"),
+    ("GET", "/v1/models", GOOGLES, "/gemini"),
+]
+
+
+@pytest.mark.parametrize(("verb", "path", "headers", "base_url"), NAMELESS)
+async def test_a_path_that_lacks_the_providers_name_says_which_base_url_has_it(scene, verb, path, headers, base_url):
+    stranger = await ask(scene, path, verb, **headers)
+    known = await ask(scene, path, verb, **headers, **bearer(scene.key))
+    told = f"The path lacks the name of a provider in front: set the base URL of the client to …{base_url}."
     there = " There are openai, anthropic, gemini, ollama."
-    assert [(each.status_code, each.json()["responseStatus"]["message"]) for each in (stranger, known)] == [
+    assert [(each.status_code, each.json()["error"]["message"]) for each in (stranger, known)] == [
         (404, told),
         (404, told + there),
     ]
+    assert stranger.headers["x-kvot-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("base_url", ["", "/v1", "/nosuch/v1"])
+async def test_the_official_clients_raise_their_own_error_and_say_it(scene, base_url):
+    async with openai.AsyncOpenAI(base_url=scene.url + base_url, api_key=scene.key) as client:
+        with pytest.raises(openai.NotFoundError, match="There are openai, anthropic") as raised:
+            await client.chat.completions.create(model="m", messages=[])
+    assert (raised.value.code, raised.value.request_id is not None) == ("not_found", True)
+
+
+async def test_so_does_anthropics(scene):
+    async with anthropic.AsyncAnthropic(base_url=scene.url, api_key=scene.key) as client:
+        with pytest.raises(anthropic.NotFoundError, match="/anthropic"):
+            await client.messages.create(model="m", messages=[], max_tokens=1)
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+async def test_so_does_geminis(scene):
+    client = genai.Client(http_options={"base_url": scene.url}, api_key=scene.key)
+    with pytest.raises(genai.errors.ClientError, match="/gemini"):
+        await client.aio.models.generate_content(model="m", contents="x")
 
 
 async def test_what_the_contract_says_below_api_is_not_said_in_other_words(scene):

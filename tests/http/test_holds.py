@@ -136,6 +136,36 @@ def test_a_refusal_says_what_is_used_and_held_and_how_long_to_wait(asgi, company
     assert refused.headers["ratelimit"] == f'"budget";r=20;t={wait_s}'
 
 
+def test_a_refusal_s_members_tell_the_usage_as_it_is_and_a_hold_that_is_none(asgi, company):
+    set_budget(asgi, company, tokenLimit=100, windowDays=1)
+    ask(asgi, company, "POST", "/assistant/ai-chat/usage", {"tokensUsed": 30})
+    reserve(asgi, company, 50)
+    refused = reserve(asgi, company, 80, "other").json
+    refused.pop("responseStatus")
+    usage = {"tokensUsed": 30, "tokensHeld": 50, "tokenLimit": 100, "tokensRemaining": 70}
+    rest = {"companyId": company, "isWithinBudget": True, "windowDays": 1}
+    assert refused == {"holdTokens": 0, **usage, **rest}
+
+
+# How each format writes that 30 of 100 tokens are used.
+TOLD = {
+    "json": b'"tokensUsed":30,"tokensHeld":0,"tokenLimit":100',
+    "jsv": b"TokensUsed:30,TokensHeld:0,TokenLimit:100",
+    "xml": b"<TokensUsed>30</TokensUsed>",
+    "csv": b",30,0,100,70,",
+    "jsonl": b'"tokensUsed":30,"tokensHeld":0,"tokenLimit":100',
+    "msgpack": b"okensUsed\x1e",
+}
+
+
+@pytest.mark.parametrize("key", TOLD)
+def test_it_does_so_in_every_format_that_has_members(asgi, company, key):
+    set_budget(asgi, company, tokenLimit=100)
+    ask(asgi, company, "POST", "/assistant/ai-chat/usage", {"tokensUsed": 30})
+    refused = asgi.send("POST", f"{HOLDS}.{key}?Tokens=80", x_api_key=company)
+    assert (refused.status, TOLD[key] in refused.body) == (429, True)
+
+
 def test_where_open_holds_alone_are_in_the_way_the_caller_is_to_ask_again_soon(asgi, company):
     set_budget(asgi, company, tokenLimit=100, windowDays=1)
     ask(asgi, company, "POST", "/assistant/ai-chat/usage", {"tokensUsed": 30})

@@ -8,12 +8,18 @@ SSE = b"text/event-stream"
 JSON = b"application/json"
 NDJSON = b"application/x-ndjson"
 
+ARGUMENTS = {"city": "Malmö"}
+"""Of a tool that is called."""
+ARGUMENT_PIECES = ('{"ci', 'ty":"Mal', 'mö"}')
+"""The same as a stream tells them: no piece is JSON by itself."""
+
 
 class Answer(NamedTuple):
     """`pieces` are the body; what must be told apart in it is named by its place.
 
     usage_at: the piece that tells the final usage. content_at: the first that holds text, which an endless stream
-    repeats. error: what a stream of this dialect says when it fails half-way, or a plain reply in place of its body.
+    repeats. error: what a stream of this dialect says when it fails half-way, or a plain reply in place of its body;
+    error_alone: where it fails before anything else, if that is another.
     """
 
     content_type: bytes
@@ -23,6 +29,7 @@ class Answer(NamedTuple):
     usage_at: int = 0
     content_at: int = 0
     broken: bytes = b'{"broken": '
+    error_alone: bytes = b""
 
 
 class Problem(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.provider.answer import Answer, encode, event, plain, stream
+from tests.provider.answer import ARGUMENT_PIECES, ARGUMENTS, Answer, encode, event, plain, stream
 from tests.provider.script import Figures, Script, figures
 
 _TYPES = {
@@ -49,7 +49,7 @@ def _usage(made: Figures) -> dict[str, Any]:
 
 def _content(script: Script) -> dict[str, Any]:
     if script.tool:
-        return {"type": "tool_use", "id": "toolu_1", "name": script.tool, "input": {"city": "Malmö"}}
+        return {"type": "tool_use", "id": "toolu_1", "name": script.tool, "input": ARGUMENTS}
     return {"type": "text", "text": script.text * script.chunks}
 
 
@@ -82,5 +82,6 @@ def _stream(model: str, script: Script, made: Figures | None) -> Answer:
 
 def _block(script: Script) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     if script.tool:
-        return _content(script) | {"input": {}}, [{"type": "input_json_delta", "partial_json": '{"city":"Malmö"}'}]
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ARGUMENT_PIECES]
+        return _content(script) | {"input": {}}, deltas
     return {"type": "text", "text": ""}, [{"type": "text_delta", "text": script.text}] * script.chunks

@@ -5,7 +5,7 @@ Its output excludes the thoughts.
 
 from typing import Any
 
-from tests.provider.answer import JSON, Answer, encode, event, plain, stream
+from tests.provider.answer import ARGUMENTS, JSON, Answer, encode, event, plain, stream
 from tests.provider.script import Figures, Script, figures
 
 _STATUSES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
@@ -54,7 +54,7 @@ def _usage(made: Figures) -> dict[str, Any]:
 def _reply(model: str, script: Script, times: int, made: Figures | None, finish: str | None) -> dict[str, Any]:
     part: dict[str, Any] = {"text": script.text * times}
     if script.tool:
-        part = {"functionCall": {"name": script.tool, "args": {"city": "Malmö"}}}
+        part = {"functionCall": {"name": script.tool, "args": ARGUMENTS}}
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": [part]}, "index": 0}
     reply = {"candidates": [candidate | ({"finishReason": finish} if finish else {})]}
     usage = {"usageMetadata": _usage(made)} if made else {}
@@ -64,7 +64,7 @@ def _reply(model: str, script: Script, times: int, made: Figures | None, finish:
 def _stream(model: str, script: Script, made: Figures | None, *, is_sse: bool) -> Answer:
     """Figures grow from reply to reply; the last ones count."""
     so_far = made and Figures(made.input, made.cached, 0, 0)
-    replies = [_reply(model, script, 1, so_far, None)] * (script.chunks - 1)
+    replies = [] if script.tool else [_reply(model, script, 1, so_far, None)] * (script.chunks - 1)
     replies.append(_reply(model, script, 1, made, "STOP"))
     last = len(replies) - 1
     if is_sse:
@@ -75,4 +75,4 @@ def _stream(model: str, script: Script, made: Figures | None, *, is_sse: bool) -
     pieces[-1] += b"]"
     # With one element alone the error is the first, and the array has not begun.
     failed = (b"[" if last == 0 else b",\r\n") + encode(error(503)) + b"]"
-    return Answer(JSON, pieces, failed, True, last, 0, b',{"broken": ')
+    return Answer(JSON, pieces, failed, True, last, 0, b',{"broken": ', b"[" + encode(error(503)) + b"]")

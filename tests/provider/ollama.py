@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.provider.answer import NDJSON, Answer, encode, plain
+from tests.provider.answer import ARGUMENTS, NDJSON, Answer, encode, plain
 from tests.provider.script import Figures, Script, figures
 
 
@@ -39,7 +39,7 @@ def _said(script: Script, times: int, *, is_chat: bool) -> dict[str, Any]:
     if not is_chat:
         return {"response": text}
     if script.tool and times:
-        call = {"function": {"name": script.tool, "arguments": {"city": "Malmö"}}}
+        call = {"function": {"name": script.tool, "arguments": ARGUMENTS}}
         return {"message": {"role": "assistant", "content": "", "tool_calls": [call]}}
     return {"message": {"role": "assistant", "content": text}}
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tests.provider.answer import Answer, encode, event, plain, stream
+from tests.provider.answer import ARGUMENT_PIECES, Answer, encode, event, plain, stream
 from tests.provider.script import Figures, Script, figures
 
 _STORED = re.compile(r"/responses/(resp_\w+)(?:/cancel)?$")
@@ -63,7 +63,8 @@ def _usage(made: Figures | None) -> dict[str, Any] | None:
 
 
 def _call(script: Script) -> dict[str, Any]:
-    return {"id": "call_1", "type": "function", "function": {"name": script.tool, "arguments": '{"city":"Malmö"}'}}
+    arguments = "".join(ARGUMENT_PIECES)
+    return {"id": "call_1", "type": "function", "function": {"name": script.tool, "arguments": arguments}}
 
 
 def _chat(model: str, body: dict[str, Any], script: Script, made: Figures | None) -> Answer:
@@ -85,7 +86,10 @@ def _chat_stream(model: str, body: dict[str, Any], script: Script, made: Figures
         return event(base | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]} | tail)
 
     if script.tool:
-        pieces = [chunk({"role": "assistant", "tool_calls": [{"index": 0, **_call(script)}]})]
+        begun = _call(script) | {"function": {"name": script.tool, "arguments": ""}}
+        pieces = [chunk({"role": "assistant", "tool_calls": [{"index": 0, **begun}]})]
+        told = [{"index": 0, "function": {"arguments": piece}} for piece in ARGUMENT_PIECES]
+        pieces += [chunk({"tool_calls": [each]}) for each in told]
     else:
         pieces = [chunk({"role": "assistant", "content": script.text})] + [chunk({"content": script.text})] * (
             script.chunks - 1
@@ -113,7 +117,7 @@ def _response_usage(made: Figures | None) -> dict[str, Any] | None:
 def _output(script: Script) -> list[dict[str, Any]]:
     if script.tool:
         call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": script.tool, "status": "completed"}
-        return [call | {"arguments": '{"city":"Malmö"}'}]
+        return [call | {"arguments": "".join(ARGUMENT_PIECES)}]
     text = {"type": "output_text", "text": script.text * script.chunks, "annotations": []}
     return [{"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [text]}]
 
@@ -150,9 +154,11 @@ def _response_stream(model: str, script: Script, made: Figures | None) -> Answer
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     if script.tool:
         place = {"item_id": "fc_1", "output_index": 0}
-        arguments = {"type": "response.function_call_arguments.delta", "delta": '{"city":"Malmö"}'}
-        events += [{"type": "response.output_item.added", "output_index": 0, "item": whole["output"][0]}]
-        events += [arguments | place]
+        kind = "response.function_call_arguments"
+        item = whole["output"][0] | {"status": "in_progress", "arguments": ""}
+        events += [{"type": "response.output_item.added", "output_index": 0, "item": item}]
+        events += [{"type": f"{kind}.delta", "delta": piece} | place for piece in ARGUMENT_PIECES]
+        events += [{"type": f"{kind}.done", "name": script.tool, "arguments": "".join(ARGUMENT_PIECES)} | place]
     else:
         item = whole["output"][0] | {"status": "in_progress", "content": []}
         part = {"type": "output_text", "text": "", "annotations": []}

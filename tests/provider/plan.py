@@ -58,7 +58,7 @@ def plan(answer: Answer | Problem, script: Script) -> Plan:
 def _spoilt(answer: Answer, fault: Fault) -> Sequence[bytes]:
     """The pieces with what a fault does to their content or their cutting."""
     pieces = answer.pieces
-    middle = len(pieces) // 2
+    middle = (answer.usage_at + 1) // 2  # the same, whether the usage was asked for or not
     match fault:
         case Fault.MALFORMED if answer.is_stream:
             return [*pieces[:middle], answer.broken, *pieces[middle + 1 :]]
@@ -66,6 +66,8 @@ def _spoilt(answer: Answer, fault: Fault) -> Sequence[bytes]:
             return [pieces[0][: len(pieces[0]) // 2]]
         case Fault.ERROR_INSIDE:
             return [*pieces[:middle], answer.error]
+        case Fault.ERROR_ALONE:
+            return [answer.error_alone or answer.error]
         case Fault.CR:
             return [piece.replace(b"\n", b"\r") for piece in pieces]
         case Fault.CRLF:

@@ -29,6 +29,8 @@ class Fault(StrEnum):
     """An event (or the whole plain body) that is no JSON."""
     ERROR_INSIDE = "error-inside"
     """The dialect's error inside a reply whose status is 200; the usage never comes."""
+    ERROR_ALONE = "error-alone"
+    """The same, and nothing before it."""
     CR = "cr"
     CRLF = "crlf"
     SPLIT_UTF8 = "split-utf8"
@@ -95,6 +97,8 @@ class Script:
     """The id of an answer of Responses."""
     status: int = 200
     """Anything from 400: an error in the dialect's own shape."""
+    recorded: tuple[bytes, ...] | None = None
+    """The pieces of a stream, given as they are in place of one that is made up."""
     error: bytes | None = None
     """The body of that error. None: the usual one."""
     refuses: str | None = None

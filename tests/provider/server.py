@@ -144,5 +144,7 @@ def _answer(received: Received, script: Script) -> Answer | Problem:
             if script.refuses in body:
                 words = f"Unrecognized request argument supplied: {script.refuses}"
                 return Problem(max(400, script.status), json.dumps({"error": {"message": words}}).encode())
-            return Problem(script.status, script.error or error(script.status)) if script.status >= 400 else found
+            if script.status >= 400:
+                return Problem(script.status, script.error or error(script.status))
+            return found if script.recorded is None else found._replace(pieces=script.recorded)
     return Problem(404, json.dumps({"error": {"message": f"the mock knows no {received.path}"}}).encode())

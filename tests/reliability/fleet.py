@@ -1,4 +1,4 @@
-"""Kvot as it is run on PostgreSQL: `kvot serve` with several workers, in processes of its own.
+"""Kvot as it is run: `kvot serve` in processes of its own, on PostgreSQL with several workers.
 
 The wall clock of its workers can be planted.
 """
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
@@ -36,29 +37,41 @@ class Fleet:
     key: str
     address: str
 
-    def __init__(self, url: str, way: str, workers: int) -> None:
+    def __init__(self, url: str, way: str, workers: int, environment: Mapping[str, str]) -> None:
         self.url = url
-        self.connections = workers * Address.parse(way).connections_max
         self._way = way
         self._workers = workers
         self._folder = Path(tempfile.mkdtemp(prefix="kvot-fleet-"))
         self._log = self._folder / "log"
-        self._environment = {"KVOT_SECRET": SECRET}
+        self._environment = {"KVOT_SECRET": SECRET, **environment}
         self._port = 0
 
     @classmethod
-    def begin(cls, url: str, *, way: str | None = None, workers: int = WORKERS, plants_clock: bool = False) -> Self:
+    def begin(
+        cls,
+        url: str,
+        *,
+        way: str | None = None,
+        workers: int = WORKERS,
+        plants_clock: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> Self:
         """Migrate the database, make a key and serve, as people do.
 
         `way`: the URL of a pooler before the database. With `plants_clock` the workers' wall clock can be set.
         """
-        fleet = cls(url, way or url, workers)
+        fleet = cls(url, way or url, workers, environment or {})
         if plants_clock:
             fleet._plant_clock()
         fleet.run("migrate")
         fleet.key = fleet.make_key("--role", "superadmin")["key"]
         fleet.serve()
         return fleet
+
+    @property
+    def connections(self) -> int:
+        """The most that its workers have open to PostgreSQL."""
+        return self._workers * Address.parse(self._way).connections_max
 
     def serve(self) -> None:
         """The second time at the address of the first."""

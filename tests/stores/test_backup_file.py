@@ -3,6 +3,7 @@
 import gzip
 import stat
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ EVENTS = Events(
 HOLD = Hold("h", 4, 1000, True, None, "m", None, None, 5, 1005, HoldState.SETTLED, 6, 3)
 HOLDS = Holds([KeptHold(HOLD, False, Settlement(3, Source.PARTIAL, DETAIL))])
 KEYS = Keys([ApiKey("k", bytes(range(32)), COMPANY, frozenset({"b", "a"}), None, 1, "ann", None, 8, ("::1/128",))])
-REPLIES = StoredReplies([StoredReply("openai", "resp_ü", 8)])
+REPLIES = StoredReplies([StoredReply("openai", "resp_ü", 8), StoredReply("openai", "resp_2", 9, 21)])
 SEALED_KEYS = SealedKeys([SealedKey(COMPANY, "openai", bytes(range(32)), 1, "ann")])
 
 
@@ -161,9 +162,19 @@ def test_another_ledger_comes_to_another_sum(other):
     assert total.end().digest != END.digest
 
 
-def test_a_ledger_whose_replies_are_others_comes_to_another_sum():
+@pytest.mark.parametrize("change", [{"reply_id": "resp_u"}, {"tokens": 20}, {"tokens": None}])
+def test_a_ledger_whose_replies_are_others_comes_to_another_sum(change):
     total = LedgerSum(START)
     total.add(EVENTS)
     total.add(HOLDS)
-    total.add(StoredReplies([REPLIES.replies[0]._replace(reply_id="resp_u")]))
+    total.add(StoredReplies([REPLIES.replies[0], REPLIES.replies[1]._replace(**change)]))
     assert total.end().digest != END.digest
+
+
+def test_a_backup_from_before_the_tokens_of_replies_were_kept_holds():
+    """Of its sum too, which it has within it."""
+    old = msgspec.json.decode(b'[[["openai","resp_1",8]]]', type=StoredReplies)
+    total = LedgerSum(START)
+    total.add(old)
+    assert old == StoredReplies([StoredReply("openai", "resp_1", 8)])
+    assert total.end().digest == "da40568fbda7763a7198ae5439b012c225182407084756591a52a322c805d216"

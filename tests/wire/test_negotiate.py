@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kvot.core.errors import InvalidRequest
 from kvot.wire import negotiate
 from kvot.wire.formats import FORMATS
-from kvot.wire.negotiate import accepted, named
+from kvot.wire.negotiate import accepted, asks_for_problem, named
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,34 @@ from kvot.wire.negotiate import accepted, named
 )
 def test_accept_decides(accept, key):
     assert accepted(None if accept is None else accept.encode()).key == key
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_problem"),
+    [
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        ("application/*", False),
+        ("application/json", False),
+        ("application/json, text/plain, */*", False),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
+        ("application/problem+json", True),
+        ("Application/Problem+JSON; charset=utf-8", True),
+        ("application/problem+json, */*", True),
+        ("application/json, application/problem+json", True),
+        ("application/json;q=0.9, application/problem+json", True),
+        ("application/json, application/problem+json;q=0.9", False),
+        ("*/*, application/problem+json;q=0.1", False),
+        ("image/png, application/problem+json;q=0.1", True),
+        ("application/problem+json;q=0", False),
+        ("application/problem+json;q=0, application/json;q=0", False),
+        ("application/problem+jsonp", False),
+        ("application/x;a=application/problem+json", False),
+    ],
+)
+def test_a_problem_is_written_only_for_who_names_it(accept, is_problem):
+    assert asks_for_problem(None if accept is None else accept.encode()) is is_problem
 
 
 def test_what_was_parsed_is_remembered_within_bounds():

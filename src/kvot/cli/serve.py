@@ -16,7 +16,9 @@ from kvot.settings import Settings, providers_of
 def serve(
     *,
     host: Annotated[str | None, Parameter(help="The address to listen on. Default: this machine alone.")] = None,
-    port: Annotated[int | None, Parameter(help="The port. 0: any that is free. Default: 8080.")] = None,
+    port: Annotated[
+        int | None, Parameter(help="The port. 0: any that is free. Default: KVOT_PORT, PORT or 8080.")
+    ] = None,
     workers: Annotated[
         int | None,
         Parameter(help="Processes behind the port, on PostgreSQL alone. Default: KVOT_WORKERS, WEB_CONCURRENCY or 1."),

@@ -1,6 +1,7 @@
 """Printing. What was asked for goes to standard output, as text for people or as JSON for programs; all else to
 standard error. Colour only where a person is looking."""
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 
 from kvot.contract.describe import Instant
 from kvot.core.errors import FieldError
+from kvot.settings import wants_no_colour
 from kvot.wire.scalars import shortest_date
 
 _GREEN, _YELLOW, _RED, _DIM, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[2m", "\x1b[0m"
@@ -51,7 +53,7 @@ def faint(text: str) -> str:
 
 
 def _coloured(colour: str, text: str) -> str:
-    return f"{colour}{text}{_PLAIN}" if sys.stdout.isatty() else text
+    return f"{colour}{text}{_PLAIN}" if sys.stdout.isatty() and not wants_no_colour(os.environ) else text
 
 
 def lines(pairs: Iterable[tuple[str, str]]) -> None:

@@ -43,7 +43,7 @@ REPLY_BYTES_PER_TOKEN = 4_096
 """A reply longer than so much, and so much for each token that was held, has no end: it is cut. What takes most bytes
 for a token are encoded images and lists of probabilities, at some two kilobytes."""
 
-Remember = Callable[[str], Awaitable[None]]
+Remember = Callable[[str, int | None], Awaitable[None]]
 
 _IDEMPOTENCY_KEY = b"idempotency-key"
 """Of one body alone: what is sent once more is another."""
@@ -106,7 +106,7 @@ class HeldCall:
     def __init__(
         self, books: Books, granted: Granted, endpoint: Endpoint, ask: Ask, remember: Remember | None = None
     ) -> None:
-        """remember: what is told the reply's id when the hold ends."""
+        """remember: what is told the reply's id and tokens when the hold ends."""
         self._books = books
         self._granted = granted
         self._company_id = granted.company_id
@@ -286,8 +286,12 @@ class HeldCall:
         self._books.settler.end_later(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
 
     def _beside(self) -> Beside | None:
-        reply_id = None if self._meter is None else self._meter.request_id
-        return None if self._remember is None or reply_id is None else partial(self._remember, reply_id)
+        meter = self._meter
+        if self._remember is None or meter is None or meter.request_id is None:
+            return None
+        reported = meter.reported
+        tokens = reported.tokens.total if reported is not None and reported.is_final else None
+        return partial(self._remember, meter.request_id, tokens)
 
     def _settlement(self, end: End) -> Settlement | None:
         meter, estimator = self._meter, self._books.estimator

@@ -14,6 +14,10 @@ from kvot.gateway.tokens import Reported
 
 Pair = tuple[bytes, bytes]
 
+LONG_BYTES = 65_536
+"""From here on what a request says is let go of once it is measured: its call may take minutes, and characters take up
+to four bytes each. Of a shorter one it is not worth the look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -27,6 +31,11 @@ class Size:
     texts: Sequence[str] = field(default=(), compare=False, repr=False)
     """The texts of those bytes, for who counts their tokens: the request's own, never copied and never shown. A file of
     text that stands there encoded is among the bytes alone."""
+    stored_tokens: int = 0
+    """For an earlier reply that the request goes on from: a constant, until the ledger knows how many they are."""
+    spare_tokens: int = 0
+    """What it may take beyond all that, as images may be at their largest, and tools of the provider's own bring in and
+    make what no request shows: held, and never charged by an estimate."""
 
 
 PREVIOUS_REPLY_NOT_FOUND = "PreviousReplyNotFound"

@@ -100,11 +100,11 @@ class Estimator:
         if text_tokens is None:
             bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
             text_tokens = ceil(size.text_bytes / bytes_per_token)
-        return text_tokens + size.media_tokens + ADDED_TOKENS
+        return text_tokens + size.media_tokens + size.stored_tokens + size.spare_tokens + ADDED_TOKENS
 
     def input_tokens(self, origin: Origin, size: Size) -> int:
         """A fair guess at the input of a call whose provider gave no figure."""
-        return self.output_tokens(origin, size.text_bytes) + size.media_tokens
+        return self.output_tokens(origin, size.text_bytes) + size.media_tokens + size.stored_tokens
 
     def output_tokens(self, origin: Origin, text_bytes: int) -> int:
         """A fair guess at the tokens of so much text; at least one for any."""
@@ -112,9 +112,12 @@ class Estimator:
         return ceil(text_bytes / (UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.mean))
 
     def learn(self, origin: Origin, size: Size, input_tokens: int) -> None:
-        """Take in what a call's input turned out to be. Calls whose input was not mainly text teach nothing."""
-        text_tokens = input_tokens - size.media_tokens
-        if size.text_bytes < LEARNED_BYTES_LEAST or text_tokens <= 0 or size.media_tokens > text_tokens:
+        """Take in what a call's input turned out to be. Calls whose input was not mainly text, or need not have been,
+        teach nothing."""
+        other_tokens = size.media_tokens + size.stored_tokens
+        text_tokens = input_tokens - other_tokens
+        is_text = text_tokens > 0 and max(other_tokens, size.spare_tokens) <= text_tokens
+        if size.text_bytes < LEARNED_BYTES_LEAST or not is_text:
             return
         bytes_per_token = min(max(LEAST_BYTES_PER_TOKEN, size.text_bytes / text_tokens), MOST_BYTES_PER_TOKEN)
         ratio = self._ratios.get(origin)

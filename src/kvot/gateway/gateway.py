@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
 
-from kvot.core.errors import NotFound, ProviderFailed
+from kvot.core.errors import NotFound, ProviderFailed, StoreUnavailable
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
-from kvot.gateway.dialect import Ask, Found, Pair
+from kvot.gateway.dialect import LONG_BYTES, Ask, Dialect, Found, Pair
 from kvot.gateway.elsewhere import Elsewhere
 from kvot.gateway.estimate import Origin
-from kvot.gateway.headed import Headed, give
-from kvot.gateway.headers import query_of, request_headers
+from kvot.gateway.headed import Headed, give, standing
+from kvot.gateway.headers import limit_headers, query_of, request_headers
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
 from kvot.gateway.joining import Joining
 from kvot.gateway.known import Served
@@ -108,7 +108,9 @@ class Gateway:
             await self._pass_unmetered(asked, whose, client)
             return None
         ask = endpoint.read(asked.body, variables)
-        await self._stored.check(whose.company_id, asked.provider, ask.stored)
+        stored_tokens = await self._stored.check(whose.company_id, asked.provider, ask.stored)
+        if stored_tokens is not None:
+            ask.size = replace(ask.size, stored_tokens=stored_tokens)
         ask = ask_of(self._books.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
         attempt = attempt_of(_caller(asked, whose), _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:
@@ -149,8 +151,12 @@ class Gateway:
             # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
             self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
+        if ask.size.text_bytes >= LONG_BYTES:
+            ask.size = replace(ask.size, texts=())  # they are counted, and the call may take minutes
         asked_hold = asked_hold._replace(amount=held.amount)
-        output_tokens = held.amount - held.input_tokens
+        output_tokens = (
+            held.amount - held.input_tokens + ask.size.spare_tokens
+        )  # a tool that is a model makes output too
         longest_s = self._terms.call_max_s
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, served, longest_s)
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
@@ -184,6 +190,21 @@ class Gateway:
             self._elsewhere.take_back(whose.company_id, attempt, known, attempt.earlier - len(lost), tally)
         if not is_delivered:
             self._retries.lose(attempt, charged, _now_s())
+
+    async def limit_headers(self, dialect: Dialect, company_id: str) -> tuple[Pair, ...]:
+        """How a company stands, for a reply of our own that says nothing else of it."""
+        stands = await self._standing(company_id)
+        return () if stands is None else limit_headers(dialect, stands.limits, stands.usage)
+
+    async def _standing(self, company_id: str) -> Held | None:
+        """None where that is not known. Nothing is decided by it, so no reply fails for it."""
+        if not company_id:
+            return None
+        ledger = self._books.ledger
+        try:
+            return standing(await ledger.usage(company_id), ledger.now_ms())
+        except StoreUnavailable:
+            return None
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
@@ -219,9 +240,9 @@ class Gateway:
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
 
     async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
-        headed, longest_s = Headed(client, asked.provider, None), self._terms.call_max_s
+        request, longest_s = _request(asked, whose, asked.body), self._terms.call_max_s
+        headed = Headed(client, asked.provider, await self._standing(whose.company_id))
         try:
-            request = _request(asked, whose, asked.body)
             await pass_unmetered(self._upstream, request, headed, asked.provider.name, longest_s)
         except UpstreamFailed as error:
             raise _failed(asked.provider, error) from error

@@ -66,10 +66,14 @@ class Headed:
         self.is_delivered = True
 
 
+def standing(usage: Usage, now_ms: int, output_max: int | None = None) -> Held:
+    """How a company stands beside a reply for which nothing is held now."""
+    return Held(0, output_max, usage, limits_of(usage, now_ms), 0)
+
+
 async def give(reply: Reply, client: Client, dialect: Dialect, usage: Usage, now_ms: int) -> None:
     """The same again; only how the company stands is said as it is now."""
-    held = Held(0, reply.output_max, usage, limits_of(usage, now_ms), 0)
-    ours = reply_headers(dialect, reply.headers, held)
+    ours = reply_headers(dialect, reply.headers, standing(usage, now_ms, reply.output_max))
     await client.begin(reply.status, (*ours, (REPEATED_HEADER, b"true")))
     await client.write(reply.body)
     await client.end()

@@ -5,6 +5,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
 
+from kvot.core.model import Usage
 from kvot.gateway.dialect import Dialect, Limits, Pair
 from kvot.gateway.holding import Held
 from kvot.gateway.provider import Provider
@@ -83,6 +84,11 @@ def reply_headers(dialect: Dialect, headers: Sequence[Pair], held: Held | None) 
     names = {name for name, _ in ours}
     theirs = [(_UPSTREAM + name if name in names else name, value) for name, value in passed]
     return (*theirs, *ours, *added)
+
+
+def limit_headers(dialect: Dialect, limits: Limits, usage: Usage) -> tuple[Pair, ...]:
+    """On a reply of our own: the API's family and the draft's, all with our figures."""
+    return (*dialect.limit_headers(limits), *fields_of(usage, limits.retry_after_s))
 
 
 @lru_cache(maxsize=4_096)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from kvot.core.errors import FieldError, InvalidRequest, NotFound
-from kvot.core.stored_replies import REPLIES_KEPT_MS, StoredReplyStore
+from kvot.core.stored_replies import REPLIES_KEPT_MS, StoredReply, StoredReplyStore
 from kvot.core.window import MS_PER_DAY
 from kvot.gateway.dialect import PREVIOUS_REPLY_NOT_FOUND, Ask, Endpoint, Named
 from kvot.gateway.provider import Provider
@@ -29,22 +29,26 @@ class StoredReplies:
         self._now_ms = now_ms
         self._are_shared = are_shared
 
-    async def check(self, company_id: str, provider: Provider, named: Named | None) -> None:
-        """Raise NotFound (named by the path) or InvalidRequest (by a member) for what is not the company's to name.
+    async def check(self, company_id: str, provider: Provider, named: Named | None) -> int | None:
+        """How many tokens the reply that is named comes to; None: nobody knows, or no reply is.
 
+        Raises NotFound (named by the path) or InvalidRequest (by a member) for what is not the company's to name.
         `company_id` empty: a call for no company. Raises StoreUnavailable.
         """
         if named is None or not self._are_told_apart(provider):
-            return
+            return None
         if named.reply_id is None:
             raise _invalid(named, _nobodys(provider, named.member))
-        if not await self._has(company_id, provider, named.reply_id):
+        reply = await self._find(company_id, provider, named.reply_id)
+        if reply is None:
             raise _unknown(named)
+        return reply.tokens
 
     def to_remember(
         self, company_id: str, provider: Provider, endpoint: Endpoint, ask: Ask
-    ) -> Callable[[str], Awaitable[None]] | None:
-        """What has to be told the id of a call's reply; it returns when that is durable. None: nothing has to."""
+    ) -> Callable[[str, int | None], Awaitable[None]] | None:
+        """What has to be told the id of a call's reply, and its tokens where its provider gave final figures. It
+        returns when that is durable. None: nothing has to."""
         if endpoint.stores is None or not self._are_told_apart(provider) or not endpoint.stores(ask):
             return None
         return partial(self._remember, company_id, provider.name)
@@ -52,13 +56,13 @@ class StoredReplies:
     def _are_told_apart(self, provider: Provider) -> bool:
         return not (provider.has_own_key or self._are_shared)
 
-    async def _has(self, company_id: str, provider: Provider, reply_id: str) -> bool:
+    async def _find(self, company_id: str, provider: Provider, reply_id: str) -> StoredReply | None:
         if not company_id or not reply_id:
-            return False
-        return await self._store.has_reply(company_id, provider.name, reply_id, now_ms=self._now_ms())
+            return None
+        return await self._store.find_reply(company_id, provider.name, reply_id, now_ms=self._now_ms())
 
-    async def _remember(self, company_id: str, provider: str, reply_id: str) -> None:
-        await self._store.remember_reply(company_id, provider, reply_id, now_ms=self._now_ms())
+    async def _remember(self, company_id: str, provider: str, reply_id: str, tokens: int | None) -> None:
+        await self._store.remember_reply(company_id, provider, reply_id, tokens=tokens, now_ms=self._now_ms())
 
 
 def _unknown(named: Named) -> NotFound | InvalidRequest:

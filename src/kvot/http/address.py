@@ -1,7 +1,7 @@
 """What the caller calls this server: for links and samples that have to name it.
 
-The `Host` header is the caller's own word, so it is believed only where it could be a host and nothing else. What a
-proxy says of the scheme is not believed: anyone may send `X-Forwarded-Proto`.
+The `Host` header is the caller's own word, so it is believed only where it could be a host and nothing else. The
+scheme is what the server has, or what a proxy says that it trusts: anyone may send `X-Forwarded-Proto`.
 """
 
 import re

@@ -15,14 +15,14 @@ from typing import Any
 from kvot.contract import HOST, ROUTES, Host
 from kvot.contract.describe import Operation, Request, Response
 from kvot.contract.holds import AiChatHoldResponse, SettleAiChatHold
-from kvot.core.errors import KvotError, NotAuthenticated, StoreUnavailable
+from kvot.core.errors import KvotError, NotAuthenticated, NotFound, StoreUnavailable
 from kvot.core.principal import Principal
 from kvot.http import batch, choice, errors, replies, signin
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
 from kvot.http.early import Early
 from kvot.http.gateway import GatewayEdge
-from kvot.http.headers import read_headers
+from kvot.http.headers import accept_of, read_headers
 from kvot.http.health import Health
 from kvot.http.index import ApiIndex
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, idempotency_key, read_body
@@ -38,6 +38,7 @@ from kvot.operations.perform import authorise
 from kvot.telemetry.tally import Outcome, Requests
 from kvot.wire.binding import NO_FIELDS, Fields, Sent, bind_api, bind_item, bind_route, read_batch, read_fields
 from kvot.wire.formats import CSV, HTML, JSON, JSONP, Format
+from kvot.wire.negotiate import asks_for_problem
 from kvot.wire.style import Style
 
 Scope = Any
@@ -57,6 +58,7 @@ class Call:
     """
 
     __slots__ = (
+        "endpoint",
         "extra_headers",
         "failing",
         "format",
@@ -79,6 +81,7 @@ class Call:
         self.headers: Headers = {}
         self.verb: str = scope["method"]
         self.query: Fields = NO_FIELDS
+        self.endpoint: Endpoint | None = None
         self.format: Format = JSON
         self.style = style
         self.operation: Operation | None = None
@@ -88,6 +91,9 @@ class Call:
         self.extra_headers: replies.Pairs = ()
         self.may_sign_in = False
         self.reason: str | None = None
+
+    def asks_for_problem(self) -> bool:
+        return self.format.key != JSONP.key and choice.is_problem(self.endpoint, self.query, self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,7 @@ class App:
             if page := self._pages.get(call.scope["path"]):
                 return await page(call.scope["query_string"])
             if self.health.is_draining:
-                return self._draining()
+                return self._draining(call)
             return await self._answer(call)
         except KvotError as error:
             if call.may_sign_in and isinstance(error, NotAuthenticated):
@@ -184,6 +190,8 @@ class App:
             request_id = self.log.unforeseen(call.scope, call.operation, error)
             self._count(call.operation, "failed")
             meta = batch.failed_item(call.item)
+            if call.asks_for_problem():
+                return replies.problem_of_unforeseen(request_id, meta)
             return self._finished(call, replies.of_unforeseen(request_id, call.format, call.style, meta, call.failing))
 
     def _failed(self, call: Call, error: KvotError) -> Reply:
@@ -193,6 +201,8 @@ class App:
         self._count(call.operation, errors.outcome(error))
         call.reason = errors.reason(error)
         meta = batch.failed_item(call.item)
+        if call.asks_for_problem():
+            return _completed(call, replies.problem_of_error(error, meta))
         reply = self._finished(call, replies.of_error(error, call.format, call.style, meta, call.failing))
         # A script that failed to load tells the page nothing, so JSONP says it in a script that loads.
         return reply._replace(status=200) if call.format.key == JSONP.key else reply
@@ -210,9 +220,7 @@ class App:
     def _finished(call: Call, reply: Reply) -> Reply:
         if call.format is CSV and call.operation is not None:
             reply = replies.with_headers(reply, replies.named_file(call.operation.name))
-        if call.item is not None:
-            reply = replies.with_headers(reply, batch.completed(call.item))
-        return reply
+        return _completed(call, reply)
 
     async def _answer(self, call: Call) -> Reply:
         scope = call.scope
@@ -232,7 +240,7 @@ class App:
         self._choose(call, match.endpoint)
         operation = call.operation = self._operation(match, call.verb)
         if operation is None:
-            return replies.NOT_FOUND
+            return _not_found(call)
         return await self._perform(call, match, operation)
 
     async def _perform(self, call: Call, match: Match, operation: Operation) -> Reply:
@@ -286,7 +294,7 @@ class App:
         """What leads to no operation: a surface, or nothing."""
         answer = next((found for each in self._surfaces if (found := each.find(call.scope["path"]))), None)
         if answer is None and match is None:
-            return replies.NOT_FOUND
+            return _not_found(call)
         self._choose(call, match.endpoint if match else beside(call.scope["path"]))
         if answer is None:
             raise no_such_operation()
@@ -296,6 +304,7 @@ class App:
 
     def _choose(self, call: Call, endpoint: Endpoint) -> None:
         """How the reply will be written. A wish that cannot be met is refused in what is written without it."""
+        call.endpoint = endpoint
         call.format = choice.format_of(endpoint, NO_FIELDS, call.headers)
         if call.query:
             call.style = choice.restyled(call.query, self._style)
@@ -328,12 +337,25 @@ class App:
             raise NotAuthenticated
         return principal
 
-    def _draining(self) -> Reply:
+    def _draining(self, call: Call) -> Reply:
         error = StoreUnavailable("The server is stopping.")
-        return replies.with_headers(replies.of_error(error, JSON, self._style), replies.CLOSE)
+        is_problem = asks_for_problem(accept_of(call.scope["headers"]))
+        reply = replies.problem_of_error(error) if is_problem else replies.of_error(error, JSON, self._style)
+        return replies.with_headers(reply, replies.CLOSE)
 
 
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+
+
+def _not_found(call: Call) -> Reply:
+    if call.asks_for_problem():
+        return replies.problem_of_error(NotFound("There is nothing at this path."))
+    return replies.NOT_FOUND
+
+
+def _completed(call: Call, reply: Reply) -> Reply:
+    """Of a batch: with how many items were done before the reply."""
+    return reply if call.item is None else replies.with_headers(reply, batch.completed(call.item))
 
 
 def _bound(operation: Operation, endpoint: Endpoint, sent: Sent) -> Request:

@@ -12,7 +12,7 @@ from kvot.wire.binding import Fields
 from kvot.wire.formats import FORMATS, HTML, JSON, JSONP, Format
 from kvot.wire.html import Page
 from kvot.wire.jsconfig import style_of
-from kvot.wire.negotiate import accepted, named
+from kvot.wire.negotiate import accepted, asks_for_problem, named
 from kvot.wire.style import Style
 
 
@@ -23,6 +23,14 @@ def format_of(endpoint: Endpoint, query: Fields, headers: Headers) -> Format:
     if query and (key := query.get("format")):
         return named(key)
     return JSON if endpoint.is_api else accepted(headers.get(b"accept"))
+
+
+def is_problem(endpoint: Endpoint | None, query: Fields, headers: Headers) -> bool:
+    """Whether an error is to be a problem (RFC 9457). `Accept` alone can ask for that, also on predefined paths; a
+    format that the address names stays. `endpoint` None: what the path leads to is not known yet, or nothing."""
+    if (endpoint is not None and endpoint.format is not None) or query.get("format"):
+        return False
+    return asks_for_problem(headers.get(b"accept"))
 
 
 def jsonp_of(endpoint: Endpoint, query: Fields, format_: Format) -> Format:

@@ -13,11 +13,11 @@ from kvot.gateway.dialect import Refusal
 from kvot.gateway.provider import Provider
 from kvot.http import choice, errors, replies
 from kvot.http.limits import HEAD_BYTES_MAX, Headers
-from kvot.http.refused_call import read_query, refused_call
+from kvot.http.refused_call import AskedFor, read_query, refused_call
+from kvot.http.replies import Reply
 from kvot.http.reply_writer import Pair, head
-from kvot.http.table import Table, beside
-from kvot.wire.binding import NO_FIELDS, read_fields
-from kvot.wire.formats import Format
+from kvot.http.table import Endpoint, Table, beside
+from kvot.wire.binding import NO_FIELDS, Fields, read_fields
 from kvot.wire.style import Style
 
 NO_HTTP = 400, InvalidRequest("This is no HTTP/1.1 request.")
@@ -45,12 +45,13 @@ class Early:
         """The whole reply, ready to be sent; the connection ends with it. `url` and `headers` may lack their end.
         `verb`: empty where it is none that HTTP knows."""
         status, error = fault
-        if refusal := self._in_its_words(fault, verb, url):
+        named = dict(headers)
+        if refusal := self._in_its_words(fault, verb, url, named):
             return _whole(status, None, refusal.headers, refusal.body)
-        reply = replies.of_error(error, self._format_of(url, dict(headers)), self._style)
+        reply = self._reply(fault, self._endpoint_of(url), _fields_of(url), named)
         return _whole(status, errors.reason(error), (*reply.headers, *replies.ALWAYS), reply.body)
 
-    def _in_its_words(self, fault: Fault, verb: str, url: bytes) -> Refusal | None:
+    def _in_its_words(self, fault: Fault, verb: str, url: bytes, headers: Headers) -> Refusal | None:
         """On a path to a provider."""
         path, query = _path_of(url), url.partition(b"?")[2]
         provider = self._provider_at(path)
@@ -58,19 +59,36 @@ class Early:
             return None
         status, error = fault
         rest = path[len(provider.name) + 1 :]
-        return refused_call(provider.dialect, error, status, verb, rest, read_query(query))
+        asked = AskedFor(verb, rest, read_query(query), headers.get(b"accept"))
+        return refused_call(provider.dialect, error, status, asked)
 
-    def _format_of(self, url: bytes, headers: Headers) -> Format:
-        """As for any other request. A query that is cut off may name no format: then the rest decides."""
-        raw_path, _, query = url.partition(b"?")
-        path = _path_of(url)
-        endpoint = beside(path)
+    def _reply(self, fault: Fault, endpoint: Endpoint, query: Fields, headers: Headers) -> Reply:
+        """In the format of any other reply. A query may name none that there is: then the rest decides."""
+        status, error = fault
+        if choice.is_problem(endpoint, query, headers):
+            return replies.problem_of_error(error, status=status)
         try:
-            if match := self._table.find(path, raw_path):
-                endpoint = match.endpoint
-            return choice.format_of(endpoint, read_fields(query) if query else NO_FIELDS, headers)
+            format_ = choice.format_of(endpoint, query, headers)
         except KvotError:
-            return choice.format_of(endpoint, NO_FIELDS, headers)
+            format_ = choice.format_of(endpoint, NO_FIELDS, headers)
+        return replies.of_error(error, format_, self._style)
+
+    def _endpoint_of(self, url: bytes) -> Endpoint:
+        path = _path_of(url)
+        try:
+            match = self._table.find(path, url.partition(b"?")[0])
+        except KvotError:
+            match = None
+        return match.endpoint if match else beside(path)
+
+
+def _fields_of(url: bytes) -> Fields:
+    """Of a query that may be cut off."""
+    query = url.partition(b"?")[2]
+    try:
+        return read_fields(query) if query else NO_FIELDS
+    except KvotError:
+        return NO_FIELDS
 
 
 def _path_of(url: bytes) -> str:

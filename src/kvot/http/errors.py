@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kvot.contract.describe import Response
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
@@ -82,8 +83,10 @@ def outcome_of_reply(status: int) -> CallOutcome:
 def to_wire(error: KvotError, meta: Meta = None, struct: type[Response] | None = None) -> Response:
     """The body of a reply for an error that Kvot foresaw. `struct`: the response type whose ResponseStatus says it."""
     fields = error.fields if isinstance(error, InvalidRequest) else ()
-    told = {**(ratelimit.to_meta(error) if isinstance(error, BudgetExceeded) else {}), **(meta or {})}
-    return _said_by(struct, _status(error.code, error.message, fields, told or None))
+    refused = error if isinstance(error, BudgetExceeded) else None
+    told = {**(ratelimit.to_meta(refused) if refused else {}), **(meta or {})}
+    status = _status(error.code, error.message, fields, told or None)
+    return _said_by(struct, status, _usage_of(refused) if refused else {})
 
 
 def reason(error: KvotError) -> str:
@@ -96,13 +99,29 @@ def unforeseen(request_id: str, meta: Meta = None, struct: type[Response] | None
     """The body for a fault of ours: the id under which it was logged, and nothing of what it was."""
     message = "The request could not be carried out."
     status = _status("InternalServerError", message, (), {**(meta or {}), "RequestId": request_id})
-    return _said_by(struct, status)
+    return _said_by(struct, status, {})
 
 
-def _said_by(struct: type[Response] | None, status: ResponseStatus) -> Response:
+_USAGE = (
+    "company_id",
+    "tokens_used",
+    "tokens_held",
+    "token_limit",
+    "tokens_remaining",
+    "is_within_budget",
+    "window_days",
+)
+
+
+def _usage_of(refused: BudgetExceeded) -> dict[str, Any]:
+    """By the names that response types have for it."""
+    return {name: getattr(refused.usage, name) for name in _USAGE}
+
+
+def _said_by(struct: type[Response] | None, status: ResponseStatus, known: Mapping[str, Any]) -> Response:
     if struct is None or "response_status" not in struct.__struct_fields__:
         return ErrorResponse(response_status=status)
-    return failed(struct, status)
+    return failed(struct, status, known)
 
 
 def _status(code: str, message: str, fields: Sequence[FieldError], meta: Meta) -> ResponseStatus:

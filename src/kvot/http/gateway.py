@@ -21,12 +21,14 @@ from kvot.core.principal import Principal
 from kvot.gateway.dialect import Endpoint, Found, Pair, Refusal
 from kvot.gateway.exhausted import message_of
 from kvot.gateway.gateway import Asked, Gateway, Whose, find
+from kvot.gateway.headers import limit_headers
 from kvot.gateway.holding import Exhausted
 from kvot.gateway.provider import Provider
+from kvot.http import problem
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
 from kvot.http.errors import STATUSES, call_outcome, outcome_of_reply
-from kvot.http.headers import read_headers
+from kvot.http.headers import accept_of, read_headers
 from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
 from kvot.http.protocol import ON_GONE
@@ -36,7 +38,7 @@ from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
 from kvot.http.requestlog import CallName, RequestLog
 from kvot.operations.company import company_for
 from kvot.telemetry.tally import CallOutcome, Calls
-from kvot.wire.ratelimit import fields_of
+from kvot.wire.negotiate import asks_for_problem
 from kvot.wire.scalars import guid
 
 LIMITS = Limits(max_body_bytes=20 * 1_048_576)
@@ -109,6 +111,16 @@ class GatewayEdge:
             if exchange.scope["method"] == "OPTIONS":
                 return await exchange.give(Refusal(*self._cors.gateway_preflight(headers)))
         try:
+            await self._pass_on_or_refuse(exchange)
+        except (ClientGone, asyncio.CancelledError):
+            raise
+        except Exception as error:  # the outermost edge: nothing of it may reach the client
+            exchange.outcome = "failed"
+            self._log.unforeseen(exchange.scope, None, error, exchange.name())
+            await exchange.refuse(exchange.failed(KvotError("The request could not be carried out."), 500))
+
+    async def _pass_on_or_refuse(self, exchange: "_Exchange") -> None:
+        try:
             await self._pass_on(exchange)
         except KvotError as error:
             exchange.outcome = call_outcome(error)
@@ -117,13 +129,8 @@ class GatewayEdge:
                 error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
             elif isinstance(error, ProviderFailed):
                 self._log.provider_failed(error, exchange.name())
-            await exchange.refuse(exchange.failed(error, STATUSES[type(error)]))
-        except (ClientGone, asyncio.CancelledError):
-            raise
-        except Exception as error:  # the outermost edge: nothing of it may reach the client
-            exchange.outcome = "failed"
-            self._log.unforeseen(exchange.scope, None, error, exchange.name())
-            await exchange.refuse(exchange.failed(KvotError("The request could not be carried out."), 500))
+            stands = await self._limits_for(exchange, error)
+            await exchange.refuse(exchange.failed(error, STATUSES[type(error)]), stands)
 
     async def _pass_on(self, exchange: "_Exchange") -> None:
         if self._health.is_draining:
@@ -135,8 +142,10 @@ class GatewayEdge:
         if verb == "OPTIONS":  # a page's question, which has no key: where pages are let in it was answered above
             raise MethodNotAllowed(_NO_PAGES)
         principal = exchange.principal = await self._principal(exchange, headers, query)
+        exchange.company_id = principal.company_id
         found = exchange.found = find(exchange.provider, verb, path, query)
         whose = _whose(principal, headers, found)
+        exchange.company_id = whose.company_id
         body = b""
         if verb not in _NO_BODY and has_body(headers):
             body = await read_body(exchange.receive, headers, LIMITS)
@@ -156,6 +165,12 @@ class GatewayEdge:
             exchange.outcome = "refused"
             await exchange.refuse(exchange.exhausted(exhausted, self._exhausted_status))
 
+    async def _limits_for(self, exchange: "_Exchange", error: KvotError) -> tuple[Pair, ...]:
+        """How the company stands, once it is known whose call it was. It is asked for what a client may see alone."""
+        if exchange.company_id is None or exchange.has_sent or isinstance(error, StoreUnavailable):
+            return ()
+        return await self._gateway.limit_headers(exchange.provider.dialect, exchange.company_id)
+
     async def _principal(self, exchange: "_Exchange", headers: Headers, query: Query) -> Principal:
         credential = exchange.provider.dialect.credential(headers, query)
         client = exchange.scope["client"]
@@ -174,6 +189,7 @@ class _Exchange:
         self.scope = scope
         self.receive = receive
         self.principal: Principal | None = None
+        self.company_id: str | None = None
         self.request_id = new_request_id()
         self.arrived_at_s = perf_counter()
         self.status = 0
@@ -266,17 +282,16 @@ class _Exchange:
         else:
             await self._reply(self.status, self._head, bytes(self._kept))
 
-    async def refuse(self, refusal: Refusal) -> None:
-        """A whole reply of our own; where the provider's has begun, its end, which is then missing."""
+    async def refuse(self, refusal: Refusal, stands: tuple[Pair, ...] = ()) -> None:
+        """A whole reply of our own; where the provider's has begun, its end, which is then missing. `stands`: how the
+        company does, as headers."""
         if self.has_sent:
             return self.cut()
-        if (endpoint := self._endpoint()) is not None:
-            refusal = endpoint.framed(refusal)
-        await self.give(refusal)
+        await self.give(refusal, stands)
 
-    async def give(self, refusal: Refusal) -> None:
+    async def give(self, refusal: Refusal, stands: tuple[Pair, ...] = ()) -> None:
         self.status = refusal.status
-        await self._reply(refusal.status, (*refusal.headers, *self._ours()), refusal.body)
+        await self._reply(refusal.status, (*refusal.headers, *stands, *self._ours()), refusal.body)
 
     def cut(self) -> None:
         """Let the client see that there is no more to come. Why is in the log, where somebody must know."""
@@ -288,12 +303,27 @@ class _Exchange:
         if limits.is_short_term:
             status = 429  # nothing is to be paid, whatever an exhausted budget is answered with
         dialect = self.provider.dialect
-        refusal = dialect.exhausted(limits, message_of(exhausted), self.request_id, status)
-        ours = (*dialect.limit_headers(limits), *fields_of(exhausted.usage, limits.retry_after_s))
-        return refusal._replace(headers=(*refusal.headers, *ours))
+        message = message_of(exhausted)
+        refusal = dialect.exhausted(limits, message, self.request_id, status)
+        if self._asks_for_problem():
+            body = problem.of_exhausted_call(limits, message, status, self.request_id)
+            refusal = problem.in_place_of(refusal, body)
+        else:
+            refusal = self._framed(refusal)
+        return refusal._replace(headers=(*refusal.headers, *limit_headers(dialect, limits, exhausted.usage)))
 
     def failed(self, error: KvotError, status: int) -> Refusal:
-        return self.provider.dialect.failed(error, status, self.request_id)
+        refusal = self.provider.dialect.failed(error, status, self.request_id)
+        if not self._asks_for_problem():
+            return self._framed(refusal)
+        return problem.in_place_of(refusal, problem.of_error(error, status, problem.request_meta(self.request_id)))
+
+    def _asks_for_problem(self) -> bool:
+        return asks_for_problem(accept_of(self.scope["headers"]))
+
+    def _framed(self, refusal: Refusal) -> Refusal:
+        endpoint = self._endpoint()
+        return refusal if endpoint is None else endpoint.framed(refusal)
 
     def _id_where_none_is(self, headers: tuple[Pair, ...]) -> tuple[Pair, ...]:
         """Ours, by the name under which clients look for the provider's, for what it sends without one."""

@@ -1,5 +1,7 @@
 """The headers of a request, as a mapping from lower-case name to value."""
 
+from collections.abc import Iterable
+
 from kvot.core.errors import InvalidRequest
 from kvot.http.limits import Headers
 
@@ -16,6 +18,11 @@ _ONCE = frozenset(
     }
 )
 """Headers that may come once. Of two, a proxy before us might have believed the other."""
+
+
+def accept_of(pairs: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The `Accept` of a request whose other headers need not be right."""
+    return b",".join(value for name, value in pairs if name == b"accept") or None
 
 
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> Headers:

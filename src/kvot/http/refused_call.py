@@ -1,21 +1,34 @@
 """The reply to what came on a provider's path and never became a call: in the words of its API, under an id of ours."""
 
 import secrets
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from kvot.core.errors import KvotError
 from kvot.gateway.dialect import Dialect, Refusal
+from kvot.http import problem
+from kvot.wire.negotiate import asks_for_problem
 
 REQUEST_ID = b"x-kvot-request-id"
 
 Query = dict[str, str]
 
 
-def refused_call(dialect: Dialect, error: KvotError, status: int, verb: str, path: str, query: Query) -> Refusal:
-    """`path` begins behind the provider's prefix."""
+class AskedFor(NamedTuple):
+    """`path` begins behind the provider's prefix. `accept`: the header, if it came."""
+
+    verb: str
+    path: str
+    query: Query
+    accept: bytes | None
+
+
+def refused_call(dialect: Dialect, error: KvotError, status: int, asked: AskedFor) -> Refusal:
     request_id = new_request_id()
     refusal = dialect.failed(error, status, request_id)
-    if (found := dialect.find(verb, path, query)) is not None:
+    if asks_for_problem(asked.accept):
+        refusal = problem.in_place_of(refusal, problem.of_error(error, status, problem.request_meta(request_id)))
+    elif (found := dialect.find(asked.verb, asked.path, asked.query)) is not None:
         refusal = found.endpoint.framed(refusal)
     return refusal._replace(headers=(*refusal.headers, (REQUEST_ID, request_id.encode())))
 

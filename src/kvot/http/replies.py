@@ -5,8 +5,9 @@ from urllib.parse import quote
 
 from kvot.contract.describe import Response as Struct
 from kvot.contract.holds import AiChatHoldResponse
+from kvot.contract.status import ErrorResponse
 from kvot.core.errors import BudgetExceeded, KvotError, Refusal
-from kvot.http import errors
+from kvot.http import errors, problem
 from kvot.http.errors import Meta
 from kvot.wire import html, ratelimit
 from kvot.wire.formats import FORMATS, HTML, JSONP, Format
@@ -21,6 +22,8 @@ ALWAYS: Pairs = ((b"vary", b"Accept"), (b"x-powered-by", b"Kvot"))
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 _TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
+_PROBLEM = ((b"content-type", problem.CONTENT_TYPE),)
+_UNFORESEEN = 500
 CLOSE = (b"connection", b"close")
 _NO_RETRY = (b"x-should-retry", b"false")
 """What official SDKs ask before they send a request again by themselves: tokens come back in hours, not in seconds,
@@ -61,13 +64,23 @@ def of_error(
 ) -> Reply:
     response = errors.to_wire(error, meta, _of_type(struct, format_))
     reply = of_response(response, format_, style, errors.STATUSES[type(error)])
+    return with_headers(reply, *_waits(error))
+
+
+def problem_of_error(error: KvotError, meta: Meta = None, status: int | None = None) -> Reply:
+    """The same for a client that asks for problems. `status`: where it is another than that of the error's class."""
+    status = status or errors.STATUSES[type(error)]
+    return Reply(status, (*_PROBLEM, *_waits(error)), problem.of_error(error, status, meta))
+
+
+def _waits(error: KvotError) -> Pairs:
+    """When the same may succeed, and how a budget stands that does not hold it."""
     seconds = error.retry_after_s
-    if seconds is not None:
-        reply = with_headers(reply, (b"retry-after", b"%d" % seconds))
-    if isinstance(error, BudgetExceeded):
-        no_retry = () if error.refusal is Refusal.OPEN_HOLDS else (_NO_RETRY,)
-        reply = with_headers(reply, *no_retry, *ratelimit.fields_of(error.usage, seconds))
-    return reply
+    waits: Pairs = () if seconds is None else ((b"retry-after", b"%d" % seconds),)
+    if not isinstance(error, BudgetExceeded):
+        return waits
+    no_retry = () if error.refusal is Refusal.OPEN_HOLDS else (_NO_RETRY,)
+    return (*waits, *no_retry, *ratelimit.fields_of(error.usage, seconds))
 
 
 def of_text(text: str, status: int = 200) -> Reply:
@@ -82,7 +95,13 @@ def of_unforeseen(
     request_id: str, format_: Format, style: Style, meta: Meta = None, struct: type[Struct] | None = None
 ) -> Reply:
     response = errors.unforeseen(request_id, meta, _of_type(struct, format_))
-    return of_response(response, format_, style, 500)
+    return of_response(response, format_, style, _UNFORESEEN)
+
+
+def problem_of_unforeseen(request_id: str, meta: Meta = None) -> Reply:
+    response = errors.unforeseen(request_id, meta)
+    assert isinstance(response, ErrorResponse)
+    return Reply(_UNFORESEEN, _PROBLEM, problem.of_status(response.response_status, _UNFORESEEN))
 
 
 def _of_type(struct: type[Struct] | None, format_: Format) -> type[Struct] | None:

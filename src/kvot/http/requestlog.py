@@ -11,6 +11,9 @@ from kvot.core.errors import ProviderFailed, StoreUnavailable
 from kvot.core.principal import Principal
 from kvot.telemetry.logs import logger
 
+EVERY_STATUS, REFUSED_STATUS = 0, 400
+"""From which on requests are logged: all of them, or those that did not go well."""
+
 
 class CallName(NamedTuple):
     """A call to a provider, by what its client was told to name it by, and where it went. `endpoint` None: nowhere."""
@@ -21,9 +24,9 @@ class CallName(NamedTuple):
 
 
 class RequestLog:
-    """`least_status`: requests below it are not logged. 400 leaves out those that went well, 0 leaves out none."""
+    """`least_status`: requests below it are not logged."""
 
-    def __init__(self, least_status: int = 400, log: Any = None) -> None:
+    def __init__(self, least_status: int = REFUSED_STATUS, log: Any = None) -> None:
         self.least_status = least_status
         self.sink = log or logger("kvot.http")
 

@@ -17,6 +17,7 @@ import uvicorn
 
 from kvot.core.errors import KvotError
 from kvot.http.app import App
+from kvot.http.forwarded import Forwarded
 from kvot.http.protocol import BoundedProtocol
 
 KEEP_ALIVE_S = 75
@@ -53,7 +54,7 @@ class Stopper:
 
 
 async def serve(
-    app: App,
+    app: App | Forwarded,
     host: str,
     port: int,
     *,
@@ -87,7 +88,7 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, app: App, on_started: Callable[[], None]) -> None:
+    def __init__(self, app: App | Forwarded, on_started: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

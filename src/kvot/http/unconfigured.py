@@ -1,21 +1,28 @@
 """Paths of providers that are not there: what a person meets who has a setting left to make, or a name mistyped.
 
-Where the path begins with a dialect's name its clients are told in their own words, and by which setting it would lead
-somewhere. Any other is an ordinary 404; which providers there are is said to those who are signed in alone.
+Clients are told in the words of the API that they speak: where the path begins with a dialect's name, by which setting
+it would lead somewhere; where it lacks a name, which base URL has one. Which providers there are is said to those who
+are signed in alone. Whoever asks for another format than JSON is no client of such an API, and gets that.
 """
 
 from collections.abc import Sequence
 from functools import partial
 
 from kvot.core.errors import NotAuthenticated, NotFound
+from kvot.gateway.dialect import Dialect
 from kvot.gateway.providers import DIALECTS
 from kvot.http.errors import STATUSES
-from kvot.http.refused_call import read_query, refused_call
+from kvot.http.limits import Headers
+from kvot.http.refused_call import AskedFor, read_query, refused_call
 from kvot.http.replies import Reply
 from kvot.http.surface import Answer, Asked
 from kvot.settings import OWN_PROVIDERS, variable
+from kvot.wire.formats import JSON
 
 _VERBS = ("POST", "GET")
+_SENT = {"anthropic": b"anthropic-version", "gemini": b"x-goog-api-key"}
+"""Headers that the clients of one API send, by its dialect."""
+
 _OWN = "api"
 """Operations of the contract are called below it, and Ollama's API lies there as well: the contract's words count."""
 
@@ -29,29 +36,50 @@ class Unconfigured:
     def find(self, path: str) -> Answer | None:
         name, _, rest = path[1:].partition("/")
         if name in DIALECTS:
-            return _refuse
-        if _is_call(path) and name != _OWN:
-            return partial(self._not_found, "The path lacks the name of a provider in front.")
-        return partial(self._not_found, "No provider has this name here.") if _is_call(f"/{rest}") else None
+            message = f"The provider {name} is not configured here: {_next(name)}."
+            return partial(_refuse, DIALECTS[name], f"/{rest}", message)
+        if name != _OWN and (speakers := _speakers(path)):
+            return partial(self._nameless, speakers, path)
+        if speakers := _speakers(f"/{rest}"):
+            return partial(self._not_found, speakers, f"/{rest}", "No provider has this name here.")
+        return None
 
-    async def _not_found(self, message: str, asked: Asked) -> Reply:
+    async def _nameless(self, speakers: Sequence[Dialect], path: str, asked: Asked) -> Reply:
+        base_url = _base_url(_speaker(speakers, asked.headers))
+        message = f"The path lacks the name of a provider in front: set the base URL of the client to …{base_url}."
+        return await self._not_found(speakers, path, message, asked)
+
+    async def _not_found(self, speakers: Sequence[Dialect], path: str, message: str, asked: Asked) -> Reply:
         try:
             await asked.principal()
         except NotAuthenticated:
-            raise NotFound(message) from None
-        raise NotFound(f"{message} {self._there_are}")
+            pass
+        else:
+            message = f"{message} {self._there_are}"
+        if asked.format is not JSON:
+            raise NotFound(message)
+        return await _refuse(_speaker(speakers, asked.headers), path, message, asked)
 
 
-def _is_call(path: str) -> bool:
-    return any(dialect.find(verb, path, {}) for dialect in DIALECTS.values() for verb in _VERBS)
+def _speakers(path: str) -> list[Dialect]:
+    """The dialects that have such a path."""
+    return [each for each in DIALECTS.values() if any(each.find(verb, path, {}) for verb in _VERBS)]
 
 
-async def _refuse(asked: Asked) -> Reply:
+def _speaker(speakers: Sequence[Dialect], headers: Headers) -> Dialect:
+    """Of those that share the path, the one whose clients send such headers; else the first, which most speak."""
+    named = (each for each in speakers if _SENT.get(each.name) in headers)
+    return next(named, speakers[0])
+
+
+def _base_url(dialect: Dialect) -> str:
+    return f"/{dialect.name}/v1" if dialect.base_has_version else f"/{dialect.name}"
+
+
+async def _refuse(dialect: Dialect, path: str, message: str, asked: Asked) -> Reply:
     scope = asked.scope
-    name, _, rest = scope["path"][1:].partition("/")
-    error = NotFound(f"The provider {name} is not configured here: {_next(name)}.")
-    query = read_query(scope["query_string"])
-    return Reply(*refused_call(DIALECTS[name], error, STATUSES[NotFound], scope["method"], f"/{rest}", query))
+    meant = AskedFor(scope["method"], path, read_query(scope["query_string"]), asked.headers.get(b"accept"))
+    return Reply(*refused_call(dialect, NotFound(message), STATUSES[NotFound], meant))
 
 
 def _next(name: str) -> str:

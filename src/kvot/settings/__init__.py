@@ -2,7 +2,15 @@
 
 from kvot.settings.accepted import DATABASE, ProviderSettings, SettingsError
 from kvot.settings.secret import read_secret
-from kvot.settings.settings import OWN_PROVIDERS, WORKERS_MAX, Settings, option, providers_of, variable
+from kvot.settings.settings import (
+    OWN_PROVIDERS,
+    WORKERS_MAX,
+    Settings,
+    option,
+    providers_of,
+    variable,
+    wants_no_colour,
+)
 
 __all__ = [
     "DATABASE",
@@ -15,4 +23,5 @@ __all__ = [
     "providers_of",
     "read_secret",
     "variable",
+    "wants_no_colour",
 ]

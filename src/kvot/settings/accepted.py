@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,6 +97,21 @@ def _is_origin(text: str) -> bool:
     return text.isascii() and _is_url(text, {"http", "https"}) and text.count("/") == 2 and "?" not in text  # noqa: PLR2004
 
 
+def _read_networks(value: object) -> tuple[str, ...] | None:
+    """As CIDR ranges: an address is a range of its own, and `*` all that there are."""
+    text = _read_text(value) or ""
+    if text == "*":
+        return ("0.0.0.0/0", "::/0")
+    try:
+        return tuple(str(ip_network(each.strip())) for each in text.split(","))
+    except ValueError:
+        return None
+
+
+def _read_log_level(value: object) -> str | None:
+    return _LOG_LEVELS.get(str(value).lower())
+
+
 def _read_providers(value: object) -> "tuple[ProviderSettings, ...] | None":
     """A table of tables, so it can only come from TOML."""
     if not isinstance(value, dict):
@@ -119,6 +135,18 @@ def _read_own_key_providers(value: object) -> tuple[str, ...] | None:
     return names if set(names) <= {"openai", "anthropic", "gemini"} else None
 
 
+_LOG_LEVELS = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "critical": "error",
+    "fatal": "error",
+}
+"""By the names that other programs have for them."""
+
 _PROVIDER_KEYS = frozenset({"dialect", "base_url", "api_key"})
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -129,6 +157,8 @@ DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgr
 JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
 ORIGINS = Accepted("origins like https://app.example.com, with commas between them", _read_origins)
 SERVER = Accepted("an http:// or https:// address", _read_server_url)
+NETWORKS = Accepted("addresses or CIDR ranges, with commas between them, or *", _read_networks)
+LOG_LEVEL = Accepted("debug, info, warning or error", _read_log_level)
 PROVIDERS = Accepted(
     "in TOML, a table for each with dialect, base_url and, if it asks for one, api_key", _read_providers
 )

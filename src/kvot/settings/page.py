@@ -14,6 +14,8 @@ def reference_page() -> str:
         "Generated from `kvot.settings`. From lowest to highest: default, TOML file (`--config` or `KVOT_CONFIG`;",
         "names without `KVOT_`, in lower case), environment, command line. An unknown name stops the start.",
         "",
+        "`NO_COLOR`, if it is not empty, keeps colours out of what commands print and of the log.",
+        "",
         "| name | default | takes | meaning |",
         "|---|---|---|---|",
     ]

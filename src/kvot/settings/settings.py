@@ -15,6 +15,8 @@ from typing import Any
 from kvot.settings.accepted import (
     DATABASE,
     JWKS,
+    LOG_LEVEL,
+    NETWORKS,
     ORIGINS,
     OWN_KEYS,
     PATH,
@@ -34,6 +36,17 @@ WORKERS_MAX = 128
 """More than any machine needs; each opens connections of its own to the database."""
 
 _CONFIG_BYTES_MAX = 65_536
+
+COMMON_NAMES = {
+    "FORWARDED_ALLOW_IPS": "forwarded_allow_ips",
+    "KVOT_SECRET_KEY": "secret",
+    "KVOT_SECRET_KEY_FILE": "secret_file",
+    "LOG_LEVEL": "log_level",
+    "PORT": "port",
+    "WEB_CONCURRENCY": "workers",
+}
+"""Variables that platforms set, or that people know from elsewhere, with the setting that each stands for where its own
+is not there. An empty one says nothing: it need not be meant for us."""
 
 OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 """Providers with settings of their own. Each is named as its dialect is."""
@@ -61,11 +74,13 @@ class Settings:
     PostgreSQL server may end in `?connections=16` (the most of one process) and `&pooler=transaction` (PgBouncer)."""
 
     secret: str | None = _setting(SECRET, is_secret=True)
-    """The secret that every key of Kvot's own is derived from. Whoever loses it must issue all API keys anew."""
+    """The secret that every key of Kvot's own is derived from. Whoever loses it must issue all API keys anew.
+    Without it `KVOT_SECRET_KEY` counts."""
 
     secret_file: Path | None = _setting(PATH)
     """A file with that secret, readable by its owner alone. Beside an embedded database the default is its name with
-    `.secret` added, and the file is made, with 256 random bits, when neither it nor the database is there yet."""
+    `.secret` added, and the file is made, with 256 random bits, when neither it nor the database is there yet.
+    Without either `KVOT_SECRET_KEY_FILE` counts."""
 
     jwt_secret: str | None = _setting(SECRET, is_secret=True)
     """Accept bearer tokens signed with HS256 under this secret (its UTF-8 bytes). Not together with public keys."""
@@ -182,7 +197,16 @@ class Settings:
     """The address to listen on. The default answers this machine alone."""
 
     port: int = _setting(whole_number(0, 65_535), 8080)
-    """The TCP port to listen on. 0: any that is free."""
+    """The TCP port to listen on. 0: any that is free. Without it `PORT` counts, which some platforms set."""
+
+    forwarded_allow_ips: tuple[str, ...] = _setting(NETWORKS, ())
+    """Proxies in front of Kvot whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: by the address that they
+    tell, keys are bound to networks and failed attempts are counted. `*`: whoever connects, so let nobody else. Without
+    it `FORWARDED_ALLOW_IPS` counts."""
+
+    log_level: str = _setting(LOG_LEVEL, "info")
+    """The least that is logged. `info`: also every request that is refused; `debug`: every other one, too. Without it
+    `LOG_LEVEL` counts."""
 
     workers: int = _setting(whole_number(1, WORKERS_MAX), 1)
     """Processes that serve behind the one port, where the database is PostgreSQL: about one for each core. Without it
@@ -238,10 +262,11 @@ class _Reading:
         config_path = config_path or environ.get(variable("config"))
         if config_path:
             self._take_file(config_path)
-        if "WEB_CONCURRENCY" in environ:
-            self._take("workers", environ["WEB_CONCURRENCY"], "WEB_CONCURRENCY", str)
+        for name, key in COMMON_NAMES.items():
+            if environ.get(name) and variable(key) not in environ:
+                self._take(key, environ[name], name, str)
         for name, text in sorted(environ.items()):
-            if name.startswith(PREFIX):
+            if name.startswith(PREFIX) and name not in COMMON_NAMES:
                 self._take(name.removeprefix(PREFIX).lower(), text, name, variable, is_known=name.isupper())
         for key, value in given.items():
             if value is not None:
@@ -286,6 +311,11 @@ class _Reading:
 
 
 FIELDS: dict[str, Field[Any]] = {one.name: one for one in fields(Settings)}
+
+
+def wants_no_colour(environ: Mapping[str, str]) -> bool:
+    """`NO_COLOR`, whatever it says: the one word of the environment that is about whoever looks, and no setting."""
+    return bool(environ.get("NO_COLOR"))
 
 
 def variable(key: str) -> str:

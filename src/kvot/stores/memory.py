@@ -33,6 +33,7 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import SealedKey
 from kvot.core.store import OnEvents, ignore
+from kvot.core.stored_replies import StoredReply
 from kvot.core.window import MS_PER_HOUR
 from kvot.stores.memory_company import Company
 
@@ -205,11 +206,13 @@ class MemoryStore:
 
     # -- stored replies --------------------------------------------------------------------------------------
 
-    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
-        self._write(company_id, now_ms).remember(provider, reply_id)
+    async def remember_reply(
+        self, company_id: str, provider: str, reply_id: str, *, tokens: int | None = None, now_ms: int
+    ) -> None:
+        self._write(company_id, now_ms).remember(provider, reply_id, tokens)
 
-    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
-        return self._read(company_id, now_ms).has_reply(provider, reply_id)
+    async def find_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> StoredReply | None:
+        return self._read(company_id, now_ms).find_reply(provider, reply_id)
 
     # -- keys ------------------------------------------------------------------------------------------------
 

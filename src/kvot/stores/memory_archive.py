@@ -19,7 +19,6 @@ from kvot.core.archive import (
     in_parts,
 )
 from kvot.core.model import Correction, Event, Kind, NewEvent, NewHold, Verification
-from kvot.core.stored_replies import StoredReply
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_company import Company
 
@@ -48,7 +47,7 @@ class MemorySource:
         holds = [_kept(company, hold_id) for hold_id in company.holds]
         for part in in_parts(holds):
             yield Holds(holds[part])
-        replies = [StoredReply(*which, at_ms) for which, at_ms in company.replies.items()]
+        replies = list(company.replies.values())
         for part in in_parts(replies):
             yield StoredReplies(replies[part])
 
@@ -92,7 +91,7 @@ class MemorySink:
                 for kept in holds:
                     _take_hold(self._company, kept)
             case StoredReplies(replies):
-                self._company.replies |= {(each.provider, each.reply_id): each.at_ms for each in replies}
+                self._company.replies |= {(each.provider, each.reply_id): each for each in replies}
             case SecretCheck(check):
                 self._store._secret_check = check
             case Keys(keys):

@@ -34,7 +34,7 @@ from kvot.core.model import (
     described,
 )
 from kvot.core.store import late_settlement_event_id, settlement_event_id
-from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS, StoredReply
 from kvot.core.window import floor_before
 
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -54,7 +54,7 @@ class Company:
     asked: dict[str, NewHold] = field(default_factory=dict)  # by hold id, as the client sent it
     settled: dict[str, Settlement] = field(default_factory=dict)  # the same
     changes: list[BudgetChange] = field(default_factory=list)
-    replies: dict[tuple[str, str], int] = field(default_factory=dict)  # when each was remembered, by provider and id
+    replies: dict[tuple[str, str], StoredReply] = field(default_factory=dict)  # by provider and id
 
     # -- time ------------------------------------------------------------------------------------------------
 
@@ -390,18 +390,18 @@ class Company:
 
     # -- stored replies --------------------------------------------------------------------------------------
 
-    def remember(self, provider: str, reply_id: str) -> None:
-        self.replies[provider, reply_id] = self.clock_ms
+    def remember(self, provider: str, reply_id: str, tokens: int | None) -> None:
+        self.replies[provider, reply_id] = StoredReply(provider, reply_id, self.clock_ms, tokens)
         self._forget_replies(FORGOTTEN_AT_ONCE_MAX)
 
-    def has_reply(self, provider: str, reply_id: str) -> bool:
-        at_ms = self.replies.get((provider, reply_id))
-        return at_ms is not None and at_ms > self.clock_ms - REPLIES_KEPT_MS
+    def find_reply(self, provider: str, reply_id: str) -> StoredReply | None:
+        reply = self.replies.get((provider, reply_id))
+        return reply if reply is not None and reply.at_ms > self.clock_ms - REPLIES_KEPT_MS else None
 
     def _forget_replies(self, count: int) -> None:
         """The oldest of those that are not kept any longer, at most `count`."""
         last_ms = self.clock_ms - REPLIES_KEPT_MS
-        old = sorted((at_ms, which) for which, at_ms in self.replies.items() if at_ms <= last_ms)
+        old = sorted((reply.at_ms, which) for which, reply in self.replies.items() if reply.at_ms <= last_ms)
         for _, which in old[:count]:
             del self.replies[which]
 

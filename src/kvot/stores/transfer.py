@@ -58,14 +58,18 @@ class LedgerSum:
         self._digest.add([start])
 
     def add(self, part: Events | Holds | StoredReplies) -> None:
-        self._digest.add(part[0])
         match part:
             case Events(events):
+                self._digest.add(events)
                 self._events += len(events)
                 self._tokens += sum(event.tokens for event in events)
             case Holds(holds):
+                self._digest.add(holds)
                 self._holds += len(holds)
                 self._held += sum(kept.hold.amount for kept in holds if kept.hold.state is HoldState.OPEN)
+            case StoredReplies(replies):
+                # One whose tokens are unknown is what it was before they were kept, so that old backups still hold.
+                self._digest.add(each[:-1] if each.tokens is None else each for each in replies)
 
     def end(self) -> LedgerEnd:
         counts = (self._events, self._tokens, self._holds, self._held)

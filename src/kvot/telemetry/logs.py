@@ -8,15 +8,19 @@ from typing import Any, TextIO
 import structlog
 
 
-def configure(stream: TextIO = sys.stderr) -> None:
-    """Set up logging for a process. Called once, by whoever starts it.
+def configure(stream: TextIO = sys.stderr, *, level: str = "info", has_colours: bool = True) -> None:
+    """Set up logging for a process. Called once, by whoever starts it. `level`: the least that is logged.
 
     What libraries log through the standard library comes out in the same form, from warnings on.
     """
-    last: Any = structlog.dev.ConsoleRenderer() if stream.isatty() else structlog.processors.JSONRenderer()
+    least = logging.getLevelNamesMapping()[level.upper()]
+    last: Any = structlog.processors.JSONRenderer()
+    if stream.isatty():
+        last = structlog.dev.ConsoleRenderer(colors=has_colours)
     common: list[Any] = [structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True)]
     structlog.configure(
         processors=[*common, last],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=lambda *names: _Lines(stream),
         cache_logger_on_first_use=True,
     )
@@ -24,7 +28,7 @@ def configure(stream: TextIO = sys.stderr) -> None:
     handler = logging.StreamHandler(stream)
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[remove_meta, last], foreign_pre_chain=common))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)
 
 
 class _Lines:

@@ -1,4 +1,5 @@
-"""The response type of an operation that failed: its ResponseStatus says why, all other members hold their defaults.
+"""The response type of an operation that failed: its ResponseStatus says why, all other members hold their defaults,
+but for what is known of them: a refusal of tokens knows the usage, and zeros in its place would be taken for it.
 
 A client that reads replies into the response type finds the status there. The defaults are those of the contract's
 host: zero, false, an empty list; a text or an object is missing. A GUID or a moment that is none is left out where
@@ -6,6 +7,7 @@ missing members are left out, and written as zeros where they are not, since its
 """
 
 import typing
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -15,15 +17,17 @@ import msgspec
 from kvot.contract.describe import Instant, MemberType, Response, members_of
 from kvot.contract.status import ResponseStatus
 
+NOTHING: Mapping[str, Any] = {}
 _ZEROS: dict[str, Any] = {"Int32": 0, "Int64": 0, "Boolean": False}
 _DROPPED: dict[str, Any] = {"Guid": str(UUID(int=0)), "DateTime": Instant(-62_135_596_800_000)}
 """No GUID, and the first moment of the calendar, which stands for none."""
 
 
-def failed(struct: type[Response], status: ResponseStatus) -> Response:
-    """A response of a type that looks like `struct` on the wire."""
+def failed(struct: type[Response], status: ResponseStatus, known: Mapping[str, Any] = NOTHING) -> Response:
+    """A response of a type that looks like `struct` on the wire. `known`: what is true of its members all the same."""
     type_, zeros = _failed_type(struct)
-    return type_(**zeros(), response_status=status)
+    true = {name: value for name, value in known.items() if name in struct.__struct_fields__}
+    return type_(**zeros() | true, response_status=status)
 
 
 @cache

@@ -17,6 +17,9 @@ _CACHED_LENGTH_MAX = 512
 _RANGES_MAX = 32
 """A browser sends eight media ranges. What comes after the bound is ignored."""
 
+PROBLEM = "application/problem+json"
+"""No format of replies: only errors are written so."""
+
 _cached: dict[bytes, Format] = {}
 
 
@@ -40,6 +43,19 @@ def named(key: str) -> Format:
         known = ", ".join(FORMATS)
         raise InvalidRequest(f"The format '{key[:64]}' is not known. Known are: {known}.", code="NotSupportedException")
     return found
+
+
+def asks_for_problem(accept: bytes | None) -> bool:
+    """Whether errors are to be problems (RFC 9457): it must be named, and no format that we can write be wanted more.
+
+    Of two that are wanted alike it is the one for errors: `application/json, application/problem+json` says so.
+    """
+    if accept is None or PROBLEM not in (text := accept.decode("latin-1").lower()):
+        return False
+    ranges = [_media_range(each) for each in text.split(",")[:_RANGES_MAX]]
+    quality, specificity, _ = _rank_of(PROBLEM, ranges)
+    best = max(_rank(each, ranges)[0] for each in _PREFERRED)
+    return specificity == _EXACT and 0 < quality >= best
 
 
 def _negotiate(accept: str) -> Format:

@@ -12,6 +12,9 @@ from kvot.core.model import Usage
 from kvot.core.window import MS_PER_DAY, MS_PER_SECOND
 from kvot.wire.scalars import instant, shortest_date
 
+POLICY = "budget"
+"""The name of the one policy that there is: a company's budget."""
+
 _S_PER_DAY = MS_PER_DAY // MS_PER_SECOND
 
 
@@ -37,9 +40,9 @@ def available(usage: Told) -> int:
 
 def fields_of(usage: Told, retry_after_s: int | None = None) -> tuple[tuple[bytes, bytes], ...]:
     """RateLimit-Policy and RateLimit. `retry_after_s`: when to ask again, after a refusal."""
-    policy = f'"budget";q={usage.token_limit};w={usage.window_days * _S_PER_DAY};kvot-unit="tokens"'
+    policy = f'"{POLICY}";q={usage.token_limit};w={usage.window_days * _S_PER_DAY};kvot-unit="tokens"'
     until = "" if retry_after_s is None else f";t={retry_after_s}"
-    limit = f'"budget";r={available(usage)}{until}'
+    limit = f'"{POLICY}";r={available(usage)}{until}'
     return (b"ratelimit-policy", policy.encode()), (b"ratelimit", limit.encode())
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from kvot.core.budget import Budget, BudgetChange
 from kvot.core.model import HoldState, NewEvent, Pruned, Recorded, Usage
-from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, StoredReply
 from kvot.stores.memory import MemoryStore
 from kvot.stores.memory_company import Company
 from tests.conformance.faults.base import DurableMemory
@@ -126,9 +126,10 @@ class HoldsForgottenWhenOpenedAgain(DurableMemory):
 class RepliesOfAllCompanies(DurableMemory):
     """A stored reply is looked for by its provider and its id alone."""
 
-    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+    async def find_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> StoredReply | None:
         companies = [self._read(each, now_ms) for each in self._companies]
-        return any(company.has_reply(provider, reply_id) for company in companies)
+        found = (company.find_reply(provider, reply_id) for company in companies)
+        return next((reply for reply in found if reply is not None), None)
 
 
 class RepliesForgottenWhenOpenedAgain(DurableMemory):
@@ -138,11 +139,20 @@ class RepliesForgottenWhenOpenedAgain(DurableMemory):
             company.replies.clear()
 
 
+class TokensOfRepliesAddedUp(Company):
+    """What is said again of a stored reply is taken for more of it."""
+
+    def remember(self, provider: str, reply_id: str, tokens: int | None) -> None:
+        before = self.find_reply(provider, reply_id)
+        known = None if before is None else before.tokens
+        super().remember(provider, reply_id, tokens if known is None else known + (tokens or 0))
+
+
 class RepliesForgottenTooSoon(Company):
     """The oldest go with each that is remembered, also those that are still kept."""
 
-    def remember(self, provider: str, reply_id: str) -> None:
-        super().remember(provider, reply_id)
+    def remember(self, provider: str, reply_id: str, tokens: int | None) -> None:
+        super().remember(provider, reply_id, tokens)
         self.replies = dict(list(self.replies.items())[-FORGOTTEN_AT_ONCE_MAX:])
 
 

@@ -229,6 +229,12 @@ FAULTS = (
         in_script=False,
     ),
     Fault(
+        of_keeping.TokensOfRepliesAddedUp,
+        "what is said again of a stored reply's tokens is taken for more of them",
+        "test_what_was_said_last_of_a_replys_tokens_holds",
+        in_script=False,
+    ),
+    Fault(
         of_keeping.RepliesForgottenTooSoon,
         "to remember a stored reply forgets others that are still kept",
         "test_only_what_is_no_longer_kept_is_forgotten_also_where_it_is_much",

@@ -1,5 +1,8 @@
-"""What every engine promises of replies that providers store: who made one is known, for as long as it is kept."""
+"""What every engine promises of replies that providers store: who made one, and its tokens, as long as it is kept."""
 
+import pytest
+
+from kvot.core.model import TOKENS_MAX
 from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
 from tests.conformance.scene import COMPANY, DAY, OTHER, T0, Scene
 
@@ -7,14 +10,22 @@ LAST = T0 + REPLIES_KEPT_MS - 1
 """The last instant at which what was remembered at T0 is kept."""
 
 
-async def remember(scene: Scene, reply_id: str = "resp_1", *, now_ms: int = T0, company: str = COMPANY) -> None:
-    await scene.store.remember_reply(company, "openai", reply_id, now_ms=now_ms)
+async def remember(
+    scene: Scene, reply_id: str = "resp_1", *, tokens: int | None = None, now_ms: int = T0, company: str = COMPANY
+) -> None:
+    await scene.store.remember_reply(company, "openai", reply_id, tokens=tokens, now_ms=now_ms)
 
 
 async def has(
     scene: Scene, reply_id: str = "resp_1", *, now_ms: int = T0, company: str = COMPANY, provider: str = "openai"
 ) -> bool:
-    return await scene.store.has_reply(company, provider, reply_id, now_ms=now_ms)
+    return await scene.store.find_reply(company, provider, reply_id, now_ms=now_ms) is not None
+
+
+async def tokens_of(scene: Scene, reply_id: str = "resp_1") -> int | None:
+    reply = await scene.store.find_reply(COMPANY, "openai", reply_id, now_ms=T0)
+    assert reply is not None
+    return reply.tokens
 
 
 async def test_a_reply_is_its_companys_also_after_the_engine_was_opened_again(scene: Scene):
@@ -22,6 +33,26 @@ async def test_a_reply_is_its_companys_also_after_the_engine_was_opened_again(sc
     assert await has(scene)
     await scene.reopen()
     assert await has(scene)
+
+
+async def test_a_reply_is_found_as_it_was_remembered(scene: Scene):
+    await remember(scene, "é\x00", tokens=7)
+    assert await scene.store.find_reply(COMPANY, "openai", "é\x00", now_ms=T0) == ("openai", "é\x00", T0, 7)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, TOKENS_MAX, None])
+async def test_the_tokens_of_a_reply_are_kept_also_after_the_engine_was_opened_again(scene: Scene, tokens: int | None):
+    await remember(scene, tokens=tokens)
+    await remember(scene, "resp_2", tokens=5)
+    assert (await tokens_of(scene), await tokens_of(scene, "resp_2")) == (tokens, 5)
+    await scene.reopen()
+    assert (await tokens_of(scene), await tokens_of(scene, "resp_2")) == (tokens, 5)
+
+
+async def test_what_was_said_last_of_a_replys_tokens_holds(scene: Scene):
+    for tokens in (5, 7, None):
+        await remember(scene, tokens=tokens)
+        assert await tokens_of(scene) == tokens
 
 
 async def test_a_reply_is_nobody_elses(scene: Scene):

@@ -2,117 +2,113 @@
 
 import asyncio
 import json
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.gateway.calls import TEXT
-from tests.metadata import tools
 from tests.provider import Fault, Script
+from tests.provider.answer import ARGUMENTS
 
 SAID = json.dumps([{"role": "user", "content": TEXT}])
 CHAT = f"client.chat.completions.create({{model: 'm', messages: {SAID}}})"
+CHAT_HELPER = f"client.chat.completions.stream({{model: 'm', messages: {SAID}}})"
 CHAT_STREAM = f"client.chat.completions.create({{model: 'm', messages: {SAID}, stream: true}})"
 MESSAGE = f"client.messages.create({{model: 'm', max_tokens: 99, messages: {SAID}}})"
 MESSAGE_STREAM = f"client.messages.stream({{model: 'm', max_tokens: 99, messages: {SAID}}})"
-RESPONSE = f"client.responses.create({{model: 'm', input: '{TEXT}'}})"
 ANSWER = Script().text * Script().chunks
 TOKENS = 21
 BASES = {"openai": "/openai/v1", "anthropic": "/anthropic"}
 
 
-class Npm:
-    """The clients' own process. It is handed one call after the other."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def __call__(self, scene: Any, client: str, call: str) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        given = {"client": client, "url": scene.url + BASES[client], "key": scene.key, "call": call}
-        self._process.stdin.write(json.dumps(given).encode() + b"\n")
-        return json.loads(await self._process.stdout.readline())
+TOOLS = json.dumps([{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}])
+RESPONSE_TOOLS = json.dumps([{"type": "function", "name": "weather", "parameters": {"type": "object"}}])
+MESSAGE_TOOLS = json.dumps([{"name": "weather", "input_schema": {"type": "object"}}])
 
 
 @pytest.fixture
-async def npm(tmp_path):
-    node, modules = tools.program("node"), tools.client_modules()
-    if not (modules / "@anthropic-ai" / "sdk").exists():
-        tools.missing("@anthropic-ai/sdk")
-    shutil.copy(Path(__file__).parent / "call_npm.mjs", tmp_path)
-    (tmp_path / "node_modules").symlink_to(modules)
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        node, "call_npm.mjs", cwd=tmp_path, stdin=pipe, stdout=pipe, limit=1 << 20
-    )
-    yield Npm(process)
-    assert process.stdin is not None
-    process.stdin.close()
-    await process.wait()
+def call_of(npm):
+    async def call(scene: Any, client: str, call: str) -> Any:
+        return await npm(client, scene.url + BASES[client], scene.key, call)
+
+    return call
 
 
-async def test_calls_are_answered_and_counted(scene, npm):
-    chat = await npm(scene, "openai", CHAT)
-    assert chat["returned"]["choices"][0]["message"]["content"] == ANSWER
-    response = await npm(scene, "openai", RESPONSE)
-    assert response["returned"]["output_text"] == ANSWER
-    message = await npm(scene, "anthropic", MESSAGE)
-    assert message["returned"]["content"][0]["text"] == ANSWER
-    assert await scene.used() == 3 * TOKENS
+@pytest.mark.parametrize(
+    ("client", "call", "read"),
+    [
+        ("openai", f"{CHAT_HELPER}.finalChatCompletion()", lambda reply: reply["choices"][0]["message"]["content"]),
+        (
+            "openai",
+            f"client.responses.stream({{model: 'm', input: '{TEXT}'}}).finalResponse()",
+            lambda reply: reply["output_text"],
+        ),
+        ("anthropic", f"{MESSAGE_STREAM}.finalMessage()", lambda reply: reply["content"][0]["text"]),
+    ],
+)
+async def test_their_own_readers_of_streams_read_ours(scene, call_of, client, call, read):
+    assert read((await call_of(scene, client, call))["returned"]) == ANSWER
+    assert await scene.used() == TOKENS
 
 
-async def test_streams_are_answered_and_counted(scene, npm):
-    chunks = (await npm(scene, "openai", f"collect(await {CHAT_STREAM})"))["returned"]
-    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == ANSWER
-    final = (await npm(scene, "anthropic", f"{MESSAGE_STREAM}.finalMessage()"))["returned"]
-    assert final["content"][0]["text"] == ANSWER
-    assert await scene.used() == 2 * TOKENS
+@pytest.mark.parametrize(
+    ("client", "call", "read"),
+    [
+        (
+            "openai",
+            f"client.chat.completions.stream({{model: 'm', messages: {SAID}, tools: {TOOLS}}}).finalChatCompletion()",
+            lambda reply: json.loads(reply["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]),
+        ),
+        (
+            "openai",
+            f"client.responses.stream({{model: 'm', input: '{TEXT}', tools: {RESPONSE_TOOLS}}}).finalResponse()",
+            lambda reply: json.loads(reply["output"][0]["arguments"]),
+        ),
+        (
+            "anthropic",
+            f"client.messages.stream({{model: 'm', max_tokens: 99, messages: {SAID}, tools: {MESSAGE_TOOLS}}})"
+            ".finalMessage()",
+            lambda reply: reply["content"][0]["input"],
+        ),
+    ],
+)
+async def test_their_own_readers_put_the_arguments_of_a_tool_together(open_scene, call_of, client, call, read):
+    scene = await open_scene(Script(tool="weather"))
+    assert read((await call_of(scene, client, call))["returned"]) == ARGUMENTS
+    assert await scene.used() == TOKENS
 
 
-async def test_embeddings_models_and_counting(scene, npm):
-    embedded = await npm(scene, "openai", "client.embeddings.create({model: 'm', input: ['a', 'b']})")
+async def test_embeddings_models_and_counting(scene, call_of):
+    embedded = await call_of(scene, "openai", "client.embeddings.create({model: 'm', input: ['a', 'b']})")
     assert [each["embedding"] for each in embedded["returned"]["data"]] == [[1.0, 0.5]] * 2
-    assert (await npm(scene, "openai", "collect(client.models.list())"))["returned"][0]["id"] == "mock-1"
-    counted = await npm(scene, "anthropic", f"client.messages.countTokens({{model: 'm', messages: {SAID}}})")
+    assert (await call_of(scene, "openai", "collect(client.models.list())"))["returned"][0]["id"] == "mock-1"
+    counted = await call_of(scene, "anthropic", f"client.messages.countTokens({{model: 'm', messages: {SAID}}})")
     assert (counted["returned"]["input_tokens"], await scene.used()) == (9, 9)
 
 
 @pytest.mark.parametrize(
-    ("client", "call"),
+    ("client", "call", "name", "code"),
     [
-        ("openai", CHAT),
-        ("openai", f"collect(await {CHAT_STREAM})"),
-        ("openai", RESPONSE),
-        ("anthropic", MESSAGE),
-        ("anthropic", f"{MESSAGE_STREAM}.finalMessage()"),
+        ("openai", CHAT, "RateLimitError", "project_spend_limit_exceeded"),
+        ("anthropic", MESSAGE, "EnforcedSpendLimitReachedError", None),
     ],
 )
-async def test_an_exhausted_budget_is_their_rate_limit_error_after_one_request(open_scene, npm, client, call):
+async def test_an_exhausted_budget_is_raised_as_their_own_limit_of_spending(
+    open_scene, call_of, client, call, name, code
+):
     scene = await open_scene(limit=10)
-    answer = await npm(scene, client, call)
+    answer = await call_of(scene, client, call)
     raised = answer["raised"]
-    assert (raised["status"], answer["requests"], len(scene.provider.requests)) == (429, 1, 0)
-    assert raised["name"] in {"RateLimitError", "EnforcedSpendLimitReachedError"}
-    assert "budget does not hold this call" in raised["message"]
-    assert raised["code"] == "project_spend_limit_exceeded" if client == "openai" else raised["error"]
-
-
-@pytest.mark.parametrize(("client", "call"), [("openai", CHAT), ("anthropic", MESSAGE)])
-async def test_a_retry_after_the_providers_error_is_charged_once(open_scene, npm, client, call):
-    scene = await open_scene(Script(status=500, headers=(("retry-after-ms", "1"),)), Script())
-    assert (await npm(scene, client, call))["requests"] == 2
-    assert await scene.settled() == TOKENS
+    assert (raised["name"], raised.get("code"), answer["requests"]) == (name, code, 1)
+    assert len(scene.provider.requests) == 0
 
 
 @pytest.mark.parametrize(
     ("client", "call"), [("openai", f"first(await {CHAT_STREAM})"), ("anthropic", f"first({MESSAGE_STREAM})")]
 )
-async def test_a_stream_that_is_left_ends_the_providers_too(open_scene, npm, client, call):
+async def test_a_stream_that_is_left_ends_the_providers_too(open_scene, call_of, client, call):
     scene = await open_scene(Script(fault=Fault.ENDLESS))
-    assert (await npm(scene, client, call))["returned"]
+    assert (await call_of(scene, client, call))["returned"]
     async with asyncio.timeout(1):
         await scene.provider.requests[0].closed.wait()
     assert await scene.settled() > 0

@@ -90,6 +90,13 @@ def test_an_element_over_the_bound_is_left_out_and_the_next_is_found(step: int):
     assert elements_of(*pieces, element_bytes_max=20) == [b'{"b": 1}']
 
 
+@pytest.mark.parametrize("step", [1, 7, 1_000, 100_000])
+def test_of_an_element_over_the_bound_the_frame_is_read(step: int):
+    array = b'[{"data": "%s", "usageMetadata": {"a": 1}}, {"b": 1}]' % (b"x" * 2_000)
+    pieces = [array[n : n + step] for n in range(0, len(array), step)]
+    assert elements_of(*pieces) == [b'{"data": "", "usageMetadata": {"a": 1}}', b'{"b": 1}']
+
+
 @given(st.lists(st.binary(max_size=40) | st.text('[]{}"\\,a', max_size=40).map(str.encode)), st.integers(1, 5))
 def test_any_bytes_are_read_alike_however_they_are_cut(pieces: list[bytes], step: int):
     whole = b"".join(pieces)

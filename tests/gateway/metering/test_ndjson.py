@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kvot.gateway.metering.ndjson import LineReader
+from kvot.gateway.metering.thinned import Thinned
 
 
 def lines_of(*pieces: bytes, line_bytes_max: int = 100) -> list[bytes]:
@@ -43,4 +44,18 @@ def test_an_unfinished_line_over_the_bound_is_no_line():
 @given(st.lists(st.binary(max_size=20)))
 def test_any_bytes_give_the_lines_that_they_have_when_whole(pieces: list[bytes]):
     whole = b"".join(pieces)
-    assert lines_of(*pieces, line_bytes_max=9) == [line for line in whole.split(b"\n") if 0 < len(line) <= 9]
+    lines = [line if len(line) <= 9 else thinned(line) for line in whole.split(b"\n")]
+    assert lines_of(*pieces, line_bytes_max=9) == [line for line in lines if line]
+
+
+def thinned(line: bytes) -> bytes:
+    thinned = Thinned(9)
+    thinned.feed(line)
+    return thinned.take()
+
+
+@pytest.mark.parametrize("step", [1, 7, 1_000, 100_000])
+def test_of_a_line_over_the_bound_the_frame_is_read(step: int):
+    reply = b'{"a":1}\n{"response":"%s","done":true}\n{"b":2}\n' % (b"x" * 2_000)
+    pieces = [reply[n : n + step] for n in range(0, len(reply), step)]
+    assert lines_of(*pieces, line_bytes_max=1_000) == [b'{"a":1}', b'{"response":"","done":true}', b'{"b":2}']

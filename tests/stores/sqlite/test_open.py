@@ -176,7 +176,7 @@ async def test_a_schema_step_that_is_not_ours_is_refused(path):
 
 def test_a_step_is_applied_once_and_only_if_it_is_missing(path):
     connection = apsw.Connection(str(path))
-    steps = [*known_steps(), Step(len(known_steps()) + 1, "9999_more", "CREATE TABLE more(x)")]
+    steps = [*known_steps(), Step(known_steps()[-1].version + 1, "9999_more", "CREATE TABLE more(x)")]
     migrate(connection, path, steps[:1])
     migrate(connection, path, steps)
     migrate(connection, path, steps)

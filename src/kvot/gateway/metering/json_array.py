@@ -2,7 +2,7 @@
 
 Only objects and arrays count as elements; numbers, strings and words between them pass by. An object that stands alone
 is its own only element: an API may answer so when it fails. It never raises, and never keeps more than one element: one
-over the bound is forgotten as it passes, and the reader goes on behind it. It checks no more than it needs to find
+over the bound is thinned as it passes, and the reader goes on behind it. It checks no more than it needs to find
 where elements end, so what it finds may still be no JSON; what follows the array's end it does not look at.
 """
 
@@ -52,12 +52,12 @@ class ElementReader:
 
     def finish(self) -> list[bytes]:
         """Nothing: an element that was cut is none."""
-        self._unfinished.forgotten_bytes += len(self._unfinished.take())
+        self._unfinished.forget()
         return []
 
     @property
     def forgotten_bytes(self) -> int:
-        """In elements that were too long to be read, or were cut."""
+        """In elements that were too long to be kept, or were cut."""
         return self._unfinished.forgotten_bytes
 
     def _edges(self, data: bytes) -> Iterator[tuple[int, bool]]:

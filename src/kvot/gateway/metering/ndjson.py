@@ -1,7 +1,7 @@
 """The lines of an NDJSON reply that comes in pieces, cut anywhere. It never raises, and never keeps more than one line.
 
 A line ends in LF; a CR before it is white space to JSON. The last line may lack its end. A line over the bound is
-forgotten as it passes, and the reader goes on with the next.
+thinned as it passes, and the reader goes on with the next.
 """
 
 from kvot.gateway.metering.unfinished import Unfinished
@@ -28,19 +28,21 @@ class LineReader:
         if rest:
             self._unfinished.add(rest)
         if max(map(len, lines), default=0) > self._line_bytes_max:
-            lines = [line for line in lines if not self._is_too_long(line)]
+            lines = [self._in_bounds(line) for line in lines]
         return [line for line in lines if line]
 
-    def _is_too_long(self, line: bytes) -> bool:
-        """Of a line that came in one piece."""
+    def _in_bounds(self, line: bytes) -> bytes:
+        """A line that came in one piece, or what is left of it."""
         if len(line) <= self._line_bytes_max:
-            return False
-        self._unfinished.forgotten_bytes += len(line)
-        return True
+            return line
+        alone = Unfinished(self._line_bytes_max)
+        alone.add(line)
+        self._unfinished.forgotten_bytes += alone.forgotten_bytes
+        return alone.take()
 
     @property
     def forgotten_bytes(self) -> int:
-        """In lines that were too long to be read."""
+        """In lines that were too long to be kept."""
         return self._unfinished.forgotten_bytes
 
     def finish(self) -> list[bytes]:

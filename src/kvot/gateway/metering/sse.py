@@ -8,9 +8,12 @@ import re
 
 import msgspec
 
+from kvot.gateway.metering.thinned import Thinned
+
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 """The most that is kept of an event whose end has not come. The largest we know, the `response.completed` of OpenAI's
-Responses, repeats the whole answer and its tools: under a megabyte for 128,000 tokens. A larger one passes unread."""
+Responses, repeats the whole answer and its tools: under a megabyte for 128,000 tokens, but for its images. Of a larger
+one the frame is read alone, `Thinned`, once all of it has passed."""
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -30,7 +33,8 @@ _DATA, _CRLF_END = b"data: ", b"\r\n\r\n"
 class Event(msgspec.Struct, gc=False):
     """`name` and `data` are as the standard reads them; `data` None: it has none, as a comment that keeps a connection.
 
-    is_read: False for a piece of an event beyond the bound, of which only the raw bytes are known.
+    is_read: False for a piece of an event beyond the bound, of which only the raw bytes are known. After the last comes
+    an event of no raw bytes, with what is left of the whole where that is not too much.
     """
 
     raw: bytes
@@ -46,7 +50,7 @@ class Scanner:
         self._event_bytes_max = event_bytes_max
         self._held = bytearray()
         self._is_first = True
-        self._is_skipping = False
+        self._skipped: Thinned | None = None  # of an event beyond the bound
 
     def feed(self, data: bytes) -> list[Event]:
         # The common case, told by a few looks: one whole event, with line feeds alone and nothing held before it.
@@ -63,7 +67,11 @@ class Scanner:
         rest, self._held = bytes(self._held), bytearray()
         if not rest:
             return []
-        return [Event(rest, is_read=False) if self._is_skipping else self._read(rest)]
+        return self._ended(rest) if self._is_skipping else [self._read(rest)]
+
+    @property
+    def _is_skipping(self) -> bool:
+        return self._skipped is not None
 
     def _several(self, data: bytes) -> list[Event]:
         """The next common case: events with line feeds alone, one blank line after each, the last perhaps not whole.
@@ -85,11 +93,11 @@ class Scanner:
         events: list[Event] = []
         start = 0 if self._is_skipping else self._pass_blank_lines(0, events)
         while match := _EVENT_END.search(held, max(start, search_from)):
-            events.append(self._ended(bytes(held[start : match.end()])))
+            events += self._ended(bytes(held[start : match.end()]))
             start = self._pass_blank_lines(match.end(), events)
         del held[:start]
         if self._is_skipping or len(held) > self._event_bytes_max:
-            events += self._skipped()
+            events += self._skip()
         return events
 
     def _pass_blank_lines(self, start: int, events: list[Event]) -> int:
@@ -100,21 +108,28 @@ class Scanner:
             events.append(Event(match[0]))
         return match.end()
 
-    def _ended(self, raw: bytes) -> Event:
-        is_beyond, self._is_skipping = self._is_skipping or len(raw) > self._event_bytes_max, False
-        if not is_beyond:
-            return self._read(raw)
-        self._is_first = False
-        return Event(raw, is_read=False)
+    def _ended(self, raw: bytes) -> list[Event]:
+        if not self._is_skipping and len(raw) <= self._event_bytes_max:
+            return [self._read(raw)]
+        left, self._skipped = self._thinned(raw).take(), None
+        event = self._read(left)
+        passed = Event(raw, is_read=False)
+        return [passed] if event.data is None else [passed, Event(b"", event.name, event.data)]
 
-    def _skipped(self) -> list[Event]:
+    def _skip(self) -> list[Event]:
         """Let go of an event beyond the bound, but for the bytes that may be the beginning of its end."""
-        self._is_skipping = True
-        self._is_first = False
         keep_from = max(0, len(self._held) - _END_BYTES_MAX + 1)
         raw = bytes(self._held[:keep_from])
         del self._held[:keep_from]
+        self._skipped = self._thinned(raw)
         return [Event(raw, is_read=False)] if raw else []
+
+    def _thinned(self, raw: bytes) -> Thinned:
+        """Of the event beyond the bound, with the next piece of it."""
+        thinned = self._skipped or Thinned(self._event_bytes_max)
+        thinned.feed(raw.removeprefix(_BOM) if self._is_first else raw)
+        self._is_first = False
+        return thinned
 
     def _read(self, raw: bytes) -> Event:
         text = raw.removeprefix(_BOM) if self._is_first else raw

@@ -10,12 +10,14 @@ from kvot.gateway.metering.metered import text_bytes
 class Gathered:
     """What was found so far. The texts stay the request's own: nothing is copied."""
 
-    __slots__ = ("_encoded_bytes", "_texts", "media_tokens")
+    __slots__ = ("_encoded_bytes", "_texts", "media_tokens", "spare_tokens", "stored_tokens")
 
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._encoded_bytes = 0
         self.media_tokens = 0
+        self.spare_tokens = 0
+        self.stored_tokens = 0
 
     def text(self, value: object) -> None:
         """All text in a value read from JSON, at any depth; the names of members are not for the model."""
@@ -56,7 +58,7 @@ class Gathered:
         texts = self._texts
         is_ascii = all(map(str.isascii, texts))  # as most are: then no text is looked at twice
         total = sum(map(len if is_ascii else text_bytes, texts))
-        return Size(total + self._encoded_bytes, self.media_tokens, texts)
+        return Size(total + self._encoded_bytes, self.media_tokens, texts, self.stored_tokens, self.spare_tokens)
 
 
 def base64_bytes(data: str) -> int:

@@ -27,11 +27,10 @@ from kvot.core.archive import (
 )
 from kvot.core.budget import Budget, BudgetChange, Rules
 from kvot.core.model import CallDetail, Difference, Event, Hold, HoldState, Kind, Settlement, Source, Verification
-from kvot.core.stored_replies import StoredReply
 from kvot.stores.postgres import provider_keys
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.connection import need_direct
-from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_uuid
+from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_text, to_reply, to_uuid
 from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
 from kvot.stores.postgres.keys import COLUMNS, from_row
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check_steps
@@ -56,7 +55,7 @@ _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expi
     FROM kvot.hold AS kept LEFT JOIN kvot.label_set USING (company_id, label_set_no)
     WHERE company_id = $1 AND NOT kvot.is_forgotten(kept, $2)"""
 """What is at or below the floor is forgotten, also where a prune has not come to its end and deleted it."""
-_REPLIES = "SELECT provider, reply_id, at FROM kvot.stored_reply WHERE company_id = $1"
+_REPLIES = "SELECT provider, reply_id, at, tokens FROM kvot.stored_reply WHERE company_id = $1"
 _KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
 _PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM kvot.provider_key ORDER BY company_id, provider"
 _SECRET_CHECK = "SELECT digest FROM kvot.secret_check"
@@ -106,7 +105,7 @@ class PostgresSource:
             yield Events(events)
         async for holds in self._parts(_HOLDS, _to_hold, company, floor_at):
             yield Holds(holds)
-        async for replies in self._parts(_REPLIES, _to_reply, company):
+        async for replies in self._parts(_REPLIES, to_reply, company):
             yield StoredReplies(replies)
 
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
@@ -193,11 +192,6 @@ def _to_hold(row: asyncpg.Record) -> KeptHold:
     who = (hold_id, amount, ttl_ms, dispatched, *from_labels(labels))
     hold = Hold(*who, created_at, expires_at, HoldState(state), closed_at, actual)  # type: ignore[call-arg]
     return KeptHold(hold, asked, None if text is None else _to_settlement(text))
-
-
-def _to_reply(row: asyncpg.Record) -> StoredReply:
-    provider, reply_id, at_ms = row
-    return StoredReply(from_text(provider), from_text(reply_id), at_ms)
 
 
 def _to_settlement(text: str) -> Settlement:

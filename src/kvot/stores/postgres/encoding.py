@@ -23,6 +23,7 @@ from kvot.core.model import (
     Status,
     Usage,
 )
+from kvot.core.stored_replies import StoredReply
 
 _ESCAPE, _NUL = "\x1b", "\x00"
 _NO_LABELS = (None, None, None, None)
@@ -94,6 +95,10 @@ def to_usage(company_id: str, row: Mapping[str, Any]) -> Usage:
     return Usage(
         company_id, row["at_ms"], row["window_ms"], row["used"], row["held"], row["token_limit"], row["in_doubt"]
     )
+
+
+def to_reply(row: Mapping[str, Any]) -> StoredReply:
+    return StoredReply(from_text(row["provider"]), from_text(row["reply_id"]), row["at"], row["tokens"])
 
 
 def to_hold(row: Mapping[str, Any]) -> Hold | None:

@@ -69,7 +69,7 @@ _HOLD = (
     "company_id", "hold_id", "amount", "ttl_ms", "dispatched_asked", "dispatched", "label_set_no",
     "created_at", "expires_at", "state", "closed_at", "actual", "settlement",
 )  # fmt: skip
-_REPLY = ("company_id", "provider", "reply_id", "at")
+_REPLY = ("company_id", "provider", "reply_id", "at", "tokens")
 
 _SUM_POINTS = """INSERT INTO kvot.point SELECT $1, at, $2 + (sum(tokens) OVER (ORDER BY at))::bigint FROM (
     SELECT at, sum(tokens) AS tokens FROM kvot.event WHERE company_id = $1 AND at <= $3 GROUP BY at
@@ -209,7 +209,8 @@ class PostgresSink:
 
     def _of_reply(self, reply: StoredReply) -> tuple[Any, ...]:
         assert self._start is not None, "stored replies are of a company"
-        return (to_uuid(self._start.company_id), to_text(reply.provider), to_text(reply.reply_id), reply.at_ms)
+        which = (to_uuid(self._start.company_id), to_text(reply.provider), to_text(reply.reply_id))
+        return (*which, reply.at_ms, reply.tokens)
 
     async def _labelled(self, labels: tuple[str | None, ...]) -> tuple[Any, int]:
         """The company, and its number of a combination of labels."""

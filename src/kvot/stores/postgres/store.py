@@ -36,7 +36,7 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import SealedKey
 from kvot.core.store import OnEvents, ignore
-from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS
+from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS, StoredReply
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.batches import Batch, record_operation
 from kvot.stores.postgres.encoding import (
@@ -50,6 +50,7 @@ from kvot.stores.postgres.encoding import (
     to_operation,
     to_optional_text,
     to_parts,
+    to_reply,
     to_text,
     to_usage,
     to_uuid,
@@ -98,7 +99,7 @@ _WITH_DUE = """SELECT company_id::text FROM kvot.companies_with_due_holds($1, $2
 _TOUCH = """SELECT EXISTS (SELECT FROM kvot.unfinished_copy) AS is_unfinished,
     pg_logical_emit_message(true, 'kvot', 'ready')"""
 
-_HAS_REPLY = "SELECT kvot.has_reply($1, $2, $3, $4, $5, $6)"
+_FIND_REPLY = "SELECT * FROM kvot.find_reply($1, $2, $3, $4, $5, $6)"
 
 _BY = {"source": 0, "provider": 1, "model": 2, "user": 3, "feature": 4}
 
@@ -317,22 +318,25 @@ class PostgresStore:
 
     # -- stored replies ------------------------------------------------------------------------------------------
 
-    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
+    async def remember_reply(
+        self, company_id: str, provider: str, reply_id: str, *, tokens: int | None = None, now_ms: int
+    ) -> None:
         operation = to_operation(
             "remember",
             now_ms,
             provider=to_text(provider),
             id=to_text(reply_id),
+            tokens=tokens,
             replies_kept_ms=REPLIES_KEPT_MS,
             forgotten_max=FORGOTTEN_AT_ONCE_MAX,
             brief=True,
         )
         await self._write(company_id, operation)
 
-    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
+    async def find_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> StoredReply | None:
         which = (to_text(provider), to_text(reply_id), REPLIES_KEPT_MS)
-        rows = await self._pool.run(_HAS_REPLY, to_uuid(company_id), now_ms, self._drift_max_ms, *which)
-        return bool(rows[0][0])
+        rows = await self._pool.run(_FIND_REPLY, to_uuid(company_id), now_ms, self._drift_max_ms, *which)
+        return to_reply(rows[0]) if rows else None
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

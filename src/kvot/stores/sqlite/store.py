@@ -37,6 +37,7 @@ from kvot.core.model import (
 )
 from kvot.core.provider_keys import SealedKey
 from kvot.core.store import OnEvents, ignore
+from kvot.core.stored_replies import StoredReply
 from kvot.core.window import MS_PER_DAY
 from kvot.stores.sqlite import (
     batch,
@@ -275,11 +276,13 @@ class SqliteStore:
 
     # -- stored replies ------------------------------------------------------------------------------------------
 
-    async def remember_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> None:
-        await self._write(stored_replies.remember, company_id, provider, reply_id, now_ms)
+    async def remember_reply(
+        self, company_id: str, provider: str, reply_id: str, *, tokens: int | None = None, now_ms: int
+    ) -> None:
+        await self._write(stored_replies.remember, company_id, provider, reply_id, tokens, now_ms)
 
-    async def has_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> bool:
-        return self._read(stored_replies.has_reply, company_id, provider, reply_id, now_ms)
+    async def find_reply(self, company_id: str, provider: str, reply_id: str, *, now_ms: int) -> StoredReply | None:
+        return self._read(stored_replies.find_reply, company_id, provider, reply_id, now_ms)
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

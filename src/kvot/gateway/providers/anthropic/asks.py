@@ -6,7 +6,7 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Named, Size
-from kvot.gateway.providers.anthropic.media import TOOLS_TOKENS, gather_blocks
+from kvot.gateway.providers.anthropic.media import gather_blocks, gather_tools, image_spare_tokens
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -50,11 +50,12 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
     ceiling = whole_at(members, _CEILING, least=0)
     if ceiling is None:
         raise invalid(_CEILING, f"'{_CEILING}' is required.")
+    model = text_at(members, "model")
     return MessagesAsk(
-        document,
-        text_at(members, "model"),
+        document.without_content(),
+        model,
         truth_at(members, "stream"),
-        _size(members),
+        _size(members, model),
         ceiling,
         min(ceiling, max(1, _thinking_budget(members) + 1)),
         stored=_stored(members.get(_CONTAINER)),
@@ -72,17 +73,17 @@ def _thinking_budget(members: Mapping[str, Any]) -> int:
     return whole_at(object_at(members, "thinking"), "budget_tokens", least=0) or 0
 
 
-def _size(members: Mapping[str, Any]) -> Size:
+def _size(members: Mapping[str, Any], model: str) -> Size:
     messages = members.get("messages")
     if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
         raise invalid("messages", "'messages' must be a list of objects.")
     gathered = Gathered()
+    image_spare = image_spare_tokens(model)
     for each in messages:
         gathered.text(each.get("role"))
-        gather_blocks(gathered, each.get("content"))
-    gather_blocks(gathered, members.get("system"))
-    for name in ("tools", "output_config", "output_format"):
+        gather_blocks(gathered, each.get("content"), image_spare)
+    gather_blocks(gathered, members.get("system"), image_spare)
+    gather_tools(gathered, members.get("tools"))
+    for name in ("output_config", "output_format"):
         gathered.schema(members.get(name))
-    if members.get("tools"):
-        gathered.media_tokens += TOOLS_TOKENS
     return gathered.size

@@ -4,23 +4,39 @@ Media are looked for only where the API knows them. What a tool was asked, or an
 looks like: text that could pass for an image would not be counted.
 """
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from kvot.core.model import TOKENS_MAX
 from kvot.gateway.providers.sizes import Gathered
 
 # The reasons for each figure: docs/internals/gateway.md, "Anthropic".
 IMAGE_TOKENS = 1_600
+IMAGE_TOKENS_MAX = 4_784
 PAGE_TOKENS = 4_600
 PAGE_BYTES = 75_000
 REFERENCE_PAGES = 10
 TOOLS_TOKENS = 530
+OWN_TOOL_TOKENS = 735
+FETCHED_TOKENS = 25_000
 
+_SMALL_IMAGES = re.compile(
+    r"claude-(?:instant|[23](?!\d)|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?:[-@]\d{8}|-latest)?(?![\w.@-]))"
+)
+"""Models up to 4.6, for which an image is made so small that it has no more than IMAGE_TOKENS."""
 _NESTING = ("tool_result", "search_result")
 
 
-def gather_blocks(gathered: Gathered, content: object) -> None:
-    """Of a message's content or of the system prompt: text, or blocks."""
+@lru_cache(maxsize=1_024)
+def image_spare_tokens(model: str) -> int:
+    """What an image may count beyond IMAGE_TOKENS."""
+    return 0 if _SMALL_IMAGES.match(model) else IMAGE_TOKENS_MAX - IMAGE_TOKENS
+
+
+def gather_blocks(gathered: Gathered, content: object, image_spare: int) -> None:
+    """Of a message's content or of the system prompt: text, or blocks. image_spare: as of `image_spare_tokens`."""
     left = [content]
     while left:
         each = left.pop()
@@ -30,9 +46,11 @@ def gather_blocks(gathered: Gathered, content: object) -> None:
             gathered.text(each)
         elif each.get("type") == "image":
             gathered.media_tokens += IMAGE_TOKENS
+            gathered.spare_tokens += image_spare
         elif each.get("type") == "document":
-            tokens, inner = _document(each.get("source"))
-            gathered.media_tokens += tokens
+            pages, inner = _document(each.get("source"))
+            gathered.media_tokens += pages * PAGE_TOKENS
+            gathered.spare_tokens += pages * image_spare
             left.append(inner)
             gathered.text([each.get("title"), each.get("context")])
         elif each.get("type") in _NESTING:
@@ -43,14 +61,31 @@ def gather_blocks(gathered: Gathered, content: object) -> None:
 
 
 def _document(source: object) -> tuple[int, object]:
-    """Its tokens, and what in it is text or blocks."""
+    """Its pages, and what in it is text or blocks."""
     if not isinstance(source, dict):
         return 0, None
     if source.get("type") in ("text", "content"):
         return 0, source.get("data") or source.get("content")
     data = source.get("data")
-    pages = len(data) * 3 // 4 // PAGE_BYTES + 1 if isinstance(data, str) else REFERENCE_PAGES
-    return pages * PAGE_TOKENS, None
+    return len(data) * 3 // 4 // PAGE_BYTES + 1 if isinstance(data, str) else REFERENCE_PAGES, None
+
+
+def gather_tools(gathered: Gathered, tools: object) -> None:
+    """Where there are any, the API adds instructions of its own; and of its own tools their definitions, too."""
+    gathered.schema(tools)
+    if not tools:
+        return
+    gathered.media_tokens += TOOLS_TOKENS
+    for tool in tools if isinstance(tools, list) else ():
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if isinstance(kind, str) and kind != "custom":
+            gathered.spare_tokens += OWN_TOOL_TOKENS + (_fetched(tool) if kind.startswith("web_fetch") else 0)
+
+
+def _fetched(tool: Mapping[str, Any]) -> int:
+    """Of one page: as much as the request lets it be, or what Anthropic calls a large one."""
+    most = tool.get("max_content_tokens")
+    return most if type(most) is int and 0 < most <= TOKENS_MAX else FETCHED_TOKENS
 
 
 def _gather_block(gathered: Gathered, block: Mapping[str, Any]) -> None:

@@ -55,7 +55,12 @@ def _generate(body: bytes, variables: Mapping[str, str], *, is_stream: bool) -> 
     config = message.inner(_CONFIG)
     answers = config.whole_at("candidateCount", ANSWERS_MAX) or 1
     return GeminiAsk(
-        message, variables["model"], is_stream, _size(message, config), config.whole_at(_CEILING), answers=answers
+        message.without_content(),
+        variables["model"],
+        is_stream,
+        _size(message, config),
+        config.whole_at(_CEILING),
+        answers=answers,
     )
 
 
@@ -82,7 +87,7 @@ def _embedding(message: Message, variables: Mapping[str, str], contents: list[ob
     gathered = Gathered()
     for each in contents:
         gather_contents(gathered, each)
-    return GeminiAsk(message, variables["model"], False, gathered.size, output_max=0, output_min=0)
+    return GeminiAsk(message.without_content(), variables["model"], False, gathered.size, output_max=0, output_min=0)
 
 
 def _read(body: bytes, variables: Mapping[str, str]) -> Message:

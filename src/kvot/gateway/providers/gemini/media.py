@@ -9,7 +9,7 @@ from kvot.gateway.providers.gemini.messages import camel_case, items, member
 from kvot.gateway.providers.sizes import Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "Gemini".
-IMAGE_TOKENS = 1_600
+IMAGE_TOKENS, IMAGE_TOKENS_MAX = 1_600, 2_304
 REFERENCE_TOKENS = 25_000
 BYTES_PER_TOKEN = (
     ("audio/wav", 1_000),
@@ -65,6 +65,7 @@ def _gather_inline(gathered: Gathered, blob: object) -> None:
             return
     if kind.startswith("image/"):
         gathered.media_tokens += IMAGE_TOKENS
+        gathered.spare_tokens += IMAGE_TOKENS_MAX - IMAGE_TOKENS
     else:
         gathered.encoded_text(data)
 

@@ -25,6 +25,14 @@ class Message:
     members: Mapping[str, Any]
     written: Mapping[str, str]
 
+    def without_content(self) -> "Message":
+        """As `Document.without_content`."""
+        document = self.document.without_content()
+        if document is self.document:
+            return self
+        kept = {name: value for name, value in self.members.items() if self.written[name] in document.members}
+        return Message(document, kept, self.written)
+
     def with_member(self, name: str, value: bytes) -> bytes:
         """Changed in that place alone; as the client wrote the name, or in camelCase where it did not."""
         return with_values(self.document.body, self.document.places, {self.written.get(name, name): value})

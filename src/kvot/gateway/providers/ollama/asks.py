@@ -87,7 +87,8 @@ def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     gathered = Gathered()
     for name in ("input", "prompt"):
         gathered.text(document.members.get(name))
-    return OllamaAsk(document, text_at(document.members, "model"), False, gathered.size, output_max=0, output_min=0)
+    model = text_at(document.members, "model")
+    return OllamaAsk(document.without_content(), model, False, gathered.size, output_max=0, output_min=0)
 
 
 def _read(body: bytes, *, lists_tokens: bool = False) -> Document:
@@ -101,7 +102,7 @@ def _read(body: bytes, *, lists_tokens: bool = False) -> Document:
 def _generating(document: Document, size: Size) -> OllamaAsk:
     members = document.members
     is_stream = members.get("stream") is None or truth_at(members, "stream")
-    return OllamaAsk(document, text_at(members, "model"), is_stream, size, _ceiling(members))
+    return OllamaAsk(document.without_content(), text_at(members, "model"), is_stream, size, _ceiling(members))
 
 
 def _ceiling(members: Mapping[str, Any]) -> int | None:

@@ -108,7 +108,9 @@ def _metered(provider: Compatible) -> dict[str, Endpoint]:
         "/chat/completions": Endpoint(
             "chat", partial(asks.read_chat, provider=provider), chat_meter, usage_option=_USAGE_OPTION
         ),
-        "/responses": Endpoint("responses", asks.read_response, _response_meter, stores=_stores_response),
+        "/responses": Endpoint(
+            "responses", partial(asks.read_response, provider=provider), _response_meter, stores=_stores_response
+        ),
         "/embeddings": Endpoint("embeddings", asks.read_embeddings, _embeddings_meter),
         "/completions": Endpoint(
             "completions", partial(asks.read_completion, provider=provider), chat_meter, usage_option=_USAGE_OPTION

@@ -21,6 +21,8 @@ from kvot.gateway.providers.members import (
     with_values,
 )
 from kvot.gateway.providers.openai.compatible import Compatible
+from kvot.gateway.providers.openai.hosted import hosted_tokens
+from kvot.gateway.providers.openai.images import Images
 from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
@@ -98,8 +100,9 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
     members = document.members
     model = _model(members, variables)
     gathered = Gathered()
+    images = Images(model, is_openai=provider.has_openai_models)
     for name in ("messages", "prediction"):
-        gather_content(gathered, members.get(name))
+        gather_content(gathered, members.get(name), images)
     for name in ("tools", "functions"):
         gather_tools(gathered, members.get(name))
     gathered.schema(members.get("response_format"))
@@ -158,7 +161,7 @@ def _generating(
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
     adds_usage = is_stream and not has_usage and provider.takes_include_usage
     return OpenAiAsk(
-        document,
+        document.without_content(),
         model,
         is_stream,
         size,
@@ -177,7 +180,7 @@ def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> 
     return max(values, default=None)
 
 
-def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
+def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     document = read_object(body)
     members = document.members
     if truth_at(members, "background"):
@@ -187,12 +190,13 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
             "to a budget. Ask for a stream instead.",
         )
     stored = stored_by_response(members)
+    model = _response_model(members)
     names = ("max_output_tokens",)
     return OpenAiAsk(
-        document,
-        _response_model(members),
+        document.without_content(),
+        model,
         truth_at(members, "stream"),
-        _response_size(members, stored),
+        _response_size(members, stored, Images(model, is_openai=provider.has_openai_models)),
         _ceiling(members, names, 1),
         RESPONSE_OUTPUT_MIN,
         ceilings=names,
@@ -201,14 +205,17 @@ def read_response(body: bytes, _variables: Mapping[str, str]) -> OpenAiAsk:
     )
 
 
-def _response_size(members: Mapping[str, Any], stored: Named | None) -> Size:
+def _response_size(members: Mapping[str, Any], stored: Named | None, images: Images) -> Size:
     gathered = Gathered()
-    for name in ("input", "instructions", "prompt"):
-        gather_content(gathered, members.get(name))
-    gather_tools(gathered, members.get("tools"))
+    found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
+    if tools := members.get("tools"):
+        gather_tools(gathered, tools)
+        gathered.spare_tokens += hosted_tokens(tools, found)
     gathered.schema(members.get("text"))
-    if stored is not None or members.get("prompt") is not None:
+    if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
+    if stored is not None:
+        gathered.stored_tokens = STORED_TOKENS
     return gathered.size
 
 
@@ -224,4 +231,4 @@ def read_embeddings(body: bytes, variables: Mapping[str, str]) -> OpenAiAsk:
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("input"))
-    return OpenAiAsk(document, _model(members, variables), False, gathered.size, 0, 0)
+    return OpenAiAsk(document.without_content(), _model(members, variables), False, gathered.size, 0, 0)

@@ -13,6 +13,9 @@ class Compatible:
     """name: of the dialect, in settings."""
 
     name: str
+    has_openai_models: bool = False
+    """Whether a model whose name nobody knows is one of OpenAI's, and counts an image as they do."""
+
     chat_excludes: tuple[str, ...] = ()
     """Members of a chat usage (or of its details) whose tokens are not in `completion_tokens`, and are output."""
 
@@ -37,8 +40,10 @@ class Compatible:
 
 COMPATIBLES = [
     # OpenAI's reasoning models refuse max_tokens; the others take both.
-    Compatible("openai", chat_ceiling="max_completion_tokens", completion_max=16),
-    Compatible("azure", chat_ceiling="max_completion_tokens", completion_max=16, key_header=b"api-key"),
+    Compatible("openai", has_openai_models=True, chat_ceiling="max_completion_tokens", completion_max=16),
+    Compatible(
+        "azure", has_openai_models=True, chat_ceiling="max_completion_tokens", completion_max=16, key_header=b"api-key"
+    ),
     # Any other that follows OpenAI: vLLM, llama.cpp, LM Studio, Ollama's /v1, Groq, Together, OpenRouter, DeepSeek, …
     # Some have their own moderation, and answer it with 403, as OpenRouter does.
     Compatible("compatible", forbids_content=True),

@@ -5,13 +5,12 @@ image is decided by the type of its part, never by how a text begins: a text tha
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from kvot.gateway.providers.openai.images import Images
 from kvot.gateway.providers.sizes import Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "media constants of OpenAI".
-IMAGE_TOKENS = 2_500
-IMAGE_LOW_TOKENS = 450
 WAV_BYTES_PER_TOKEN = 1_600
 AUDIO_BYTES_PER_TOKEN = 400
 FILE_BYTES_PER_TOKEN = 4
@@ -23,41 +22,56 @@ TOOLS_TOKENS = 256
 _Part = Mapping[str, Any]
 
 
-def _image(part: _Part) -> tuple[int, str]:
+class _Medium(NamedTuple):
+    """What a part counts. name: the member that is then not text. spare_tokens: as in `Size`."""
+
+    tokens: int
+    name: str
+    spare_tokens: int = 0
+    is_image: bool = False
+
+
+def _image(part: _Part, images: Images) -> _Medium:
     image = part.get("image_url")
-    place = image if isinstance(image, dict) else part
-    return IMAGE_LOW_TOKENS if place.get("detail") == "low" else IMAGE_TOKENS, "image_url"
+    place, data = (image, image.get("url")) if isinstance(image, dict) else (part, image)
+    tokens, most = images.counted(data, place.get("detail"))
+    return _Medium(tokens, "image_url", most - tokens, is_image=True)
 
 
-def _sound(part: _Part) -> tuple[int, str]:
+def _made_image(part: _Part, images: Images) -> _Medium:
+    tokens, most = images.counted(part.get("result"))
+    return _Medium(tokens, "result", most - tokens, is_image=True)
+
+
+def _sound(part: _Part, _images: Images) -> _Medium:
     sound = part.get("input_audio")
     if not isinstance(sound, dict):
-        return 0, "input_audio"
+        return _Medium(0, "input_audio")
     bytes_per_token = WAV_BYTES_PER_TOKEN if sound.get("format") == "wav" else AUDIO_BYTES_PER_TOKEN
-    return _decoded_bytes(sound.get("data")) // bytes_per_token + 1, "input_audio"
+    return _Medium(_decoded_bytes(sound.get("data")) // bytes_per_token + 1, "input_audio")
 
 
-def _chat_file(part: _Part) -> tuple[int, str]:
+def _chat_file(part: _Part, _images: Images) -> _Medium:
     file = part.get("file")
-    return _file(file)[0] if isinstance(file, dict) else 0, "file"
+    return _Medium(_file_tokens(file) if isinstance(file, dict) else 0, "file")
 
 
-def _file(part: _Part) -> tuple[int, str]:
-    data = part.get("file_data")
+def _file(part: _Part, _images: Images) -> _Medium:
+    return _Medium(_file_tokens(part), "file_data")
+
+
+def _file_tokens(file: _Part) -> int:
+    data = file.get("file_data")
     if not isinstance(data, str):
-        return FILE_REFERENCE_TOKENS, "file_data"
-    return min(FILE_TOKENS_MAX, _decoded_bytes(data) // FILE_BYTES_PER_TOKEN + 1), "file_data"
-
-
-def _made_image(part: _Part) -> tuple[int, str]:
-    return IMAGE_TOKENS, "result"
+        return FILE_REFERENCE_TOKENS
+    return min(FILE_TOKENS_MAX, _decoded_bytes(data) // FILE_BYTES_PER_TOKEN + 1)
 
 
 def _decoded_bytes(data: object) -> int:
     return base64_bytes(data) if isinstance(data, str) else 0
 
 
-MEDIA: dict[str, Callable[[_Part], tuple[int, str]]] = {
+MEDIA: dict[str, Callable[[_Part, Images], _Medium]] = {
     "image_url": _image,  # Chat Completions
     "input_image": _image,
     "computer_screenshot": _image,
@@ -66,11 +80,17 @@ MEDIA: dict[str, Callable[[_Part], tuple[int, str]]] = {
     "file": _chat_file,
     "input_file": _file,
 }
-"""By a part's type: the tokens that it counts, and the member that is then not text."""
+"""By a part's type."""
+
+_ANY_MODEL = Images("", is_openai=False)
 
 
-def gather_content(gathered: Gathered, content: object) -> None:
-    """Of messages or input items, at any depth: all strings are text but what MEDIA takes and encrypted reasoning."""
+def gather_content(gathered: Gathered, content: object, images: Images = _ANY_MODEL) -> int:
+    """Of messages or input items, at any depth: all strings are text but what MEDIA takes and encrypted reasoning.
+
+    How many images are among them.
+    """
+    found = 0
     left = [content]
     while left:
         each = left.pop()
@@ -79,25 +99,29 @@ def gather_content(gathered: Gathered, content: object) -> None:
         elif isinstance(each, list):
             left.extend(each)
         elif isinstance(each, dict):
-            tokens, members = _without_media(each)
-            gathered.media_tokens += tokens
-            left.extend(members)
+            medium = _medium(each, images)
+            if medium is None:
+                left.extend(each.values())
+            else:
+                gathered.media_tokens += medium.tokens
+                gathered.spare_tokens += medium.spare_tokens
+                left.extend([value for name, value in each.items() if name != medium.name])
+                found += medium.is_image
             if "tools" in each:  # found by an earlier turn, and offered to the model again with their names
                 gathered.schema(each["tools"])
+    return found
 
 
-def _without_media(part: dict[str, Any]) -> tuple[int, list[Any]]:
+def _medium(part: dict[str, Any], images: Images) -> _Medium | None:
     kind = part.get("type")
     count = MEDIA.get(kind) if isinstance(kind, str) else None
     if count is not None:
-        tokens, name = count(part)
-        return tokens, [value for member, value in part.items() if member != name]
+        return count(part, images)
     encrypted = part.get("encrypted_content")
     if isinstance(encrypted, str):
         # Reasoning of an earlier turn, which the model reads again: as many tokens as that much text may have.
-        tokens = _decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN
-        return tokens, [value for member, value in part.items() if member != "encrypted_content"]
-    return 0, list(part.values())
+        return _Medium(_decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN, "encrypted_content")
+    return None
 
 
 def gather_tools(gathered: Gathered, tools: object) -> None:
