@@ -51,7 +51,7 @@ class Source(StrEnum):
 
     REPORTED = "reported"  # by the provider, or by whoever records
     ESTIMATED = "estimated"
-    PARTIAL = "partial"  # counted up to where a stream was cut
+    PARTIAL = "partial"  # of a reply that was not whole: what passed of it
     CORRECTED = "corrected"
     IMPORTED = "imported"
 
@@ -236,6 +236,16 @@ class Settlement(NamedTuple):
     tokens: int
     source: Source = Source.REPORTED
     detail: CallDetail = CallDetail()
+
+
+class HoldEnd(NamedTuple):
+    """What became of a hold so far. `tokens`: what was settled, otherwise its amount. `source`: of what was settled."""
+
+    hold_id: str
+    state: HoldState
+    expires_at_ms: int
+    tokens: int
+    source: Source | None
 
 
 class Correction(NamedTuple):

@@ -15,6 +15,7 @@ from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import LONG_BYTES, Ask, Dialect, Found, Pair
+from kvot.gateway.elsewhere import Elsewhere
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give, standing
 from kvot.gateway.headers import limit_headers, query_of, request_headers
@@ -76,6 +77,7 @@ class Gateway:
         new_id: Callable[[bytes | None], str],
         own_keys: OwnKeys,
         stored: StoredReplies,
+        elsewhere: Elsewhere,
     ) -> None:
         self._providers = providers
         self._upstream = upstream
@@ -86,6 +88,7 @@ class Gateway:
         self._stored = stored
         self._retries = Retries()
         self._joining = Joining()
+        self._elsewhere = elsewhere
 
     def provider(self, path: str) -> Provider | None:
         """The provider that a path leads to, by its first segment."""
@@ -137,7 +140,7 @@ class Gateway:
     ) -> Exhausted | None:
         endpoint = asked.found.endpoint
         held_at_s = _now_s()
-        asked_hold, served = self._hold(asked, whose, ask), _served(asked, whose, ask)
+        asked_hold, served = self._hold(asked, whose, ask, attempt), _served(asked, whose, ask)
         tally = self._books.tallies.of(asked.provider.name, endpoint.name)
         try:
             held = await self._held(asked, whose, ask, asked_hold, served)
@@ -179,8 +182,11 @@ class Gateway:
         reply = None if call.has_failed else headed.whole_reply
         is_delivered = headed.is_delivered and not call.has_failed
         if is_delivered or reply is not None:
-            for earlier in self._retries.succeed(attempt, reply, _now_s()):
+            lost = self._retries.succeed(attempt, reply, _now_s())
+            for earlier in lost:
                 self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
+            known = [hold.hold_id, *(earlier.hold_id for earlier in lost)]
+            self._elsewhere.take_back(whose.company_id, attempt, known, attempt.earlier - len(lost), tally)
         if not is_delivered:
             self._retries.lose(attempt, charged, _now_s())
 
@@ -201,13 +207,14 @@ class Gateway:
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
+        await self._elsewhere.close()
         await self._books.settler.finish()
         await self._upstream.close()
 
-    def _hold(self, asked: Asked, whose: Whose, ask: Ask) -> NewHold:
+    def _hold(self, asked: Asked, whose: Whose, ask: Ask, attempt: Attempt | None) -> NewHold:
         """Marked as sent from the start: a mark of its own would cost a commit, and could be lost to a crash."""
         return NewHold(
-            self._new_id(None),
+            self._new_id(self._elsewhere.tag(attempt)),
             amount=1,
             ttl_ms=self._terms.hold_ttl_ms,
             dispatched=True,
