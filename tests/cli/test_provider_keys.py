@@ -99,6 +99,7 @@ def test_at_a_terminal_it_is_asked_for_without_echo(offered):
     words = ("provider-keys", "set", "openai", "--company", ACME, "--database", offered.database)
     environment = {"KVOT_OPENAI_API_KEY": "sk-ours"}
     process = start(*words, stdin=theirs, start_new_session=True, environment=environment)
+    assert process.stderr is not None
     assert "it is not shown" in process.stderr.read(len("The company's key to openai (it is not shown)"))
     os.write(ours, f"{KEY}\n".encode())
     out, err = process.communicate(timeout=30)
@@ -112,10 +113,11 @@ def test_at_a_terminal_it_is_asked_for_without_echo(offered):
 def test_a_server_keeps_one_for_its_superadmin_alone(offered, monkeypatch):
     operator, own = make_key(offered, "--role", "superadmin"), make_key(offered, "--company", ACME)
     with serving(offered, environment={"KVOT_OPENAI_API_KEY": "sk-ours"}) as server:
+        there = ("--company", ACME, "--url", server.url)
         for key, code in ((own, 1), (operator, 0)):
             say(monkeypatch, KEY)
-            where = ("--company", ACME, "--url", server.url, "--api-key", key)
-            assert offered.bare("provider-keys", "set", "openai", *where).code == code
+            assert offered.bare("provider-keys", "set", "openai", *there, "--api-key", key).code == code
+        where = (*there, "--api-key", operator)
         listed = offered.bare("provider-keys", "list", *where).out
         assert "…abcd" in listed
         assert offered.bare("provider-keys", "remove", "openai", *where).code == 0
