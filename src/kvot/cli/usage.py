@@ -32,7 +32,9 @@ def usage(
     window_days: Annotated[
         int | None, Parameter(help="Days in the window. Default: those of the budget at the instant.")
     ] = None,
-    by: Annotated[str | None, Parameter(help="Show whose they are instead: by model, user, feature or source.")] = None,
+    by: Annotated[
+        str | None, Parameter(help="Show whose they are instead: by provider, model, user, feature or source.")
+    ] = None,
     options: Options = NO_OPTIONS,
 ) -> None:
     """Show how many tokens a company has used in the window that ends now, or at any instant.

@@ -67,7 +67,7 @@ ROUTES: tuple[Operation, ...] = (
             Route(
                 "GET",
                 "/assistant/ai-chat/usage/breakdown",
-                "Get the AI assistant token usage of a company by model, user, feature or source",
+                "Get the AI assistant token usage of a company by provider, model, user, feature or source",
                 "Returns whose the tokens of the window that ends at the instant are, by whole hours.",
             ),
         ),

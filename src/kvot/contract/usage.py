@@ -86,7 +86,7 @@ class GetAiChatUsageBreakdown(Request):
     by: Annotated[
         str | None,
         Member(
-            "What to tell apart: model, user, feature, or source (how the ledger came by a figure).",
+            "What to tell apart: provider, model, user, feature, or source (how the ledger came by a figure).",
             parameter_type="query",
             is_required=True,
             rules=(NOT_EMPTY,),
@@ -104,7 +104,9 @@ class GetAiChatUsageBreakdown(Request):
 
 
 class AiChatUsageShare(Response):
-    label: Annotated[str | None, Member("Of which model, user, feature or source; absent: of those that say none.")]
+    label: Annotated[
+        str | None, Member("Of which provider, model, user, feature or source; absent: of those that say none.")
+    ]
     events: Annotated[Long, Member("How many events.")]
     tokens: Annotated[Long, Member("Their tokens.")]
     input_tokens: Annotated[Long, Member("Of these, input, as far as it is known.")]

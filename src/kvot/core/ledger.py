@@ -45,7 +45,7 @@ SERIES_EDGES_MAX = 2_000
 OPEN_HOLDS_MAX = 1_001
 """Of one list: more than a person reads, and one beyond what a page of it shows. Some milliseconds to read."""
 
-BREAKDOWNS = frozenset({"model", "user", "feature", "source"})
+BREAKDOWNS = frozenset({"provider", "model", "user", "feature", "source"})
 
 
 class Ledger:
