@@ -297,7 +297,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     assert services.provider_keys.sealer is not None, "a server opens keys"
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
     assert house.secret is not None, "a server has the secret"
-    elsewhere = Elsewhere(services.ledger, books.settler, house.secret.attempts_key)
+    elsewhere = Elsewhere(services.ledger, books.settler, house.secret.attempts_key, settings.call_max_s)
     stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
     return Gateway(providers, ForwardUpstream(), books, terms, new_gateway_id, own_keys, stored, elsewhere)
 

@@ -154,25 +154,27 @@ async def test_only_a_call_that_may_be_a_repetition_looks_for_others(scene, monk
         return await look(*arguments, **more)
 
     monkeypatch.setattr(ledger_type, "tagged_holds", noted)
-    assert (await ask(scene, "chat", headers)).is_whole
-    await scene.settled()
+    async with beside(scene) as gateway:
+        assert (await ask(gateway, "chat", headers)).is_whole
     assert len(asked) == looks
 
 
 ENDS = [
-    (HoldState.OPEN, None, False),
-    (HoldState.CHARGED, None, True),
-    (HoldState.EXPIRED, None, False),
-    (HoldState.RELEASED, None, False),
-    (HoldState.SETTLED, Source.PARTIAL, True),
-    (HoldState.SETTLED, Source.REPORTED, False),
-    (HoldState.SETTLED, Source.ESTIMATED, False),
+    (HoldState.OPEN, None, None, False),
+    (HoldState.CHARGED, None, 100, True),
+    (HoldState.CHARGED, None, 99, False),
+    (HoldState.EXPIRED, None, 100, False),
+    (HoldState.RELEASED, None, 100, False),
+    (HoldState.SETTLED, Source.PARTIAL, 100, True),
+    (HoldState.SETTLED, Source.PARTIAL, 99, False),
+    (HoldState.SETTLED, Source.REPORTED, 100, False),
+    (HoldState.SETTLED, Source.ESTIMATED, 100, False),
 ]
 
 
-@pytest.mark.parametrize(("state", "source", "lost"), ENDS)
-def test_lost_is_what_ran_out_and_what_was_not_whole(state, source, lost):
-    assert is_lost(HoldEnd("h", state, 0, 21, source)) is lost
+@pytest.mark.parametrize(("state", "source", "closed_at_ms", "lost"), ENDS)
+def test_lost_is_what_ran_out_lately_and_what_was_not_whole(state, source, closed_at_ms, lost):
+    assert is_lost(HoldEnd("h", state, 0, closed_at_ms, 21, source), since_ms=100) is lost
 
 
 # -- processes ---------------------------------------------------------------------------------------------------

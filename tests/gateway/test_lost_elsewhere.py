@@ -20,6 +20,7 @@ from tests.conformance.scene import COMPANY, T0
 ATTEMPT = Attempt(b"call", b"words", True, 2)
 OTHER = Attempt(b"another call", b"words", True, 2)
 TTL_MS = 60_000
+CALL_MAX_S = 3_600
 
 
 class Scene:
@@ -28,7 +29,7 @@ class Scene:
     def __init__(self) -> None:
         self.now_ms = T0
         self.ledger = Ledger(MemoryStore(Rules()), lambda: self.now_ms)
-        self.one, self.two = (Elsewhere(self.ledger, Settler(self.ledger), b"key") for _ in range(2))
+        self.one, self.two = (Elsewhere(self.ledger, Settler(self.ledger), b"key", CALL_MAX_S) for _ in range(2))
         self.tally = Tally()
 
     async def make(self, attempt: Attempt = ATTEMPT, tokens: int = 100) -> str:
@@ -96,7 +97,7 @@ async def test_a_hold_that_ran_out_is_taken_back_and_what_its_call_says_late_cou
 
 
 async def test_one_that_is_under_way_is_looked_for_again_when_it_would_have_run_out(scene, monkeypatch):
-    monkeypatch.setattr(elsewhere_module, "_PAUSE_LEAST_S", 0.0)
+    monkeypatch.setattr(elsewhere_module, "GATHER_S", 0.0)
     await scene.make()
     scene.two.take_back(COMPANY, ATTEMPT, (), 1, scene.tally)
     scene.now_ms += TTL_MS - 20
@@ -116,7 +117,7 @@ async def test_a_server_that_stops_waits_for_none_that_is_under_way(scene):
 
 
 async def test_a_store_that_cannot_be_asked_now_is_asked_again(scene, monkeypatch):
-    monkeypatch.setattr(elsewhere_module, "_STORE_PAUSE_S", 0.0)
+    monkeypatch.setattr(elsewhere_module, "GATHER_S", 0.0)
     await scene.lose(7)
     look, faults = scene.ledger.tagged_holds, [StoreUnavailable("not now")] * 2
 
@@ -132,6 +133,39 @@ async def test_a_store_that_cannot_be_asked_now_is_asked_again(scene, monkeypatc
     assert (await scene.used(), faults) == (0, [])
 
 
+async def test_calls_of_a_company_that_come_together_share_one_look(scene, monkeypatch):
+    looks = []
+    look = scene.ledger.tagged_holds
+
+    async def noted(company_id, tags, **more):
+        looks.append(len(tags))
+        return await look(company_id, tags, **more)
+
+    monkeypatch.setattr(scene.ledger, "tagged_holds", noted)
+    await scene.lose(7)
+    for attempt in (ATTEMPT, OTHER, ATTEMPT):
+        scene.two.take_back(COMPANY, attempt, (), 1, scene.tally)
+    await scene.two.close()
+    assert (looks, await scene.used()) == ([2], 0)
+
+
+async def test_what_was_lost_longer_ago_than_clients_retry_stays_charged(scene):
+    await scene.lose(7)
+    scene.now_ms += 300_001
+    await scene.look()
+    assert await scene.used() == 7
+
+
+async def test_an_attempt_that_began_long_ago_and_was_lost_just_now_is_taken_back(scene):
+    hold_id = await scene.make()
+    for _ in range(10):
+        scene.now_ms += TTL_MS - 1
+        await scene.ledger.renew(COMPANY, hold_id, TTL_MS)
+    await scene.ledger.settle(COMPANY, hold_id, Settlement(7, Source.PARTIAL))
+    await scene.look()
+    assert await scene.used() == 0
+
+
 async def test_two_processes_that_look_at_once_take_back_once(scene):
     for tokens in (1, 10, 100):
         await scene.lose(tokens)
@@ -140,7 +174,7 @@ async def test_two_processes_that_look_at_once_take_back_once(scene):
 
 
 def test_a_tag_is_of_the_call_and_of_the_key(scene):
-    foreign = Elsewhere(scene.ledger, Settler(scene.ledger), b"another key")
+    foreign = Elsewhere(scene.ledger, Settler(scene.ledger), b"another key", CALL_MAX_S)
     assert scene.one.tag(ATTEMPT) == scene.two.tag(ATTEMPT)
     assert len({scene.one.tag(ATTEMPT), scene.one.tag(OTHER), foreign.tag(ATTEMPT)}) == 3
     assert scene.one.tag(None) is None

@@ -160,9 +160,9 @@ class Ledger:
             raise _out_of_bounds("MaxResults", limit, 1, OPEN_HOLDS_MAX)
         return await self._store.open_holds(company_id, limit=limit, now_ms=self._clock())
 
-    async def tagged_holds(self, company_id: str, tag: str, *, within_ms: int, limit: int) -> list[HoldEnd]:
+    async def tagged_holds(self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int) -> list[HoldEnd]:
         now_ms = self._clock()
-        return await self._store.tagged_holds(company_id, tag, within_ms=within_ms, limit=limit, now_ms=now_ms)
+        return await self._store.tagged_holds(company_id, tags, within_ms=within_ms, limit=limit, now_ms=now_ms)
 
     async def expire(self, company_id: str | None = None) -> int:
         return await self._store.expire(company_id, now_ms=self._clock())

@@ -239,11 +239,13 @@ class Settlement(NamedTuple):
 
 
 class HoldEnd(NamedTuple):
-    """What became of a hold so far. `tokens`: what was settled, otherwise its amount. `source`: of what was settled."""
+    """What became of a hold so far. `closed_at_ms`: when it stopped holding tokens. `tokens`: what was settled,
+    otherwise its amount. `source`: of what was settled."""
 
     hold_id: str
     state: HoldState
     expires_at_ms: int
+    closed_at_ms: int | None
     tokens: int
     source: Source | None
 

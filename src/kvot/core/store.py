@@ -154,9 +154,9 @@ class Store(Protocol):
         ...
 
     async def tagged_holds(
-        self, company_id: str, tag: str, *, within_ms: int, limit: int, now_ms: int
+        self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int, now_ms: int
     ) -> list[HoldEnd]:
-        """The holds whose ids are UUIDs that end in `tag` (`TAG_DIGITS`), those first that were made last.
+        """The holds whose ids are UUIDs that end in one of the tags (`TAG_DIGITS`), those first that were made last.
 
         Looked for among the last `limit` that were made within so long before the company's clock, and among the
         `limit` open ones that last longest. Due ones are seen as closed.

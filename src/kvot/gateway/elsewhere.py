@@ -21,47 +21,49 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import HoldEnd, HoldState, Source
 from kvot.core.store import TAG_DIGITS
+from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.retries import KEPT_S, Attempt
 from kvot.gateway.settling import Settler
 from kvot.telemetry.tally import Tally
 
 LOOKED_AT_MAX = 4_096
-"""Holds of a company that are looked at: some milliseconds. Of a company that makes more within `KEPT_S` the last."""
+"""Holds of a company that are looked at, of those that were made last and of the open ones: some milliseconds."""
 
 WAIT_S = KEPT_S
 """For attempts that are still under way. A hold that nobody renews has run out by then."""
 
 WAITING_MAX = 1_024
-"""Calls that wait for earlier attempts. Those of one more stay charged."""
+"""Calls that look for earlier attempts, of all companies. Those of one more stay charged."""
 
-_PAUSE_LEAST_S = 0.25
-"""Between two looks."""
-
-_STORE_PAUSE_S = 1.0
-"""After a store that did not answer."""
+GATHER_S = 0.5
+"""The calls of a company that come within it share one look, so that looking costs the same however many come."""
 
 
-class Found:
+class Sought:
     """What a call looks for. `left`: how many lost attempts it may still take back."""
 
-    __slots__ = ("company_id", "known", "left", "tag", "tally")
+    __slots__ = ("ends_at_s", "known", "left", "look_at_s", "tag", "tally")
 
-    def __init__(self, company_id: str, tag: bytes, known: Collection[str], left: int, tally: Tally) -> None:
+    def __init__(self, tag: bytes, known: Collection[str], left: int, tally: Tally, ends_at_s: float) -> None:
         """known: the ids of its own hold, and of those that were taken back already."""
-        self.company_id = company_id
         self.tag = tag.hex()
         self.known = set(known)
         self.left = left
         self.tally = tally
+        self.look_at_s = 0.0
+        self.ends_at_s = ends_at_s
 
 
 class Elsewhere:
-    """`key`: `derive_key(secret, ATTEMPTS)`, the same in all processes that serve one database."""
+    """`key`: `derive_key(secret, ATTEMPTS)`, the same in all processes that serve one database. `call_max_s`: how long
+    a call may take."""
 
-    def __init__(self, ledger: Ledger, settler: Settler, key: bytes) -> None:
+    def __init__(self, ledger: Ledger, settler: Settler, key: bytes, call_max_s: int) -> None:
         self._ledger = ledger
         self._settler = settler
         self._key = key
+        self._within_ms = round((call_max_s + KEPT_S) * MS_PER_SECOND)
+        self._sought: dict[str, list[Sought]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = asyncio.Event()
 
@@ -74,9 +76,14 @@ class Elsewhere:
     def take_back(self, company_id: str, attempt: Attempt, known: Collection[str], count: int, tally: Tally) -> None:
         """Take back, in the background, what at most `count` lost attempts were charged; `known` are none of them."""
         tag = self.tag(attempt)
-        if tag is None or count <= 0 or len(self._tasks) >= WAITING_MAX:
+        if tag is None or count <= 0 or sum(map(len, self._sought.values())) >= WAITING_MAX:
             return
-        task = asyncio.create_task(self._take_back(Found(company_id, tag, known, count, tally)))
+        sought = Sought(tag, known, count, tally, asyncio.get_running_loop().time() + WAIT_S)
+        if company_id in self._sought:
+            self._sought[company_id].append(sought)
+            return
+        self._sought[company_id] = [sought]
+        task = asyncio.create_task(self._look_for(company_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -86,41 +93,49 @@ class Elsewhere:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _take_back(self, sought: Found) -> None:
-        loop = asyncio.get_running_loop()
-        ends_at_s = loop.time() + WAIT_S
-        while True:
-            try:
-                open_ = await self._look(sought)
-            except StoreUnavailable:
-                pause_s = _STORE_PAUSE_S
-            else:
-                if not (sought.left and open_):
-                    return
-                pause_s = max(_PAUSE_LEAST_S, self._until_one_runs_out_s(open_))
-            if loop.time() >= ends_at_s or await self._is_closed_within(pause_s):
-                return
+    async def _look_for(self, company_id: str) -> None:
+        """As long as a call of the company looks for something. A server that stops looks once more."""
+        loop, is_last = asyncio.get_running_loop(), False
+        try:
+            while self._sought[company_id] and not is_last:
+                is_last = await self._is_closed_within(GATHER_S)
+                now_s = loop.time()
+                due = [each for each in self._sought[company_id] if is_last or each.look_at_s <= now_s]
+                if due:
+                    await self._look(company_id, due, now_s)
+                waiting = [each for each in self._sought[company_id] if each.left and each.ends_at_s > now_s]
+                self._sought[company_id] = waiting
+        finally:
+            del self._sought[company_id]
 
-    def _until_one_runs_out_s(self, open_: list[HoldEnd]) -> float:
-        """Unless it is renewed, as that of a process that lives is."""
-        return (min(each.expires_at_ms for each in open_) - self._ledger.now_ms()) / 1000
+    async def _look(self, company_id: str, due: list[Sought], now_s: float) -> None:
+        """Take back what is lost by now, and say when to look again. A store that does not answer is asked again."""
+        tags = sorted({each.tag for each in due})
+        try:
+            found = await self._ledger.tagged_holds(company_id, tags, within_ms=self._within_ms, limit=LOOKED_AT_MAX)
+            for sought in due:
+                ends = [
+                    each for each in found if each.hold_id.endswith(sought.tag) and each.hold_id not in sought.known
+                ]
+                await self._take_back(company_id, sought, ends)
+                open_ = [each.expires_at_ms for each in ends if each.state is HoldState.OPEN]
+                if open_:  # unless it is renewed, as that of a process that lives is
+                    sought.look_at_s = now_s + (min(open_) - self._ledger.now_ms()) / MS_PER_SECOND
+                else:
+                    sought.left = 0
+        except StoreUnavailable:
+            return
 
-    async def _look(self, sought: Found) -> list[HoldEnd]:
-        """Take back what is lost by now. The attempts that are still under way."""
-        found = await self._ledger.tagged_holds(
-            sought.company_id, sought.tag, within_ms=round(KEPT_S * 1000), limit=LOOKED_AT_MAX
-        )
-        others = [each for each in found if each.hold_id not in sought.known]
-        for each in others:
+    async def _take_back(self, company_id: str, sought: Sought, ends: list[HoldEnd]) -> None:
+        since_ms = self._ledger.now_ms() - round(KEPT_S * MS_PER_SECOND)
+        for each in ends:
             if not sought.left:
-                break
-            if is_lost(each):
-                is_ours = await self._settler.take_back_charge(
-                    sought.company_id, each.hold_id, each.tokens, sought.tally
-                )
+                return
+            if is_lost(each, since_ms):
+                tally = sought.tally
+                is_ours = await self._settler.take_back_charge(company_id, each.hold_id, each.tokens, tally)
                 sought.known.add(each.hold_id)
                 sought.left -= is_ours
-        return [each for each in others if each.state is HoldState.OPEN]
 
     async def _is_closed_within(self, pause_s: float) -> bool:
         try:
@@ -131,6 +146,9 @@ class Elsewhere:
         return True
 
 
-def is_lost(end: HoldEnd) -> bool:
-    """Whether the answer to the hold's call did not arrive whole, for all that the ledger knows."""
+def is_lost(end: HoldEnd, since_ms: int) -> bool:
+    """Whether the answer to the hold's call did not arrive whole, for all that the ledger knows, and that was no longer
+    ago than clients go on retrying."""
+    if end.closed_at_ms is None or end.closed_at_ms < since_ms:
+        return False
     return end.state is HoldState.CHARGED or (end.state is HoldState.SETTLED and end.source is Source.PARTIAL)

@@ -150,9 +150,9 @@ class MemoryStore:
         return self._read(company_id, now_ms).open_holds()[:limit]
 
     async def tagged_holds(
-        self, company_id: str, tag: str, *, within_ms: int, limit: int, now_ms: int
+        self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int, now_ms: int
     ) -> list[HoldEnd]:
-        return self._read(company_id, now_ms).tagged_holds(tag, within_ms, limit)
+        return self._read(company_id, now_ms).tagged_holds(tags, within_ms, limit)
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         self._need_open()

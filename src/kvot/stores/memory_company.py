@@ -272,16 +272,17 @@ class Company:
     def open_holds(self) -> list[Hold]:
         return sorted(self._open_holds(), key=lambda hold: -hold.expires_at_ms)
 
-    def tagged_holds(self, tag: str, within_ms: int, limit: int) -> list[HoldEnd]:
+    def tagged_holds(self, tags: Sequence[str], within_ms: int, limit: int) -> list[HoldEnd]:
         newest = sorted(self.holds.values(), key=lambda hold: -hold.created_at_ms)
         recent = [hold for hold in newest if hold.created_at_ms > self.clock_ms - within_ms][:limit]
         seen = {hold.hold_id for hold in (*recent, *self.open_holds()[:limit])}
-        return [self._end(hold) for hold in newest if hold.hold_id in seen and _is_tagged(hold.hold_id, tag)]
+        return [self._end(hold) for hold in newest if hold.hold_id in seen and _is_tagged(hold.hold_id, tags)]
 
     def _end(self, hold: Hold) -> HoldEnd:
         settled = self.settled.get(hold.hold_id)
         tokens = hold.amount if settled is None else settled.tokens
-        return HoldEnd(hold.hold_id, hold.state, hold.expires_at_ms, tokens, settled.source if settled else None)
+        source = None if settled is None else settled.source
+        return HoldEnd(hold.hold_id, hold.state, hold.expires_at_ms, hold.closed_at_ms, tokens, source)
 
     def dispatch(self, hold_id: str) -> Status:
         hold = self.holds.get(hold_id)
@@ -406,8 +407,8 @@ class Company:
             del self.replies[which]
 
 
-def _is_tagged(hold_id: str, tag: str) -> bool:
-    return hold_id.endswith(tag) and _UUID.fullmatch(hold_id) is not None
+def _is_tagged(hold_id: str, tags: Sequence[str]) -> bool:
+    return hold_id.endswith(tuple(tags)) and _UUID.fullmatch(hold_id) is not None
 
 
 def end_of(hold: Hold) -> int:

@@ -15,7 +15,7 @@ def tagged(number: int, tag: str = TAG) -> str:
 async def found(
     scene: Scene, *, within_ms: int = MINUTE, limit: int = 10, now_ms: int = T0, company: str = COMPANY
 ) -> list[HoldEnd]:
-    return await scene.store.tagged_holds(company, TAG, within_ms=within_ms, limit=limit, now_ms=now_ms)
+    return await scene.store.tagged_holds(company, [TAG], within_ms=within_ms, limit=limit, now_ms=now_ms)
 
 
 async def ids(scene: Scene, **asked: int) -> list[str]:
@@ -30,11 +30,11 @@ async def test_each_is_told_as_it_stands(scene: Scene):
     await scene.renew(tagged(2), 2 * MINUTE, now_ms=T0 + 9)
     told = await found(scene, within_ms=2 * MINUTE, now_ms=T0 + MINUTE)
     assert told == [
-        HoldEnd(tagged(4), HoldState.EXPIRED, T0 + MINUTE, 80, None),
-        HoldEnd(tagged(3), HoldState.CHARGED, T0 + MINUTE, 80, None),
-        HoldEnd(tagged(2), HoldState.OPEN, T0 + 9 + 2 * MINUTE, 80, None),
-        HoldEnd(tagged(1), HoldState.RELEASED, T0 + MINUTE, 80, None),
-        HoldEnd(tagged(0), HoldState.SETTLED, T0 + MINUTE, 60, Source.PARTIAL),
+        HoldEnd(tagged(4), HoldState.EXPIRED, T0 + MINUTE, T0 + MINUTE, 80, None),
+        HoldEnd(tagged(3), HoldState.CHARGED, T0 + MINUTE, T0 + MINUTE, 80, None),
+        HoldEnd(tagged(2), HoldState.OPEN, T0 + 9 + 2 * MINUTE, None, 80, None),
+        HoldEnd(tagged(1), HoldState.RELEASED, T0 + MINUTE, T0 + 9, 80, None),
+        HoldEnd(tagged(0), HoldState.SETTLED, T0 + MINUTE, T0 + 9, 60, Source.PARTIAL),
     ]
     await scene.store.expire(now_ms=T0 + MINUTE)
     assert await found(scene, within_ms=2 * MINUTE, now_ms=T0 + MINUTE) == told
@@ -67,3 +67,11 @@ async def test_another_company_s_are_not_found(scene: Scene):
     await scene.reserve(tagged(0), 80, company=OTHER)
     assert await found(scene) == []
     assert len(await found(scene, company=OTHER)) == 1
+
+
+async def test_several_tags_are_looked_for_at_once(scene: Scene):
+    for number, tag in enumerate((TAG, "9876543210", "ffffffffff")):
+        await scene.reserve(tagged(number, tag), 80, now_ms=T0 + number)
+    asked = [TAG, "ffffffffff", "0000000000"]
+    told = await scene.store.tagged_holds(COMPANY, asked, within_ms=MINUTE, limit=10, now_ms=T0 + 3)
+    assert [each.hold_id for each in told] == [tagged(2, "ffffffffff"), tagged(0)]

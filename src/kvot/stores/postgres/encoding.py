@@ -110,11 +110,14 @@ def to_hold(row: Mapping[str, Any]) -> Hold | None:
 
 
 def to_hold_end(row: Mapping[str, Any]) -> HoldEnd:
-    state = HOLD_STATES[row["state"]]
+    state, closed_at = HOLD_STATES[row["state"]], row["closed_at"]
+    if closed_at is None and state is not HoldState.OPEN:  # it is due, and seen as closed
+        closed_at = row["expires_at"]
+    known = (row["hold_id"], state, row["expires_at"], closed_at)
     if row["settlement"] is None:
-        return HoldEnd(row["hold_id"], state, row["expires_at"], row["amount"], None)
+        return HoldEnd(*known, row["amount"], None)
     tokens, source, *_ = msgspec.json.decode(row["settlement"])
-    return HoldEnd(row["hold_id"], state, row["expires_at"], tokens, Source(source))
+    return HoldEnd(*known, tokens, Source(source))
 
 
 def to_company_budget(note: str) -> CompanyBudget:

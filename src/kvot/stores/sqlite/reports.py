@@ -83,19 +83,22 @@ def open_holds(tx: Tx, company_id: str, limit: int, now_ms: int) -> list[Hold]:
     return [hold_rows.to_hold(tx, company, row) for row in hold_rows.open_ones(tx, company, limit)]
 
 
-def tagged_holds(tx: Tx, company_id: str, tag: str, within_ms: int, limit: int, now_ms: int) -> list[HoldEnd]:
+def tagged_holds(
+    tx: Tx, company_id: str, tags: Sequence[str], within_ms: int, limit: int, now_ms: int
+) -> list[HoldEnd]:
     company = load(tx, company_id, now_ms)
-    rows = hold_rows.tagged(tx, company, tag, company.clock - within_ms, limit)
+    rows = hold_rows.tagged(tx, company, tags, company.clock - within_ms, limit)
     return [_end(company, row) for row in rows]
 
 
 def _end(company: Company, row: hold_rows.HoldRow) -> HoldEnd:
     state = _state_now(company, HOLD_STATES[row.state], bool(row.dispatched), row.expires_at)
-    hold_id = hold_rows.id_of(row)
+    closed_at = row.closed_at if state is HOLD_STATES[row.state] else row.expires_at
+    when = (row.expires_at, closed_at)
     if row.settlement is None:
-        return HoldEnd(hold_id, state, row.expires_at, row.amount, None)
+        return HoldEnd(hold_rows.id_of(row), state, *when, row.amount, None)
     tokens, source_no, *_ = json.loads(row.settlement)
-    return HoldEnd(hold_id, state, row.expires_at, tokens, SOURCES[source_no])
+    return HoldEnd(hold_rows.id_of(row), state, *when, tokens, SOURCES[source_no])
 
 
 def _state_now(company: Company, state: HoldState, dispatched: bool, expires_at: int) -> HoldState:

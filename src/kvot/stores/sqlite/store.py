@@ -213,10 +213,10 @@ class SqliteStore:
         return self._read(reports.open_holds, company_id, limit, now_ms)
 
     async def tagged_holds(
-        self, company_id: str, tag: str, *, within_ms: int, limit: int, now_ms: int
+        self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int, now_ms: int
     ) -> list[HoldEnd]:
         await self._catch_up(company_id)
-        return self._read(reports.tagged_holds, company_id, tag, within_ms, limit, now_ms)
+        return self._read(reports.tagged_holds, company_id, tags, within_ms, limit, now_ms)
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         return await self._write(keeping.expire, company_id, now_ms)
