@@ -284,13 +284,6 @@ async def test_a_client_that_leaves_between_the_usage_and_the_end_is_charged_its
     assert await left(scene, call, script, has_all_but_the_end) == TOKENS
 
 
-async def test_a_reply_that_never_ends_is_cut_and_costs_no_more_than_was_held(scene, monkeypatch):
-    monkeypatch.setattr("kvot.gateway.call.REPLY_BYTES_LEAST", 1_000_000)
-    for call in ("chat-stream", "chat"):
-        seen, tokens = await charged(scene, call, Script(fault=Fault.ENDLESS))
-        assert (seen.is_whole, len(seen.body) < 2_000_000, 100 < tokens <= HELD_MOST) == (False, True, True)
-
-
 # -- the hold cannot be kept -----------------------------------------------------------------------------------------
 
 TTL_S = 3
