@@ -1,7 +1,7 @@
 """The engines under test. To add an engine is to add a line to ENGINES; every check then runs on it too."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,17 +13,15 @@ from kvot.core.archive import Sink
 from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.stores.memory import MemoryStore
-from kvot.stores.memory_archive import MemorySink, MemorySource
 from kvot.stores.postgres import PostgresStore, Time
 from kvot.stores.postgres.archive import PostgresSource
 from kvot.stores.postgres.restore import PostgresSink
 from kvot.stores.sqlite import SqliteStore
 from kvot.stores.sqlite.archive import SqliteSource
 from kvot.stores.sqlite.restore import SqliteSink
-from tests.conformance.scene import Archive, Engine, FullStore, Scene
+from tests.conformance.faults.base import make_memory, read_memory
+from tests.conformance.scene import Archive, Engine, FullStore, Opening, Scene
 from tests.postgres.databases import DATABASES, run, shared_server
-
-Opening = Callable[[], Awaitable[FullStore]]
 
 
 async def open_memory(_folder: Path, rules: Rules) -> FullStore:
@@ -32,20 +30,6 @@ async def open_memory(_folder: Path, rules: Rules) -> FullStore:
 
 async def open_sqlite(folder: Path, rules: Rules) -> FullStore:
     return SqliteStore.open(folder / "kvot.db", rules)
-
-
-async def read_memory(store: FullStore, _folder: Path, _rules: Rules) -> ArchiveSource:
-    assert isinstance(store, MemoryStore)
-    return MemorySource(store)
-
-
-async def make_memory(_folder: Path, rules: Rules) -> tuple[Sink, Opening]:
-    store = MemoryStore(rules)
-
-    async def opened() -> FullStore:
-        return store
-
-    return MemorySink(store), opened
 
 
 async def read_sqlite(_store: FullStore, folder: Path, rules: Rules) -> ArchiveSource:

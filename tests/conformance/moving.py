@@ -6,6 +6,7 @@ Whatever a check says of an engine that was opened again it then says of a ledge
 from itertools import count
 from pathlib import Path
 
+from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.stores.backup_file import BackupReader, BackupWriter
 from kvot.stores.transfer import move, whole
@@ -22,7 +23,12 @@ class Mover:
 
     @property
     def engine(self) -> Engine:
-        return Engine(self._open, is_durable=True, discard=self._discard)
+        archive = Archive(self._read, archive_of(self._first).make)
+        return Engine(self._open, is_durable=True, discard=self._discard, archive=archive)
+
+    async def _read(self, store: FullStore, folder: Path, rules: Rules) -> ArchiveSource:
+        engine, place, _ = self._places[folder]
+        return await archive_of(engine).read(store, place, rules)
 
     def _discard(self, folder: Path) -> None:
         engine, place, _ = self._places.pop(folder)

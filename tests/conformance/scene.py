@@ -16,6 +16,7 @@ from kvot.core.model import (
     CompanyBudget,
     Correction,
     Decision,
+    Event,
     HoldChange,
     NewEvent,
     NewHold,
@@ -27,6 +28,7 @@ from kvot.core.model import (
 from kvot.core.provider_keys import ProviderKeyStore
 from kvot.core.store import Store
 from kvot.core.stored_replies import StoredReplyStore
+from kvot.core.window import INSTANT_MAX
 from kvot.core.window import MS_PER_DAY as DAY
 from kvot.core.window import MS_PER_HOUR as HOUR
 
@@ -45,11 +47,14 @@ class FullStore(Store, KeyStore, ProviderKeyStore, StoredReplyStore, Protocol):
     """What every engine offers: the ledger, the keys to it, companies' own keys to providers, and whose replies are."""
 
 
+Opening = Callable[[], Awaitable[FullStore]]
+
+
 class Archive(NamedTuple):
     """An engine's database as a whole: how it is read, the store being closed; and how one is made from its parts."""
 
     read: Callable[[FullStore, Path, Rules], Awaitable[ArchiveSource]]
-    make: Callable[[Path, Rules], Awaitable[tuple[Sink, Callable[[], Awaitable[FullStore]]]]]
+    make: Callable[[Path, Rules], Awaitable[tuple[Sink, Opening]]]
     """A sink, and what opens the store once that is closed."""
 
 
@@ -180,9 +185,10 @@ class Scene:
         now_ms: int = T0,
         company: str = COMPANY,
         source: Source = Source.REPORTED,
+        receipt: str | None = None,
         **detail: Any,
     ) -> HoldChange:
-        settlement = Settlement(tokens, source, CallDetail(**detail))
+        settlement = Settlement(tokens, source, CallDetail(**detail), receipt)
         return await self.store.settle(company, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, hold_id: str, *, now_ms: int = T0, company: str = COMPANY) -> HoldChange:
@@ -201,6 +207,17 @@ class Scene:
 
     async def budget(self, at_ms: int | None = None, *, now_ms: int = T0, company: str = COMPANY) -> Budget:
         return (await self.store.budget(company, now_ms=now_ms, at_ms=at_ms)).budget
+
+    async def latest(
+        self, since_ms: int = 1, until_ms: int = INSTANT_MAX, *, events_max: int = 100, company: str = COMPANY
+    ) -> list[Event]:
+        """The last events, the newest first, as they stand in the database."""
+        assert self.engine.archive is not None
+        source = await self.engine.archive.read(self.store, self.folder, self.rules)
+        try:
+            return await source.latest(company, since_ms=since_ms, until_ms=until_ms, events_max=events_max)
+        finally:
+            await source.close()
 
     async def shares(
         self, by: str, first_ms: int = T0 - DAY, end_ms: int = T0 + DAY, *, now_ms: int = T0

@@ -118,7 +118,7 @@ async def fill(store: FullStore) -> None:
     await scene.set_budget(500, 20)
     await scene.reserve("open", 9, dispatched=True, provider="p")
     await scene.reserve("settled", 1)
-    await scene.settle("settled", 2, feature="f")
+    await scene.settle("settled", 2, feature="f", receipt='{"finish":"stop\x00ü"}')
     await scene.reserve("released", 1)
     await scene.release("released")
     await scene.set_budget(0, 1, company=OTHER)

@@ -69,6 +69,7 @@ BAD: list[tuple[str, str, Ask]] = [
     ("HoldId", "Length", lambda ledger: ledger.dispatch(COMPANY, "")),
     ("TtlMs", "InclusiveBetween", lambda ledger: ledger.renew(COMPANY, "h", 0)),
     ("TokensUsed", "InclusiveBetween", lambda ledger: ledger.settle(COMPANY, "h", Settlement(-1))),
+    ("Receipt", "Length", lambda ledger: ledger.settle(COMPANY, "h", Settlement(1, receipt="x" * 8_193))),
     ("HoldId", "Length", lambda ledger: ledger.release(COMPANY, "")),
     ("HoldId", "Length", lambda ledger: ledger.hold(COMPANY, "")),
     ("TokenLimit", "InclusiveBetween", lambda ledger: set_budget(ledger, Budget(2**31, 30))),

@@ -14,6 +14,7 @@ from tests.provider import Fault, Script
 
 OUTCOMES = {
     "answered": Script(),
+    "answered within the usage": Script(usage_text="said: {completion}"),
     "refused": Script(status=400),
     "broken": Script(fault=Fault.DROP_BEFORE_USAGE),
     "unreadable": Script(fault=Fault.MALFORMED),
@@ -45,7 +46,8 @@ async def test_markers_are_nowhere(open_scene, tmp_path: Path, logged: Path):
     scene = await open_scene(openai_api_key="providerkey-openai")
     sent = {"user-agent": marks["header"], "x-other": marks["header"]}
     for number, script in enumerate(OUTCOMES.values()):
-        scene.provider.script = replace(script, text=marks["completion"])
+        inside = script.usage_text and script.usage_text.format_map(marks)
+        scene.provider.script = replace(script, text=marks["completion"], usage_text=inside)
         for call, (path, body) in CALLS.items():
             sent["idempotency-key"] = f"{marks['header']}{number}{call}"
             where = path + ("&" if "?" in path else "?") + f"key={marks['query']}"
@@ -57,5 +59,7 @@ async def test_markers_are_nowhere(open_scene, tmp_path: Path, logged: Path):
     assert len(scene.provider.requests) == len(OUTCOMES) * len(CALLS)
     found = b"".join(each.read_bytes() for each in tmp_path.iterdir() if each.name != "kvot.db.secret")
     assert b"provider failed" in found
+    assert b'"raw_usage":{' in found
+    assert b'"raw_usage_left_out":"text"' in found
     for mark in [*marks.values(), scene.key, scene.key.rpartition("_")[2], "providerkey", "sk-anthropic"]:
         assert mark.encode() not in found, mark

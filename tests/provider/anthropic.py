@@ -44,6 +44,7 @@ def _usage(made: Figures) -> dict[str, Any]:
         "output_tokens": made.output,
         "output_tokens_details": {"thinking_tokens": made.reasoning},
         "service_tier": "standard",
+        **made.beside,
     }
 
 

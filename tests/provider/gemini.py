@@ -48,6 +48,7 @@ def _usage(made: Figures) -> dict[str, Any]:
         "candidatesTokenCount": made.output - made.reasoning,
         "thoughtsTokenCount": made.reasoning,
         "totalTokenCount": made.total,
+        **made.beside,
     }
 
 

@@ -31,7 +31,8 @@ def answer(path: str, query: str, body: dict[str, Any], script: Script) -> Answe
 def _usage(made: Figures) -> dict[str, Any]:
     # There is no total to contradict: instead more of the prompt was cached than it had.
     cached = made.input + 1_000 if made.is_contradictory else made.cached
-    return {"prompt_eval_count": made.input, "prompt_eval_cached_count": cached, "eval_count": made.output}
+    figures_ = {"prompt_eval_count": made.input, "prompt_eval_cached_count": cached, "eval_count": made.output}
+    return figures_ | made.beside
 
 
 def _said(script: Script, times: int, *, is_chat: bool) -> dict[str, Any]:

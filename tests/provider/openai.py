@@ -59,6 +59,7 @@ def _usage(made: Figures | None) -> dict[str, Any] | None:
         "total_tokens": made.total,
         "prompt_tokens_details": {"cached_tokens": made.cached},
         "completion_tokens_details": {"reasoning_tokens": made.reasoning},
+        **made.beside,
     }
 
 
@@ -111,6 +112,7 @@ def _response_usage(made: Figures | None) -> dict[str, Any] | None:
         "output_tokens": made.output,
         "output_tokens_details": {"reasoning_tokens": made.reasoning},
         "total_tokens": made.total,
+        **made.beside,
     }
 
 

@@ -93,6 +93,8 @@ class Script:
     """The name of a tool that the answer calls instead of saying anything."""
     model: str | None = None
     """What the reply names as its model. None: the one that was asked for."""
+    usage_text: str | None = None
+    """Text that stands among the figures of the usage, where no provider should have any."""
     reply_id: str = "resp_1"
     """The id of an answer of Responses."""
     status: int = 200
@@ -122,6 +124,12 @@ class Figures:
     output: int
     reasoning: int
     is_contradictory: bool = False
+    text: str | None = None
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """What stands among them."""
+        return {} if self.text is None else {"note": self.text}
 
     @property
     def total(self) -> int:
@@ -133,7 +141,8 @@ def figures(script: Script, ceiling: int | None) -> Figures | None:
     output = script.output_tokens
     if ceiling is not None and script.obeys_ceiling:
         output = min(output, ceiling)
-    true = Figures(script.input_tokens, script.cached_tokens, output, min(script.reasoning_tokens, output))
+    reasoning = min(script.reasoning_tokens, output)
+    true = Figures(script.input_tokens, script.cached_tokens, output, reasoning, text=script.usage_text)
     match script.fault:
         case Fault.USAGE_MISSING:
             return None

@@ -1,6 +1,7 @@
 """A backup is whole, or it is refused."""
 
 import gzip
+import hashlib
 import stat
 
 import msgspec
@@ -16,7 +17,7 @@ from kvot.core.model import CallDetail, Event, Hold, HoldState, Kind, Settlement
 from kvot.core.provider_keys import SealedKey
 from kvot.core.stored_replies import StoredReply
 from kvot.stores.backup_file import BackupReader, BackupWriter
-from kvot.stores.transfer import LedgerSum
+from kvot.stores.transfer import LedgerSum, Summary
 
 COMPANY = "11111111-1111-4111-8111-111111111111"
 DETAIL = CallDetail("p", "m", None, 'ü"\n', 1, None, 0, 2)
@@ -25,6 +26,7 @@ EVENTS = Events(
     [
         Event("a", 7, True, 3, Kind.USAGE, Source.REPORTED, DETAIL),
         Event("late→h", 7, False, -1, Kind.CORRECTION, Source.CORRECTED, CallDetail(), "a", "why"),
+        Event("hold→i", 7, False, 5, Kind.SETTLEMENT, Source.REPORTED, DETAIL, receipt='{"endpoint":"chat"}'),
     ]
 )
 HOLD = Hold("h", 4, 1000, True, None, "m", None, None, 5, 1005, HoldState.SETTLED, 6, 3)
@@ -73,6 +75,32 @@ async def test_two_backups_of_the_same_are_the_same_bytes(file, tmp_path):
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
 
 
+OLD = [
+    b'["kvot backup",1]',
+    b'["start",["11111111-1111-4111-8111-111111111111",9,0,5,false,[[3,[0,1],"ann",null]]]]',
+    b'["events",[[["a",7,true,3,"usage","reported",["p","m",null,"\xc3\xbc\\"\\n",1,null,0,2],null,null],'
+    b'["late\xe2\x86\x92h",7,false,-1,"correction","corrected",'
+    b'[null,null,null,null,null,null,null,null],"a","why"]]]]',
+    b'["holds",[[[["h",4,1000,true,null,"m",null,null,5,1005,"settled",6,3],false,'
+    b'[3,"partial",["p","m",null,"\xc3\xbc\\"\\n",1,null,0,2]]]]]]',
+    b'["replies",[[["openai","resp_\xc3\xbc",8]]]]',
+    b'["end",["11111111-1111-4111-8111-111111111111",2,2,1,0,'
+    b'"5719b9895671374a9a3f882ef1beec245eacb3e37c682bd8d5f63d9d499844f5"]]',
+]
+"""As it was written before events had receipts."""
+
+
+async def test_a_backup_from_before_there_were_receipts_is_read_and_its_digests_hold(tmp_path):
+    text = b"".join(line + b"\n" for line in OLD)
+    end = f'["end of backup",{len(OLD)},"{hashlib.sha256(text).hexdigest()}"]\n'
+    (tmp_path / "old").write_bytes(gzip.compress(text + end.encode()))
+    summary, found = Summary(), await read(tmp_path / "old")
+    for part in found:
+        summary.add(part)
+    assert found[1] == Events(EVENTS.events[:2])
+    assert summary.ends[COMPANY].events == 2
+
+
 async def test_its_owner_alone_may_read_it(file):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -109,7 +137,7 @@ async def test_what_follows_its_end_is_refused(file):
 
 
 async def test_a_newer_format_is_said_to_be_newer(file):
-    file.write_bytes(gzip.compress(b'["kvot backup",2]\n'))
+    file.write_bytes(gzip.compress(b'["kvot backup",3]\n'))
     with pytest.raises(InvalidRequest, match="newer Kvot"):
         await read(file)
 

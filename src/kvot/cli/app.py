@@ -26,6 +26,7 @@ _COMMANDS = {
     "serve": ("kvot.cli.serve:serve", "Serve over HTTP."),
     "usage": ("kvot.cli.usage:usage", "Show how many tokens a company has used, now or at any instant."),
     "record": ("kvot.cli.usage:record", "Record tokens that a company used."),
+    "events": ("kvot.cli.events:events", "List a company's events, with what the providers told of their calls."),
     "import": ("kvot.cli.imports:import_", "Import usage from CSV, JSON Lines or JSON files."),
     "verify": ("kvot.cli.keeping:verify", "Prove the ledger: recompute every number from the events."),
     "prune": ("kvot.cli.keeping:prune", "Forget events that are older than the retention."),

@@ -127,6 +127,15 @@ class Source(Protocol):
         """The parts of one company, but for `LedgerEnd`, which whoever reads works out."""
         ...
 
+    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
+        """The last events of a company from one instant to another, both with them, the newest first.
+
+        Those of one instant come in an order of the engine's own, always the same. All events of the company are looked
+        at, and no more than `events_max` of them kept on the way: none of the ledger's own questions goes through its
+        events by time, so no index of them is paid for with every call.
+        """
+        ...
+
     def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         """What tells the secret, where it is known; API keys, oldest first; keys to providers by company and provider;
         the audit log, as a line follows the other."""

@@ -13,6 +13,7 @@ from kvot.core.model import (
     HOLD_TTL_MAX_MS,
     ID_LENGTH_MAX,
     NO_DETAIL,
+    RECEIPT_LENGTH_MAX,
     TEXT_LENGTH_MAX,
     TOKENS_MAX,
     CallDetail,
@@ -144,7 +145,8 @@ class Ledger:
         """
         _check_settlement(hold_id, settlement)
         detail = settlement.detail if hold is None else described(hold, settlement.detail)
-        event = NewEvent(unheld_event_id(hold_id), settlement.tokens, None, settlement.source, detail)
+        counted = (settlement.tokens, None, settlement.source, detail, settlement.receipt)
+        event = NewEvent(unheld_event_id(hold_id), *counted)
         return await self._store.record(company_id, event, now_ms=self._clock())
 
     async def release(self, company_id: str, hold_id: str) -> HoldChange:
@@ -221,12 +223,19 @@ def check_event(event: NewEvent) -> None:
     if event.at_ms is not None:
         _check_instant("At", event.at_ms)
     _check_detail(event.detail)
+    _check_receipt(event.receipt)
 
 
 def _check_settlement(hold_id: str, settlement: Settlement) -> None:
     _check_id("HoldId", hold_id)
     _check_tokens("TokensUsed", settlement.tokens)
     _check_detail(settlement.detail)
+    _check_receipt(settlement.receipt)
+
+
+def _check_receipt(receipt: str | None) -> None:
+    if receipt is not None and len(receipt) > RECEIPT_LENGTH_MAX:
+        raise InvalidRequest.of_fields([length_fault("Receipt", receipt, 0, RECEIPT_LENGTH_MAX)])
 
 
 def _check_detail(detail: CallDetail) -> None:

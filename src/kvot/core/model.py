@@ -22,6 +22,9 @@ TOTAL_MAX = 2**63 - 1
 
 ID_LENGTH_MAX = 255
 TEXT_LENGTH_MAX = 255
+RECEIPT_LENGTH_MAX = 8_192
+"""Of a receipt. What the gateway writes is mostly some 500 characters, and never more than so many."""
+
 HOLD_TTL_MAX_MS = 3_600_000
 """The longest a hold counts without renewal: an abandoned one must not lock a budget for more than an hour."""
 
@@ -90,13 +93,15 @@ NO_DETAIL = CallDetail()
 
 
 class NewEvent(NamedTuple):
-    """An event to record. `at_ms` None: the ledger assigns the company's clock."""
+    """An event to record. `at_ms` None: the ledger assigns the company's clock. `receipt`: see `Event`; events that are
+    recorded in batches have none."""
 
     event_id: str
     tokens: int
     at_ms: int | None = None
     source: Source = Source.REPORTED
     detail: CallDetail = CallDetail()
+    receipt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +181,11 @@ def _joined(columns: Sequence[Any], lengths: Sequence[int]) -> Any:
 
 
 class Event(NamedTuple):
-    """An event as the ledger keeps it. `ref` and `reason` are those of a correction; `tokens` may then be negative."""
+    """An event as the ledger keeps it. `ref` and `reason` are those of a correction; `tokens` may then be negative.
+
+    `receipt`: what the provider told of the call beside its tokens, as JSON, by which a bill can be checked afterwards
+    (kvot/gateway/receipt.py). The ledger counts nothing of it, and compares no retry with it.
+    """
 
     event_id: str
     at_ms: int
@@ -187,6 +196,7 @@ class Event(NamedTuple):
     detail: CallDetail
     ref: str | None = None
     reason: str | None = None
+    receipt: str | None = None
 
 
 class NewHold(NamedTuple):
@@ -231,11 +241,12 @@ def described(hold: Hold, detail: CallDetail = NO_DETAIL) -> CallDetail:
 
 
 class Settlement(NamedTuple):
-    """What a call really used."""
+    """What a call really used. `receipt` is that of its event, and not part of what makes two settlements the same."""
 
     tokens: int
     source: Source = Source.REPORTED
     detail: CallDetail = CallDetail()
+    receipt: str | None = None
 
 
 class HoldEnd(NamedTuple):

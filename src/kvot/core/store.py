@@ -123,7 +123,8 @@ class Store(Protocol):
         DONE, REPLAYED, CONFLICT (settled otherwise, or released), NOT_FOUND, BEYOND_RETENTION, COUNTER_FULL.
         A hold that ran out uncharged is recorded now; one that was charged at its estimate is corrected to the figure
         at the time of the charge. A settlement carries the hold's provider, model, user and feature where its own are
-        None. The event's id is `settlement_event_id(hold_id)`.
+        None. The event's id is `settlement_event_id(hold_id)`. The receipt stands with the event, or the correction,
+        that this makes; a retry may bring another, and the first one stays.
         """
         ...
 

@@ -26,6 +26,7 @@ from kvot.gateway.keeper import HoldKeeper
 from kvot.gateway.known import Known, Served
 from kvot.gateway.lower import lower_ceiling
 from kvot.gateway.mismatch import flag_excess, flag_mismatch
+from kvot.gateway.receipt import receipt_text
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.tokens import Reported
 from kvot.gateway.untold import refuses_usage, without_usage
@@ -316,8 +317,15 @@ class HeldCall:
             self._hold.amount,
             0 if was_seen else self._unseen_tokens(passed, origin),
         )
-        self._charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
+        charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
+        self._charged = None if charged is None else charged._replace(receipt=self._receipt())
         return self._charged
+
+    def _receipt(self) -> str:
+        meter, endpoint = self._meter, self._endpoint.name
+        if meter is None:
+            return receipt_text(endpoint)
+        return receipt_text(endpoint, meter.told, meter.reported, meter.model, meter.request_id)
 
     def _flag(self, reported: Reported) -> None:
         where = self._company_id, self._hold, self._endpoint.name, reported

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from kvot.core.errors import KvotError, wait_ms, whole_seconds
+from kvot.gateway.receipt import Told
 from kvot.gateway.tokens import Reported
 
 Pair = tuple[bytes, bytes]
@@ -114,6 +115,11 @@ class Meter(Protocol):
     @property
     def request_id(self) -> str | None:
         """The provider's own id of the reply, where it names one."""
+        ...
+
+    @property
+    def told(self) -> Told:
+        """What the reply told beside its tokens, so far. To be asked for at its end: it is put together then."""
         ...
 
 

@@ -178,7 +178,7 @@ class Gateway:
         """For the client's next attempt at the same call. What was charged nothing is as if it had not been."""
         if call.charged is None:
             return
-        charged = Charged(hold.hold_id, call.charged)
+        charged = Charged(hold.hold_id, call.charged._replace(receipt=None))  # thousands may be remembered
         reply = None if call.has_failed else headed.whole_reply
         is_delivered = headed.is_delivered and not call.has_failed
         if is_delivered or reply is not None:

@@ -1,6 +1,6 @@
 """A whole database in one file, the same for every engine: JSON lines under gzip, with a checksum at the end.
 
-    ["kvot backup", 1]
+    ["kvot backup", 2]
     ["start", ["6f9619ff-…", 1790000000000, …]]      the parts of kvot.core.archive, one a line, by column
     ["events", [[…], …]]
     …
@@ -38,7 +38,9 @@ from kvot.core.errors import Conflict, InvalidRequest
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
+"""In 1 no event had a receipt. It is read as it was."""
+
 LINE_BYTES_MAX = 64 << 20
 """Of a part at most: 500 events with every text at its longest come to 4 MB."""
 
@@ -141,7 +143,7 @@ class BackupReader:
         name, version = self._line()
         if name != _HEAD:
             raise self._damaged("it is not a backup of Kvot")
-        if self._value(version, int) != VERSION:
+        if not 1 <= self._value(version, int) <= VERSION:
             raise self._damaged("it was made by a newer Kvot")
         while True:
             before = (self._lines, self._sha256.hexdigest())

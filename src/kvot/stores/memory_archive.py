@@ -51,6 +51,12 @@ class MemorySource:
         for part in in_parts(replies):
             yield StoredReplies(replies[part])
 
+    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
+        company = self._companies.get(company_id)
+        events = list(company.events.values()) if company else []
+        asked = [event for event in events if since_ms <= event.at_ms <= until_ms]
+        return sorted(asked, key=lambda event: (event.at_ms, event.event_id), reverse=True)[:events_max]
+
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         if self._secret_check is not None:
             yield SecretCheck(self._secret_check)

@@ -13,7 +13,6 @@ from itertools import pairwise
 from kvot.core.budget import Budget, BudgetChange, Rules, fits
 from kvot.core.errors import beyond_retention
 from kvot.core.model import (
-    NO_DETAIL,
     TOTAL_MAX,
     CallDetail,
     Correction,
@@ -191,8 +190,9 @@ class Company:
     # -- events ----------------------------------------------------------------------------------------------
 
     def record(self, event: NewEvent) -> Status:
+        content = event._replace(receipt=None)
         if event.event_id in self.events:
-            return self._replay(event.event_id, event)
+            return self._replay(event.event_id, content)
         at_ms = self.clock_ms if event.at_ms is None else event.at_ms
         if at_ms > self.clock_ms + self.rules.future_max_ms:
             return Status.IN_FUTURE
@@ -202,9 +202,9 @@ class Company:
             return Status.COUNTER_FULL
         at_given = event.at_ms is not None
         self.events[event.event_id] = Event(
-            event.event_id, at_ms, at_given, event.tokens, Kind.USAGE, event.source, event.detail
+            event.event_id, at_ms, at_given, event.tokens, Kind.USAGE, event.source, event.detail, receipt=event.receipt
         )
-        self.sent[event.event_id] = event
+        self.sent[event.event_id] = content
         return Status.DONE
 
     def correct(self, correction: Correction) -> Status:
@@ -223,29 +223,26 @@ class Company:
             return Status.BELOW_ZERO
         if self._is_full(correction.tokens):
             return Status.COUNTER_FULL
-        self._add_correction(correction.event_id, target, correction.tokens, NO_DETAIL, correction.reason)
+        self._add_correction(correction.event_id, target, Settlement(correction.tokens), correction.reason)
         self.sent[correction.event_id] = content
         return Status.DONE
 
     def _replay(self, event_id: str, content: NewEvent | Correction) -> Status:
         return Status.REPLAYED if self.sent.get(event_id) == content else Status.CONFLICT
 
-    def _add_correction(
-        self, event_id: str, target: Event, tokens: int, detail: CallDetail, reason: str | None
-    ) -> None:
+    def _add_correction(self, event_id: str, target: Event, difference: Settlement, reason: str | None) -> None:
         """At the target's time and under its labels, so that it moves the same sums that the target moved."""
-        labels = target.detail
-        detail = detail._replace(provider=labels.provider, model=labels.model, user=labels.user, feature=labels.feature)
         self.events[event_id] = Event(
             event_id,
             target.at_ms,
             False,
-            tokens,
+            difference.tokens,
             Kind.CORRECTION,
             Source.CORRECTED,
-            detail,
+            CallDetail(*target.detail[:4], *difference.detail[4:]),
             target.event_id,
             reason,
+            difference.receipt,
         )
 
     # -- holds -----------------------------------------------------------------------------------------------
@@ -309,16 +306,16 @@ class Company:
         if hold is None:
             return Status.NOT_FOUND
         if hold.state is HoldState.SETTLED:
-            return Status.REPLAYED if self.settled[hold_id] == settlement else Status.CONFLICT
+            return Status.REPLAYED if self.settled[hold_id] == _as_compared(settlement) else Status.CONFLICT
         if hold.state is HoldState.RELEASED:
             return Status.CONFLICT
         if hold.state is HoldState.CHARGED:
-            status = self._correct_charge(hold, settlement.tokens, settlement.detail)
+            status = self._correct_charge(hold, settlement)
         else:
             status = self._record_settlement(hold, settlement)
         if status is Status.DONE:
             self._close(hold._replace(actual=settlement.tokens), HoldState.SETTLED, self._closed_at(hold))
-            self.settled[hold_id] = settlement
+            self.settled[hold_id] = _as_compared(settlement)
         return status
 
     def release(self, hold_id: str) -> Status:
@@ -329,7 +326,7 @@ class Company:
             return Status.REPLAYED
         if hold.state is HoldState.SETTLED:
             return Status.CONFLICT
-        status = self._correct_charge(hold, 0, NO_DETAIL) if hold.state is HoldState.CHARGED else Status.DONE
+        status = self._correct_charge(hold, Settlement(0)) if hold.state is HoldState.CHARGED else Status.DONE
         if status is Status.DONE:
             self._close(hold, HoldState.RELEASED, self._closed_at(hold))
         return status
@@ -344,19 +341,26 @@ class Company:
         event_id = settlement_event_id(hold.hold_id)
         detail = described(hold, settlement.detail)
         self.events[event_id] = Event(
-            event_id, self.clock_ms, False, settlement.tokens, Kind.SETTLEMENT, settlement.source, detail
+            event_id,
+            self.clock_ms,
+            False,
+            settlement.tokens,
+            Kind.SETTLEMENT,
+            settlement.source,
+            detail,
+            receipt=settlement.receipt,
         )
         return Status.DONE
 
-    def _correct_charge(self, hold: Hold, tokens: int, detail: CallDetail) -> Status:
-        """Make the charge, with whatever corrections it has had, come to `tokens`."""
+    def _correct_charge(self, hold: Hold, figure: Settlement) -> Status:
+        """Make the charge, with whatever corrections it has had, come to the figure."""
         charge = self.events[settlement_event_id(hold.hold_id)]
-        difference = tokens - self._worth(charge.event_id)
+        difference = figure._replace(tokens=figure.tokens - self._worth(charge.event_id))
         if self._is_beyond_retention(charge.at_ms):
             return Status.BEYOND_RETENTION
-        if self._is_full(difference):
+        if self._is_full(difference.tokens):
             return Status.COUNTER_FULL
-        self._add_correction(late_settlement_event_id(hold.hold_id), charge, difference, detail, None)
+        self._add_correction(late_settlement_event_id(hold.hold_id), charge, difference, None)
         return Status.DONE
 
     # -- budgets and keeping ---------------------------------------------------------------------------------
@@ -409,6 +413,11 @@ class Company:
 
 def _is_tagged(hold_id: str, tags: Sequence[str]) -> bool:
     return hold_id.endswith(tuple(tags)) and _UUID.fullmatch(hold_id) is not None
+
+
+def _as_compared(settlement: Settlement) -> Settlement:
+    """What makes a retry the same."""
+    return settlement._replace(receipt=None)
 
 
 def end_of(hold: Hold) -> int:

@@ -58,17 +58,18 @@ class LedgerSum:
         self._digest.add([start])
 
     def add(self, part: Events | Holds | StoredReplies) -> None:
+        # What says nothing of what was not kept once is what it was then, so that old backups still hold: an event
+        # without a receipt, a stored reply whose tokens are unknown. A kept settlement has no receipt at all.
         match part:
             case Events(events):
-                self._digest.add(events)
+                self._digest.add(each[:-1] if each.receipt is None else each for each in events)
                 self._events += len(events)
                 self._tokens += sum(event.tokens for event in events)
             case Holds(holds):
-                self._digest.add(holds)
+                self._digest.add((*kept[:2], kept.settlement and kept.settlement[:-1]) for kept in holds)
                 self._holds += len(holds)
                 self._held += sum(kept.hold.amount for kept in holds if kept.hold.state is HoldState.OPEN)
             case StoredReplies(replies):
-                # One whose tokens are unknown is what it was before they were kept, so that old backups still hold.
                 self._digest.add(each[:-1] if each.tokens is None else each for each in replies)
 
     def end(self) -> LedgerEnd:

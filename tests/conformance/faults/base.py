@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from kvot.core.archive import Sink
+from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Rules
 from kvot.stores.memory import MemoryStore
+from kvot.stores.memory_archive import MemorySink, MemorySource
 from kvot.stores.memory_company import Company
-from tests.conformance.scene import Engine, FullStore
+from tests.conformance.scene import Archive, Engine, FullStore, Opening
 
 
 class DurableMemory(MemoryStore):
@@ -27,7 +30,21 @@ def engine_of(faulty: type[Company] | type[DurableMemory]) -> Engine:
         kept[folder] = store
         return store
 
-    return Engine(open_faulty, is_durable=True)
+    return Engine(open_faulty, is_durable=True, archive=Archive(read_memory, make_memory))
+
+
+async def read_memory(store: FullStore, _folder: Path, _rules: Rules) -> ArchiveSource:
+    assert isinstance(store, MemoryStore)
+    return MemorySource(store)
+
+
+async def make_memory(_folder: Path, rules: Rules) -> tuple[Sink, Opening]:
+    store = MemoryStore(rules)
+
+    async def opened() -> FullStore:
+        return store
+
+    return MemorySink(store), opened
 
 
 def store_type_of(faulty: type[Company] | type[DurableMemory]) -> type[DurableMemory]:

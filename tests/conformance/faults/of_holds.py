@@ -51,8 +51,8 @@ class ExpiryOneLate(Company):
 class LateSettlementOnTop(Company):
     """The late figure is added to the charge instead of replacing it."""
 
-    def _correct_charge(self, hold: Hold, tokens: int, detail: object) -> Status:
-        return self._record_late(hold, tokens)
+    def _correct_charge(self, hold: Hold, figure: Settlement) -> Status:
+        return self._record_late(hold, figure.tokens)
 
     def _record_late(self, hold: Hold, tokens: int) -> Status:
         charge = self.events[settlement_event_id(hold.hold_id)]
@@ -84,6 +84,23 @@ class ReleaseOfASettledHoldFreesAgain(Company):
         if hold is not None and hold.state is HoldState.SETTLED:
             self.events.pop(settlement_event_id(hold_id), None)
         return super().release(hold_id)
+
+
+class ReceiptIsCompared(Company):
+    """A retry must bring the same receipt."""
+
+    def settle(self, hold_id: str, settlement: Settlement) -> Status:
+        event = self.events.get(settlement_event_id(hold_id))
+        status = super().settle(hold_id, settlement)
+        is_other = event is not None and event.receipt != settlement.receipt
+        return Status.CONFLICT if status is Status.REPLAYED and is_other else status
+
+
+class LateReceiptIsLost(Company):
+    """The correction of a charge has none."""
+
+    def _correct_charge(self, hold: Hold, figure: Settlement) -> Status:
+        return super()._correct_charge(hold, figure._replace(receipt=None))
 
 
 class RenewShortens(Company):

@@ -134,6 +134,18 @@ FAULTS = (
         "test_settling_otherwise_conflicts_and_changes_nothing",
     ),
     Fault(
+        of_holds.ReceiptIsCompared,
+        "a retry with another receipt is another settlement",
+        "test_a_retry_of_a_settlement_is_the_same_whatever_its_receipt_and_the_first_stays",
+        in_script=False,
+    ),
+    Fault(
+        of_holds.LateReceiptIsLost,
+        "the receipt of a figure that comes late is lost",
+        "test_a_figure_that_comes_late_brings_its_receipt_with_the_correction",
+        in_script=False,
+    ),
+    Fault(
         of_holds.RenewShortens,
         "renewing may bring the end of a hold nearer",
         "test_renew_counts_from_now_and_never_shortens",

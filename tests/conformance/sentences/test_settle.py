@@ -295,9 +295,11 @@ async def test_a_settlement_that_is_made_soon_lasts(scene: Scene):
 async def test_what_the_call_of_a_released_hold_used_is_counted_once(scene: Scene):
     await scene.reserve("h", 80, model="m", dispatched=True)
     released = await scene.release("h")
-    ledger, settlement = Ledger(scene.store, lambda: T0), Settlement(60, detail=CallDetail(input_tokens=50))
+    ledger = Ledger(scene.store, lambda: T0)
+    settlement = Settlement(60, detail=CallDetail(input_tokens=50), receipt='{"endpoint":"chat"}')
     seen = [await ledger.record_unheld(COMPANY, "h", released.hold, settlement) for _ in range(2)]
     assert [each.status for each in seen] == [Status.DONE, Status.REPLAYED]
     assert await scene.used() == 60
     assert await scene.shares("model") == {"m": (1, 60, 50, 0)}
+    assert [event.receipt for event in await scene.latest()] == [settlement.receipt]
     assert not (await scene.store.verify(COMPANY, now_ms=T0)).differences

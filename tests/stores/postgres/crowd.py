@@ -12,6 +12,7 @@ from kvot.core.model import NewEvent
 from kvot.stores.postgres import PostgresStore, Time
 from kvot.stores.postgres.batches import record_operation
 from kvot.stores.postgres.encoding import to_call
+from tests.conformance.conftest import ENGINES
 from tests.conformance.scene import COMPANY, T0, Engine, FullStore, Scene
 from tests.postgres.databases import DATABASES, shared_server
 
@@ -82,7 +83,10 @@ async def sees_what_another_writes_meanwhile(scene: Scene) -> None:
         await observer.close()
 
 
+ARCHIVE = ENGINES["postgres"].archive
 CROWDS = {
-    "that takes what is free": Engine(open_crowd, is_durable=True, discard=DATABASES.discard, need=shared_server),
-    "that waits for locks": Engine(open_waiting_crowd, is_durable=True, need=shared_server),
+    "that takes what is free": Engine(
+        open_crowd, is_durable=True, discard=DATABASES.discard, need=shared_server, archive=ARCHIVE
+    ),
+    "that waits for locks": Engine(open_waiting_crowd, is_durable=True, need=shared_server, archive=ARCHIVE),
 }

@@ -13,6 +13,7 @@ import pytest
 from kvot.core.budget import Rules
 from kvot.stores.postgres import PostgresStore, Time
 from tests.conformance.checks import LAYERS
+from tests.conformance.conftest import ENGINES
 from tests.conformance.scene import Engine, FullStore, Scene
 from tests.postgres.databases import DATABASES
 
@@ -163,7 +164,10 @@ def engine_with(fault: Fault) -> Engine:
             planted.add(url)
         return await Crowd.open(url, rules) if fault.of_a_crowd else PostgresStore.open(url, rules, time=Time.GIVEN)
 
-    return Engine(open_faulty, is_durable=True)  # a database with a fault in it is never given to another test
+    archive = ENGINES["postgres"].archive
+    return Engine(
+        open_faulty, is_durable=True, archive=archive
+    )  # a database with a fault in it is never given to another test
 
 
 async def plant(url: str, fault: Fault) -> None:

@@ -18,6 +18,7 @@ from kvot.stores.postgres.restore import PostgresSink
 from kvot.stores.postgres.schema import known_steps
 from kvot.stores.transfer import differences, move, whole
 from tests.conformance.checks import LAYERS, Check
+from tests.conformance.conftest import ENGINES
 from tests.conformance.scene import COMPANY, OTHER, T0, Engine, FullStore, Scene
 from tests.postgres.databases import DATABASES, run, shared_pooler
 from tests.postgres.pooler import SERVER_CONNECTIONS, Pooler
@@ -40,7 +41,8 @@ async def open_pooled_crowd(folder: Path, rules: Rules) -> FullStore:
 
 
 def opened(open_: Callable[..., object]) -> Engine:
-    return Engine(open_, is_durable=True, discard=DATABASES.discard)  # type: ignore[arg-type]
+    archive = ENGINES["postgres"].archive
+    return Engine(open_, is_durable=True, discard=DATABASES.discard, archive=archive)  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=[open_pooled])

@@ -24,7 +24,7 @@ DAMAGE = [
     "DELETE FROM late",
     "DELETE FROM event WHERE event_id = 'e1'",
     "DELETE FROM event WHERE event_id = 'late'",
-    "INSERT INTO event SELECT company_no, 'planted', at, 7, 1, 0, 0, 0, 1, 1, 1, 1, NULL, NULL FROM event LIMIT 1",
+    "INSERT INTO event SELECT company_no, 'added', at, 7, 1, 0, 0, 0, 1, 1, 1, 1, NULL, NULL, NULL FROM event LIMIT 1",
     "UPDATE rollup SET tokens = tokens + 1",
     "UPDATE rollup SET events = events + 1",
     "UPDATE rollup SET input_tokens = input_tokens + 1",

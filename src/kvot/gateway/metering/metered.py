@@ -15,6 +15,7 @@ from kvot.core.model import TOKENS_MAX
 from kvot.gateway.metering.mended import mended
 from kvot.gateway.metering.reader import Figures, ReaderMeter
 from kvot.gateway.metering.sse import Event, Scanner
+from kvot.gateway.receipt import NAME_LENGTH_MAX, Told
 from kvot.gateway.tokens import Reported
 
 DOCUMENT_BYTES_MAX = 2 * 1024 * 1024
@@ -74,6 +75,7 @@ class Reading(NamedTuple):
     has_failed: bool = False
     model: str | None = None
     request_id: str | None = None
+    told: Told = Told()
 
 
 class DocumentMeter:
@@ -147,6 +149,10 @@ class DocumentMeter:
     def request_id(self) -> str | None:
         return (self._reading.request_id if self._reading else None) or self._request_id
 
+    @property
+    def told(self) -> Told:
+        return self._reading.told if self._reading else Told()
+
 
 _FIRST_ID = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"id"[ \t\r\n]*:[ \t\r\n]*"([^"\\]{1,256})"')
 
@@ -213,6 +219,3 @@ class StreamMeter(ReaderMeter):
 def name_or_none(value: Any) -> str | None:
     """A model's name or a reply's id as a provider gives it: text of a length that fits a record, or nothing."""
     return value if isinstance(value, str) and 0 < len(value) <= NAME_LENGTH_MAX and value.isprintable() else None
-
-
-NAME_LENGTH_MAX = 256

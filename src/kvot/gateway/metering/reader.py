@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from kvot.gateway.receipt import Told
 from kvot.gateway.tokens import Reported
 
 
@@ -13,6 +14,9 @@ class Figures(Protocol):
     has_failed: bool
     model: str | None
     request_id: str | None
+
+    @property
+    def told(self) -> Told: ...
 
 
 class ReaderMeter:
@@ -40,3 +44,7 @@ class ReaderMeter:
     @property
     def request_id(self) -> str | None:
         return self._reader.request_id
+
+    @property
+    def told(self) -> Told:
+        return self._reader.told

@@ -47,9 +47,14 @@ _COMPANY = """SELECT clock, floor_at, floor_cum + floor_late AS forgotten, in_do
     WHERE company_id = $1"""
 _BUDGETS = """SELECT effective_at, token_limit, window_days, actor, reason FROM kvot.budget
     WHERE company_id = $1 ORDER BY seq"""
-_EVENTS = """SELECT event_id, at, at_given, tokens, kind::text, source::text, labels,
-    input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason
-    FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1 AND at > $2"""
+_EVENT = """SELECT event_id, at, at_given, tokens, kind::text, source::text, labels,
+    input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason, receipt
+    FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
+_EVENTS = f"{_EVENT} AND at > $2"
+_LATEST = f"""{_EVENT} AND event_id IN (SELECT e.event_id FROM kvot.event e
+    WHERE e.company_id = $1 AND e.at BETWEEN $2 AND $3
+    AND e.at > coalesce((SELECT c.floor_at FROM kvot.company c WHERE c.company_id = $1), 0)
+    ORDER BY e.at DESC, e.event_id DESC LIMIT $4) ORDER BY at DESC, event_id DESC"""
 _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expires_at, state::text, closed_at, actual,
     dispatched_asked, settlement
     FROM kvot.hold AS kept LEFT JOIN kvot.label_set USING (company_id, label_set_no)
@@ -107,6 +112,11 @@ class PostgresSource:
             yield Holds(holds)
         async for replies in self._parts(_REPLIES, to_reply, company):
             yield StoredReplies(replies)
+
+    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
+        asked = (to_uuid(company_id), since_ms, until_ms, events_max)
+        with telling(self._shown):
+            return [_to_event(row) for row in await self._connection.fetch(_LATEST, *asked)]
 
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         async for checks in self._parts(_SECRET_CHECK, lambda row: SecretCheck(row[0])):
@@ -182,9 +192,10 @@ def _to_change(row: asyncpg.Record) -> BudgetChange:
 
 
 def _to_event(row: asyncpg.Record) -> Event:
-    event_id, at_ms, at_given, tokens, kind, source, labels, *parts, ref, reason = row
+    event_id, at_ms, at_given, tokens, kind, source, labels, *parts, ref, reason, receipt = row
     detail = CallDetail(*from_labels(labels), *parts)  # type: ignore[arg-type]
-    return Event(event_id, at_ms, at_given, tokens, Kind(kind), Source(source), detail, ref, from_optional_text(reason))
+    texts = (from_optional_text(reason), from_optional_text(receipt))
+    return Event(event_id, at_ms, at_given, tokens, Kind(kind), Source(source), detail, ref, *texts)
 
 
 def _to_hold(row: asyncpg.Record) -> KeptHold:

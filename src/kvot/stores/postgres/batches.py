@@ -3,7 +3,7 @@
 from typing import Self
 
 from kvot.core.model import EventColumns, NewEvent
-from kvot.stores.postgres.encoding import to_json, to_labels, to_operation, to_parts
+from kvot.stores.postgres.encoding import to_json, to_labels, to_operation, to_optional_text, to_parts
 
 Columns = tuple[object, ...]
 
@@ -32,7 +32,7 @@ class Batch:
 
     def columns(self) -> Columns:
         """As `kvot.record_new` takes them: ids, tokens, times, sources, labels by number, the labels, four parts."""
-        ids, tokens, at_ms, sources, details = zip(*self._events, strict=True)
+        ids, tokens, at_ms, sources, details, _receipts = zip(*self._events, strict=True)
         numbers: dict[tuple[str | None, ...], int] = {}
         label_nos = [numbers.setdefault(detail[:4], len(numbers) + 1) for detail in details]
         labels = to_json([to_labels(each) for each in numbers])
@@ -51,5 +51,6 @@ def record_operation(event: NewEvent, now_ms: int, *, brief: bool | None = None)
         source=event.source,
         labels=to_labels(event.detail[:4]),
         parts=to_parts(event.detail),
+        receipt=to_optional_text(event.receipt),
         brief=brief,
     )

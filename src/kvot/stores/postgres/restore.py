@@ -63,7 +63,7 @@ _ADD_KEY_LINE = "INSERT INTO kvot.key_audit SELECT " + _LINE.format(company="$4:
 
 _EVENT = (
     "company_id", "event_id", "at", "tokens", "at_given", "kind", "source", "label_set_no",
-    "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "ref", "reason",
+    "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "ref", "reason", "receipt",
 )  # fmt: skip
 _HOLD = (
     "company_id", "hold_id", "amount", "ttl_ms", "dispatched_asked", "dispatched", "label_set_no",
@@ -196,7 +196,7 @@ class PostgresSink:
     async def _of_event(self, event: Event) -> tuple[Any, ...]:
         company, number = await self._labelled(event.detail[:4])
         what = (event.at_given, event.kind.value, event.source.value, number)
-        last = (event.ref, to_optional_text(event.reason))
+        last = (event.ref, to_optional_text(event.reason), to_optional_text(event.receipt))
         return (company, event.event_id, event.at_ms, event.tokens, *what, *event.detail[4:], *last)
 
     async def _of_hold(self, kept: KeptHold) -> tuple[Any, ...]:

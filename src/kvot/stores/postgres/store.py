@@ -222,6 +222,7 @@ class PostgresStore:
             labels=to_labels(settlement.detail[:4]),
             parts=to_parts(settlement.detail),
             text=settlement_text(settlement),
+            receipt=to_optional_text(settlement.receipt),
         )
         return await self._change(company_id, operation)
 

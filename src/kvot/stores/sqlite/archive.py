@@ -42,9 +42,12 @@ T = TypeVar("T")
 
 _LABELS = """LEFT JOIN label_set
     ON label_set.company_no = kept.company_no AND label_set.label_set_no = kept.label_set_no"""
-_EVENTS = f"""SELECT event_id, at, at_given, tokens, kind, source, provider, model, user, feature,
-    input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason
-    FROM event AS kept {_LABELS} WHERE kept.company_no = ? AND kept.at > ?"""
+_EVENT = f"""SELECT event_id, at, at_given, tokens, kind, source, provider, model, user, feature,
+    input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason, receipt
+    FROM event AS kept {_LABELS} WHERE kept.company_no = ?"""
+_EVENTS = f"{_EVENT} AND kept.at > ?"
+_LATEST = """SELECT event_id FROM event WHERE company_no = ? AND at BETWEEN ? AND ?
+    ORDER BY at DESC, event_id DESC LIMIT ?"""
 _HOLDS = f"""SELECT hold_id, amount, ttl_ms, dispatched, provider, model, user, feature, created_at, expires_at, state,
     closed_at, actual, dispatched_asked, settlement
     FROM hold AS kept {_LABELS} WHERE kept.company_no = ?"""
@@ -104,6 +107,14 @@ class SqliteSource:
             for replies in self._parts(stored_replies.LIST, stored_replies.from_row, company.no):
                 yield StoredReplies(replies)
 
+    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
+        with told(self._path):
+            company = load(self._tx, company_id, 0)
+            first_ms = max(since_ms, company.floor_at + 1)
+            keys_ = self._tx.execute(_LATEST, (company.no, first_ms, until_ms, events_max)).fetchall()
+            rows = (self._tx.row(f"{_EVENT} AND event_id = ?", (company.no, key)) for (key,) in keys_)
+            return [_to_event(row) for row in rows if row is not None]
+
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         with told(self._path):
             if check := keys.secret_check(self._tx):
@@ -148,7 +159,7 @@ def told(path: Path) -> Iterator[None]:
 
 
 def _to_event(row: Row) -> Event:
-    key, at_ms, at_given, tokens, kind, source, *detail, ref, reason = row
+    key, at_ms, at_given, tokens, kind, source, *detail, ref, reason, receipt = row
     return Event(
         from_key(key),
         at_ms,
@@ -159,6 +170,7 @@ def _to_event(row: Row) -> Event:
         CallDetail(*detail),
         None if ref is None else from_key(ref),
         reason,
+        receipt,
     )
 
 

@@ -28,6 +28,7 @@ class Entries(NamedTuple):
     reasoning_tokens: Column
     ref: Column = None
     reason: Column = None
+    receipt: Column = None
 
     def rows(self) -> list[EventRow]:
         return list(zip(*map(every, self), strict=False))

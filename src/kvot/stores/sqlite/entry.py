@@ -8,12 +8,13 @@ from kvot.stores.sqlite.connection import Tx
 from kvot.stores.sqlite.encoding import KIND_NO, SOURCE_NO, Key
 
 EventRow = tuple[
-    int, Key, int, int, int, int, int, int, int | None, int | None, int | None, int | None, Key | None, str | None
-]
+    int, Key, int, int, int, int, int, int, int | None, int | None, int | None, int | None, Key | None, str | None,
+    str | None,
+]  # fmt: skip
 """The columns of event: company_no, event_id, at, tokens, at_given, kind, source, label_set_no, input, output, cached
-and reasoning tokens, ref, reason. Plain, since they come in thousands."""
+and reasoning tokens, ref, reason, receipt. Plain, since they come in thousands."""
 
-INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _FIND = "SELECT * FROM event WHERE company_no = ? AND event_id = ?"
 _CORRECTED_BY = "SELECT sum(tokens) FROM event WHERE company_no = ? AND ref = ? AND at = ?"
@@ -37,15 +38,17 @@ def row_of(
     at_given: bool = False,
     ref: Key | None = None,
     reason: str | None = None,
+    receipt: str | None = None,
 ) -> EventRow:
     number = labels.number_of(tx, company.no, detail[:4])
     what = (int(at_given), KIND_NO[kind], SOURCE_NO[source], number)
-    return (company.no, key, at_ms, tokens, *what, *detail[4:], ref, reason)
+    return (company.no, key, at_ms, tokens, *what, *detail[4:], ref, reason, receipt)
 
 
 def is_same(row: EventRow, kept: EventRow) -> bool:
-    """Whether a retry says what was said at first; a time that the ledger assigned was not said."""
-    return row == kept or (not row[4] and row[:2] == kept[:2] and row[3:] == kept[3:])
+    """Whether a retry says what was said at first; a time that the ledger assigned was not said, and a receipt is not
+    compared."""
+    return row[:14] == kept[:14] or (not row[4] and row[:2] == kept[:2] and row[3:14] == kept[3:14])
 
 
 def enter(tx: Tx, company: Company, row: EventRow) -> None:

@@ -32,6 +32,7 @@ def _record(tx: Tx, company: Company, event: NewEvent) -> tuple[Status, int | No
         kind=Kind.USAGE,
         source=event.source,
         detail=event.detail,
+        receipt=event.receipt,
     )
     kept = find(tx, company, row[1])
     if kept is not None:
@@ -110,6 +111,7 @@ def add_correction(
     tokens: int,
     reason: str | None,
     parts: CallDetail,
+    receipt: str | None = None,
 ) -> Status:
     """Write a correction at its target's time and under its labels, with the token counts of `parts` if known."""
     if is_beyond(tx, company, target[2]):
@@ -129,6 +131,7 @@ def add_correction(
         detail=CallDetail(*labels.labels_of(tx, company.no, target[7]), *parts[4:]),
         ref=target[1],
         reason=reason,
+        receipt=receipt,
     )
     enter(tx, company, row)
     return Status.DONE

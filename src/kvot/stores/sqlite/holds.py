@@ -131,7 +131,7 @@ def _settle(tx: Tx, company: Company, kept: HoldRow | None, settlement: Settleme
     if kept.state == RELEASED:
         return Status.CONFLICT, kept
     if kept.state == CHARGED:
-        status = _correct_charge(tx, company, kept, settlement.tokens, settlement.detail)
+        status = _correct_charge(tx, company, kept, settlement)
     else:
         status = _record_settlement(tx, company, kept, settlement)
     if status is Status.DONE:
@@ -151,6 +151,7 @@ def _record_settlement(tx: Tx, company: Company, kept: HoldRow, settlement: Sett
         kind=Kind.SETTLEMENT,
         source=settlement.source,
         detail=_described(settlement.detail, labels.labels_of(tx, company.no, kept.label_set_no)),
+        receipt=settlement.receipt,
     )
     enter(tx, company, row)
     return Status.DONE
@@ -163,15 +164,22 @@ def _described(detail: CallDetail, held: labels.Labels) -> CallDetail:
     return CallDetail(provider, model, user, feature, *detail[4:])
 
 
-def _correct_charge(tx: Tx, company: Company, kept: HoldRow, tokens: int, parts: CallDetail) -> Status:
-    """Make the charge, with whatever corrections it has had, come to `tokens`."""
+def _correct_charge(tx: Tx, company: Company, kept: HoldRow, figure: Settlement) -> Status:
+    """Make the charge, with whatever corrections it has had, come to the figure."""
     hold_id = hold_rows.id_of(kept)
     charge = find(tx, company, settlement_event_id(hold_id))
     if charge is None:  # only damage can have taken it: verify will say so
         return Status.NOT_FOUND
-    difference = tokens - tokens_with_corrections(tx, company, charge)
-    event_id = late_settlement_event_id(hold_id)
-    return add_correction(tx, company, charge, event_id=event_id, tokens=difference, reason=None, parts=parts)
+    return add_correction(
+        tx,
+        company,
+        charge,
+        event_id=late_settlement_event_id(hold_id),
+        tokens=figure.tokens - tokens_with_corrections(tx, company, charge),
+        reason=None,
+        parts=figure.detail,
+        receipt=figure.receipt,
+    )
 
 
 def release(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
@@ -187,7 +195,7 @@ def _release(tx: Tx, company: Company, kept: HoldRow | None) -> Ended:
         return Status.REPLAYED, kept
     if kept.state == SETTLED:
         return Status.CONFLICT, kept
-    status = _correct_charge(tx, company, kept, 0, CallDetail()) if kept.state == CHARGED else Status.DONE
+    status = _correct_charge(tx, company, kept, Settlement(0)) if kept.state == CHARGED else Status.DONE
     if status is Status.DONE:
         kept = _close(tx, company, kept, RELEASED)
     return status, kept

@@ -184,7 +184,7 @@ class SqliteSink:
         what = (int(event.at_given), KIND_NO[event.kind], SOURCE_NO[event.source], number)
         ref = None if event.ref is None else to_key(event.ref)
         key = to_key(event.event_id)
-        return (self._no, key, event.at_ms, event.tokens, *what, *event.detail[4:], ref, event.reason)
+        return (self._no, key, event.at_ms, event.tokens, *what, *event.detail[4:], ref, event.reason, event.receipt)
 
     def _of_hold(self, kept: KeptHold) -> Row:
         hold = kept.hold

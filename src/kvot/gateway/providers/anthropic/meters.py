@@ -11,6 +11,7 @@ import msgspec
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.anthropic.usage import Usage
+from kvot.gateway.receipt import Told, word
 from kvot.gateway.tokens import Reported
 
 _GENERATED = ("text", "thinking", "partial_json", "input")
@@ -33,7 +34,7 @@ def read_message(document: bytes) -> Reading:
     if not isinstance(message, dict):
         return Reading()
     usage = Usage()
-    is_final = usage.take(message.get("usage"))
+    is_final = usage.take(message.get("usage"), len(document))
     tokens = usage.tokens
     content = message.get("content")
     return Reading(
@@ -42,6 +43,7 @@ def read_message(document: bytes) -> Reading:
         message.get("type") == "error",
         name_or_none(message.get("model")),
         name_or_none(message.get("id")),
+        usage.told(word(message.get("stop_reason"))),
     )
 
 
@@ -50,6 +52,7 @@ class MessageEvents:
 
     def __init__(self) -> None:
         self._usage = Usage()
+        self._finish: str | None = None
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
@@ -62,37 +65,39 @@ class MessageEvents:
             self.output_bytes += 0 if event.is_read else len(event.raw)
             return False
         try:
-            self._take(_decode_event(event.data))
+            self._take(_decode_event(event.data), len(event.data))
         except JSON_FAULTS:
             self.output_bytes += len(event.data)
         return False
 
-    def _take(self, event: _Event) -> None:
+    def _take(self, event: _Event, event_bytes: int) -> None:
         if event.type == "content_block_delta":
             self.output_bytes += _generated_bytes(event.delta)
         elif event.type == "content_block_start":
             self.output_bytes += _generated_bytes(event.content_block)
         elif event.type == "message_start" and isinstance(event.message, dict):
-            self._begin(event.message)
+            self._begin(event.message, event_bytes)
         elif event.type == "message_delta":
-            has_output = self._usage.take(event.usage)
-            has_ended = has_output and _has_ended(event.delta)
+            has_output = self._usage.take(event.usage, event_bytes)
+            finish = event.delta.get("stop_reason") if isinstance(event.delta, dict) else None
+            self._finish = word(finish) or self._finish
+            has_ended = has_output and finish is not None
             self._report(is_final=has_ended or (self.reported is not None and self.reported.is_final))
         elif event.type == "error":
             self.has_failed = True
 
-    def _begin(self, message: Mapping[str, Any]) -> None:
+    def _begin(self, message: Mapping[str, Any], event_bytes: int) -> None:
         self.model, self.request_id = name_or_none(message.get("model")), name_or_none(message.get("id"))
-        self._usage.take(message.get("usage"))
+        self._usage.take(message.get("usage"), event_bytes)
         self._report(is_final=False)
 
     def _report(self, *, is_final: bool) -> None:
         tokens = self._usage.tokens
         self.reported = Reported(tokens, is_final) if tokens is not None else None
 
-
-def _has_ended(delta: object) -> bool:
-    return isinstance(delta, dict) and delta.get("stop_reason") is not None
+    @property
+    def told(self) -> Told:
+        return self._usage.told(self._finish)
 
 
 def _generated_bytes(block: object) -> int:

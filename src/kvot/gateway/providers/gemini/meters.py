@@ -9,7 +9,8 @@ import msgspec
 
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.metering.sse import Event
-from kvot.gateway.providers.gemini.usage import read_usage
+from kvot.gateway.providers.gemini.usage import read_usage, told_of
+from kvot.gateway.receipt import Told, kept, word
 from kvot.gateway.tokens import Reported
 
 _NOT_GENERATED = frozenset({"thought", "thoughtSignature", "inlineData", "codeExecutionResult"})
@@ -19,8 +20,10 @@ _NOT_GENERATED = frozenset({"thought", "thoughtSignature", "inlineData", "codeEx
 def read_reply(document: bytes) -> Reading:
     """Of generateContent. An error may be wrapped in an array, as in the stream without SSE."""
     stream = Replies(answers=0)
-    stream.take(msgspec.json.decode(document))
-    return Reading(stream.reported, stream.output_bytes, stream.has_failed, stream.model, stream.request_id)
+    stream.take(msgspec.json.decode(document), len(document))
+    return Reading(
+        stream.reported, stream.output_bytes, stream.has_failed, stream.model, stream.request_id, stream.told
+    )
 
 
 class Replies:
@@ -33,6 +36,8 @@ class Replies:
         self._answers = answers
         self._ended: set[int] = set()
         self._is_blocked = False
+        self._usage: Any = None
+        self._finish: str | None = None
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
@@ -49,16 +54,16 @@ class Replies:
 
     def read_document(self, document: bytes) -> None:
         try:
-            self.take(msgspec.json.decode(document))
+            self.take(msgspec.json.decode(document), len(document))
         except JSON_FAULTS:
             self.output_bytes += len(document)
 
-    def take(self, reply: object) -> None:
+    def take(self, reply: object, event_bytes: int) -> None:
         for each in reply if isinstance(reply, list) else [reply]:
             if isinstance(each, dict):
-                self._take(each)
+                self._take(each, event_bytes)
 
-    def _take(self, reply: dict[str, Any]) -> None:
+    def _take(self, reply: dict[str, Any], event_bytes: int) -> None:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(reply.get("modelVersion")), name_or_none(reply.get("responseId"))
         self.has_failed = self.has_failed or reply.get("error") is not None
@@ -68,21 +73,29 @@ class Replies:
         feedback = reply.get("promptFeedback")
         if isinstance(feedback, dict) and feedback.get("blockReason") is not None:
             self._is_blocked = True
+            self._finish = word(feedback["blockReason"])
         is_final = self._is_blocked or len(self._ended) >= self._answers
-        usage = read_usage(reply.get("usageMetadata"), is_final=is_final)
-        if usage is not None:
-            self.reported = usage
+        usage = reply.get("usageMetadata")
+        reported = read_usage(usage, is_final=is_final)
+        if reported is not None:
+            self.reported = reported
+        self._usage = kept(usage, event_bytes) or self._usage
 
     def _take_candidate(self, candidate: object) -> None:
         if not isinstance(candidate, dict):
             return
         index = candidate.get("index", 0)
-        has_ended = candidate.get("finishReason") is not None
-        if has_ended and isinstance(index, int) and len(self._ended) < self._answers:
+        finish = candidate.get("finishReason")
+        self._finish = word(finish) or self._finish
+        if finish is not None and isinstance(index, int) and len(self._ended) < self._answers:
             self._ended.add(index)
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
         self.output_bytes += sum(map(_generated_bytes, parts)) if isinstance(parts, list) else 0
+
+    @property
+    def told(self) -> Told:
+        return told_of(self._usage, self._finish)
 
 
 def _generated_bytes(part: object) -> int:

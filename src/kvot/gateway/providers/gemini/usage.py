@@ -3,7 +3,11 @@
 What the figures include stands in docs/internals/gateway.md, "Counting" and "Gemini". A figure that is absent is 0.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from kvot.gateway.metering.metered import figure
+from kvot.gateway.receipt import KINDS, Told, modality
 from kvot.gateway.tokens import Reported, TokenCount
 
 _FIGURES = (
@@ -29,3 +33,28 @@ def read_usage(usage: object, *, is_final: bool) -> Reported | None:
     tokens = TokenCount(prompt + tool - read, read, 0, candidates, thoughts)
     is_mismatch = told[-1] is not None and total != tokens.total
     return Reported(tokens, is_final, total_mismatch=total if is_mismatch else None)
+
+
+_DETAILS = {
+    "promptTokensDetails": "in",
+    "toolUsePromptTokensDetails": "tool_in",
+    "candidatesTokensDetails": "out",
+    "cacheTokensDetails": "cached",
+}
+
+
+def told_of(usage: object, finish: object) -> Told:
+    """What a reply tells beside its tokens."""
+    if not isinstance(usage, dict):
+        return Told(usage, finish=finish)
+    tier = usage.get("serviceTier") or usage.get("trafficType")  # the latter is Vertex's
+    return Told(usage, tier, finish, modality=modality(_counts(usage)))
+
+
+def _counts(usage: Mapping[str, Any]) -> Iterator[tuple[str, str, int | None]]:
+    for name, where in _DETAILS.items():
+        details = usage.get(name)
+        for each in details if isinstance(details, list) else ():
+            kind = each.get("modality") if isinstance(each, dict) else None
+            if isinstance(kind, str) and kind.lower() in KINDS:
+                yield kind.lower(), where, figure(each.get("tokenCount"))

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, figure, name_or_none, text_bytes
+from kvot.gateway.receipt import Told, word
 from kvot.gateway.tokens import Reported, TokenCount
 
 _INPUT, _CACHED, _OUTPUT = "prompt_eval_count", "prompt_eval_cached_count", "eval_count"
+_DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
 _ONLY_LOADED = ("load", "unload")
 """Why an answer ended that never began: the request had no prompt, and only loaded the model or let it go."""
 
@@ -32,11 +34,18 @@ def read_usage(reply: Mapping[str, Any]) -> Reported | None:
     return Reported(TokenCount(prompt - read, read, 0, figures.get(_OUTPUT, 0)), is_final=_INPUT in figures)
 
 
+def _told_of(reply: Mapping[str, Any]) -> Told:
+    """The figures stand beside the content, in no object of their own: one is made of them."""
+    names = (_INPUT, _CACHED, _OUTPUT, *_DURATIONS)
+    usage = {name: reply[name] for name in names if type(reply.get(name)) in (int, float)}
+    return Told(usage or None, finish=word(reply.get("done_reason")))
+
+
 def read_reply(document: bytes) -> Reading:
     """Of any path: an embedding has the input's figure alone, and no output."""
     lines = Lines()
     lines.take(msgspec.json.decode(document), is_whole=True)
-    return Reading(lines.reported, lines.output_bytes, lines.has_failed, lines.model)
+    return Reading(lines.reported, lines.output_bytes, lines.has_failed, lines.model, None, lines.told)
 
 
 class Lines:
@@ -46,6 +55,7 @@ class Lines:
         self.has_failed = False
         self.model: str | None = None
         self.request_id: str | None = None  # Ollama gives none
+        self.told = Told()
 
     def read_document(self, document: bytes) -> None:
         try:
@@ -65,3 +75,4 @@ class Lines:
             self.output_bytes += sum(text_bytes(message.get(name)) for name in ("content", "thinking", "tool_calls"))
         if is_whole or line.get("done") is True:
             self.reported = read_usage(line) or self.reported
+            self.told = _told_of(line)

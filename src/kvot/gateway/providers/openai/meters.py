@@ -11,8 +11,10 @@ from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, te
 from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.media import gather_content
+from kvot.gateway.providers.openai.told import told_of
 from kvot.gateway.providers.openai.usage import chat_usage, embedding_usage, response_usage
 from kvot.gateway.providers.sizes import Gathered
+from kvot.gateway.receipt import Told, kept, word
 from kvot.gateway.tokens import Reported
 
 _DONE = b"[DONE]"
@@ -34,6 +36,7 @@ class _Chat(msgspec.Struct):
     usage: Any = None
     error: Any = None
     x_groq: Any = None
+    service_tier: Any = None
 
     @property
     def reported_usage(self) -> Any:
@@ -78,8 +81,15 @@ _decode_chat = msgspec.json.Decoder(_Chat).decode
 
 def read_chat(document: bytes, provider: Compatible) -> Reading:
     chat = _decode_chat(document)
-    reported = chat_usage(chat.reported_usage, provider, is_final=True)
-    return Reading(reported, chat.output_bytes, chat.error is not None, name_or_none(chat.model), name_or_none(chat.id))
+    usage, finish = chat.reported_usage, chat.choices[0].finish_reason if chat.choices else None
+    return Reading(
+        chat_usage(usage, provider, is_final=True),
+        chat.output_bytes,
+        chat.error is not None,
+        name_or_none(chat.model),
+        name_or_none(chat.id),
+        told_of(kept(usage, len(document)), word(chat.service_tier), word(finish)),
+    )
 
 
 class ChatEvents:
@@ -93,6 +103,9 @@ class ChatEvents:
         self._provider = provider
         self._takes_out_usage = takes_out_usage
         self._is_one = is_one
+        self._usage: Any = None
+        self._service_tier: str | None = None
+        self._finish: str | None = None
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
@@ -112,22 +125,27 @@ class ChatEvents:
         except JSON_FAULTS:
             self.output_bytes += len(data)
             return False
-        return self._take(chunk)
+        return self._take(chunk, len(data))
 
-    def _take(self, chunk: _Chat) -> bool:
+    def _take(self, chunk: _Chat, event_bytes: int) -> bool:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(chunk.model), name_or_none(chunk.id)
+            self._service_tier = word(chunk.service_tier)
         if chunk.choices:
             self.output_bytes += chunk.output_bytes
+            for choice in chunk.choices:
+                if choice.finish_reason is not None:
+                    self._finish = word(choice.finish_reason)
         if chunk.usage is None and chunk.error is None and chunk.x_groq is None:
             return False
-        return self._take_figures(chunk)
+        return self._take_figures(chunk, event_bytes)
 
-    def _take_figures(self, chunk: _Chat) -> bool:
+    def _take_figures(self, chunk: _Chat, event_bytes: int) -> bool:
         self.has_failed = self.has_failed or chunk.error is not None
         usage = chunk.reported_usage
         if usage is None:
             return False
+        self._usage, self._service_tier = kept(usage, event_bytes), word(chunk.service_tier) or self._service_tier
         self.reported = chat_usage(usage, self._provider, is_final=self._is_last(chunk))
         return self._takes_out_usage and not chunk.choices and chunk.error is None
 
@@ -141,6 +159,10 @@ class ChatEvents:
         if self.reported is not None:
             self.reported = self.reported._replace(is_final=True)
 
+    @property
+    def told(self) -> Told:
+        return told_of(self._usage, self._service_tier, self._finish)
+
 
 class _Response(msgspec.Struct):
     id: Any = None
@@ -150,6 +172,15 @@ class _Response(msgspec.Struct):
     tool_usage: Any = None
     error: Any = None
     output: Any = None
+    service_tier: Any = None
+    incomplete_details: Any = None
+
+    def told(self, event_bytes: int) -> Told:
+        """event_bytes: of what it came in."""
+        details = self.incomplete_details
+        finish = details.get("reason") if isinstance(details, dict) else None
+        usage, tool_usage = kept(self.usage, event_bytes), kept(self.tool_usage, event_bytes)
+        return told_of(usage, word(self.service_tier), word(finish) or word(self.status), tool_usage)
 
 
 class _ResponseEvent(msgspec.Struct):
@@ -176,6 +207,7 @@ def read_response(document: bytes) -> Reading:
         response.error is not None or response.status == "failed",
         name_or_none(response.model),
         name_or_none(response.id),
+        response.told(len(document)),
     )
 
 
@@ -188,6 +220,7 @@ class ResponseEvents:
         self.has_failed = False
         self.model: str | None = None
         self.request_id: str | None = None
+        self.told = Told()
 
     def read(self, event: Event) -> bool:
         """Nothing is ever taken out."""
@@ -203,7 +236,7 @@ class ResponseEvents:
             if event.type == "error":
                 self.has_failed = True
             elif event.type in _BEGUN_OR_ENDED:
-                self._take(event.type, _decode_response(event.response))
+                self._take(event.type, _decode_response(event.response), len(data))
             elif event.type == "response.audio.delta":
                 self.output_bytes += _audio_bytes(event.delta)
             elif event.delta is not None:
@@ -211,11 +244,12 @@ class ResponseEvents:
         except JSON_FAULTS:
             self.output_bytes += len(data)
 
-    def _take(self, kind: str, response: _Response) -> None:
+    def _take(self, kind: str, response: _Response, event_bytes: int) -> None:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(response.model), name_or_none(response.id)
         if kind in _ENDED:
             self.reported = response_usage(response.usage, response.tool_usage)
+            self.told = response.told(event_bytes)
             self.has_failed = self.has_failed or kind == "response.failed" or response.error is not None
 
 
@@ -233,5 +267,10 @@ def read_embeddings(document: bytes) -> Reading:
     """Embeddings are no output: an estimate is of the input alone."""
     reply = _decode_embeddings(document)
     return Reading(
-        embedding_usage(reply.usage), 0, reply.error is not None, name_or_none(reply.model), name_or_none(reply.id)
+        embedding_usage(reply.usage),
+        0,
+        reply.error is not None,
+        name_or_none(reply.model),
+        name_or_none(reply.id),
+        told_of(kept(reply.usage, len(document))),
     )

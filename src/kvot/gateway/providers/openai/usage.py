@@ -13,8 +13,8 @@ from kvot.gateway.tokens import Reported, TokenCount
 # Names of one figure, in Chat Completions and in Responses; the first that is there and can be true counts.
 _INPUT = ("prompt_tokens", "input_tokens")
 _OUTPUT = ("completion_tokens", "output_tokens")
-_INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
-_OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
+INPUT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details")
 _CACHE_READ = (
     "cached_tokens",
     "prompt_cache_hit_tokens",  # DeepSeek
@@ -76,8 +76,8 @@ def _parts(
     usage: Mapping[str, Any], input_tokens: int, output_tokens: int, excludes: tuple[str, ...], *, is_final: bool
 ) -> Reported:
     total = figure(usage.get("total_tokens"))
-    input_places = (*_objects(usage, _INPUT_DETAILS), usage)
-    output_places = (*_objects(usage, _OUTPUT_DETAILS), usage)
+    input_places = (*_objects(usage, INPUT_DETAILS), usage)
+    output_places = (*_objects(usage, OUTPUT_DETAILS), usage)
     reasoning = _first(_REASONING, *output_places) or 0
     is_outside = "reasoning_tokens" in excludes or _is_outside(reasoning, output_tokens, input_tokens, total)
     others = sum(_first((name,), *output_places) or 0 for name in excludes if name != "reasoning_tokens")

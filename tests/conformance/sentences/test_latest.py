@@ -1,0 +1,97 @@
+"""Events as they are read back, one by one: the newest first, each with the receipt of its call."""
+
+from kvot.core.model import CallDetail, Kind, NewEvent, Source, Status
+from kvot.core.window import floor_before
+from tests.conformance.scene import COMPANY, DAY, MINUTE, OTHER, T0, Scene
+
+RECEIPT = '{"endpoint":"chat","finish":"stop","raw_usage":{"prompt_tokens":50}}'
+
+
+async def test_the_newest_comes_first_and_only_so_many(scene: Scene):
+    for number in (3, 1, 2):
+        await scene.record(f"e{number}", number, T0 - number)
+    await scene.record("theirs", 9, company=OTHER)
+    assert [event.event_id for event in await scene.latest()] == ["e1", "e2", "e3"]
+    assert [event.event_id for event in await scene.latest(events_max=2)] == ["e1", "e2"]
+    assert await scene.latest(company="99999999-9999-4999-8999-999999999999") == []
+
+
+async def test_from_one_instant_to_another_both_are_with_them(scene: Scene):
+    for number in range(5):
+        await scene.record(f"e{number}", 1, T0 - number)
+    assert [event.event_id for event in await scene.latest(T0 - 3, T0 - 1)] == ["e1", "e2", "e3"]
+    assert [event.event_id for event in await scene.latest(T0 - 3, T0 - 1, events_max=1)] == ["e1"]
+
+
+async def test_events_of_one_instant_all_come_and_always_alike(scene: Scene):
+    ids = {"a", "b", "11111111-1111-4111-8111-111111111111", "x", "00000000-0000-4000-8000-000000000000"}
+    for event_id in ids:
+        await scene.record(event_id, 1)
+    found = [event.event_id for event in await scene.latest()]
+    assert set(found) == ids
+    assert [event.event_id for event in await scene.latest(events_max=3)] == found[:3]
+
+
+async def test_all_that_is_kept_of_a_call_is_told(scene: Scene):
+    await scene.reserve("h", 80, dispatched=True, provider="openai", model="m", user="u")
+    await scene.settle("h", 60, now_ms=T0 + 5, source=Source.PARTIAL, input_tokens=50, receipt=RECEIPT)
+    (event,) = await scene.latest()
+    assert (event.event_id, event.at_ms, event.tokens) == ("hold→h", T0 + 5, 60)
+    assert (event.kind, event.source) == (Kind.SETTLEMENT, Source.PARTIAL)
+    assert event.detail == CallDetail("openai", "m", "u", None, 50)
+    assert event.receipt == RECEIPT
+
+
+async def test_what_nobody_told_anything_of_has_no_receipt(scene: Scene):
+    await scene.record("e", 5)
+    await scene.correct("c", "e", -1, reason="why")
+    await scene.reserve("h", 1)
+    await scene.settle("h", 1)
+    assert [event.receipt for event in await scene.latest()] == [None, None, None]
+
+
+async def test_a_retry_of_a_settlement_is_the_same_whatever_its_receipt_and_the_first_stays(scene: Scene):
+    await scene.reserve("h", 80)
+    await scene.settle("h", 60, receipt=RECEIPT)
+    for receipt in (None, "{}", RECEIPT):
+        assert (await scene.settle("h", 60, receipt=receipt)).status is Status.REPLAYED
+    await scene.reopen()
+    assert (await scene.settle("h", 60, receipt="{}")).status is Status.REPLAYED
+    assert (await scene.settle("h", 61, receipt=RECEIPT)).status is Status.CONFLICT
+    assert [event.receipt for event in await scene.latest()] == [RECEIPT]
+
+
+async def test_a_recorded_event_may_have_one_which_no_retry_is_compared_by(scene: Scene):
+    for receipt, status in ((RECEIPT, Status.DONE), (None, Status.REPLAYED), ("{}", Status.REPLAYED)):
+        recorded = await scene.store.record(COMPANY, NewEvent("e", 5, receipt=receipt), now_ms=T0)
+        assert recorded.status is status
+    assert (await scene.record("e", 6)).status is Status.CONFLICT
+    await scene.reopen()
+    assert (await scene.record("e", 5)).status is Status.REPLAYED
+    assert [event.receipt for event in await scene.latest()] == [RECEIPT]
+
+
+async def test_a_figure_that_comes_late_brings_its_receipt_with_the_correction(scene: Scene):
+    await scene.reserve("h", 80, dispatched=True)
+    await scene.settle("h", 60, now_ms=T0 + 2 * MINUTE, receipt=RECEIPT)
+    receipts = {event.event_id: event.receipt for event in await scene.latest()}
+    assert receipts == {"hold→h": None, "late→h": RECEIPT}
+
+
+async def test_a_receipt_is_there_after_the_engine_was_opened_again(scene: Scene):
+    odd = '{"model_served":"ü\x00\x1b"}'
+    for hold_id, receipt in (("h", RECEIPT), ("i", odd)):
+        await scene.reserve(hold_id, 80)
+        await scene.settle(hold_id, 60, receipt=receipt)
+    for _ in range(2):
+        await scene.reopen()
+        receipts = {event.event_id: event.receipt for event in await scene.latest()}
+        assert receipts == {"hold→h": RECEIPT, "hold→i": odd}
+
+
+async def test_forgotten_events_are_not_told(scene: Scene):
+    await scene.reserve("old", 5, now_ms=T0 - 100 * DAY)
+    await scene.settle("old", 5, now_ms=T0 - 100 * DAY, receipt=RECEIPT)
+    await scene.record("new", 1)
+    await scene.store.prune(COMPANY, T0 - 50 * DAY, now_ms=T0)
+    assert [event.event_id for event in await scene.latest(floor_before(T0 - 200 * DAY))] == ["new"]
