@@ -40,6 +40,7 @@ async def beside(scene: Scene, **more: Any) -> AsyncIterator[Any]:
     overrides = {f"{name}_base_url": scene.provider.url for name in OWN_PROVIDERS}
     overrides |= {f"{name}_api_key": f"sk-{name}" for name in OWN_PROVIDERS}
     app, _ = open_app(Settings.load({}, None, overrides | more), scene.house)
+    assert app._gateway is not None
     started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     stopper = Stopper()
     serving = serve(
@@ -197,7 +198,8 @@ def at(process: served.Served) -> Any:
 @pytest.mark.parametrize("call", ["chat", "chat-stream"])
 @pytest.mark.parametrize(("first", "again"), SENT_TWICE)
 async def test_a_call_that_a_crash_cut_and_that_is_repeated_is_charged_once(tmp_path, call, first, again):
-    database, ttl = f"sqlite:///{tmp_path}/kvot.db", {"KVOT_HOLD_TTL_S": str(TTL_S)}
+    database = f"sqlite:///{tmp_path}/kvot.db"
+    ttl: dict[str, Any] = {"KVOT_HOLD_TTL_S": str(TTL_S)}
     keys = await served.make_keys(database)
     async with Provider(Script(fault=Fault.HANG), Script()) as provider:
         async with served.serve(provider, database, keys, **ttl) as process:

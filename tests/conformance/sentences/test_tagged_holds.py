@@ -1,5 +1,7 @@
 """Holds found by the tag that their ids end in: which are looked at, and what is told of each."""
 
+from typing import Any
+
 import pytest
 
 from kvot.core.model import HoldEnd, HoldState, Source
@@ -18,7 +20,7 @@ async def found(
     return await scene.store.tagged_holds(company, [TAG], within_ms=within_ms, limit=limit, now_ms=now_ms)
 
 
-async def ids(scene: Scene, **asked: int) -> list[str]:
+async def ids(scene: Scene, **asked: Any) -> list[str]:
     return [each.hold_id for each in await found(scene, **asked)]
 
 
