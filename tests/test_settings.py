@@ -76,7 +76,7 @@ class TestSources:
     @pytest.mark.parametrize("name", ["WEB_CONCURRENCY", "PORT", "LOG_LEVEL", "FORWARDED_ALLOW_IPS"])
     def test_what_is_wrong_with_it_is_said_by_that_name_if_it_counts_at_all(self, name):
         assert faults({name: "many"})[0].startswith(f"{name} is 'many': must be")
-        assert Settings.load({name: "many", variable(COMMON_NAMES[name]): GOOD[name]})
+        Settings.load({name: "many", variable(COMMON_NAMES[name]): GOOD[name]})  # raises nothing
 
     def test_it_beats_the_file_as_all_of_the_environment_does(self, tmp_path):
         config = write(tmp_path / "kvot.toml", "port = 1")

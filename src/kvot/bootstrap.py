@@ -4,14 +4,14 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import SteadyClock
 from kvot.core.errors import StoreUnavailable
-from kvot.core.keys import API_KEY_PEPPER, SECRET_CHECK, derive_key
+from kvot.core.keys import API_KEY_PEPPER, ATTEMPTS, SECRET_CHECK, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
 from kvot.operations.ids import new_gateway_id, new_id
@@ -36,10 +36,12 @@ _STEADY_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 @dataclass(frozen=True, slots=True)
 class OpenedSecret:
-    """What is known of the secret once it was read: what people call it, and what tells it from another."""
+    """What is known of the secret once it was read: what people call it, what tells it from another, and the key of
+    the gateway's attempts."""
 
     name: str
     check: bytes
+    attempts_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,12 @@ def open_services(settings: Settings, *, with_secret: bool = True) -> House:
     sealer = Sealer(derive_key(secret, SEALING)) if secret else None
     pepper = derive_key(secret, API_KEY_PEPPER) if secret else None
     services = Services(Ledger(store, clock), store, pepper, new_id, ProviderKeys(store, sealer, offered))
-    opened = OpenedSecret(name_of_secret(settings), derive_key(secret, SECRET_CHECK)) if secret else None
+    opened = _opened(settings, secret) if secret else None
     return House(services, store, clock, opened)
+
+
+def _opened(settings: Settings, secret: bytes) -> OpenedSecret:
+    return OpenedSecret(name_of_secret(settings), derive_key(secret, SECRET_CHECK), derive_key(secret, ATTEMPTS))
 
 
 def name_of_secret(settings: Settings) -> str:
@@ -255,6 +261,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     What its calls come to is counted in `tallies`.
     """
     from kvot.gateway.call import Books
+    from kvot.gateway.elsewhere import Elsewhere
     from kvot.gateway.estimate import Estimator
     from kvot.gateway.gateway import Gateway, Terms
     from kvot.gateway.holding import Ceilings
@@ -289,8 +296,10 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     terms = Terms(ceilings, settings.hold_ttl_s * MS_PER_SECOND, settings.call_max_s, counting)
     assert services.provider_keys.sealer is not None, "a server opens keys"
     own_keys = OwnKeys(services.provider_keys.store, services.provider_keys.sealer)
+    assert house.secret is not None, "a server has the secret"
+    elsewhere = Elsewhere(services.ledger, books.settler, house.secret.attempts_key, settings.call_max_s)
     stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
-    return Gateway(providers, ForwardUpstream(), books, terms, new_gateway_id, own_keys, stored)
+    return Gateway(providers, ForwardUpstream(), books, terms, new_gateway_id, own_keys, stored, elsewhere)
 
 
 def open_counting() -> "Counting":

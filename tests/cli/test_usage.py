@@ -63,3 +63,22 @@ def test_the_operator_has_to_name_a_company(kvot):
     kvot("record", "--company", OTHER, "--tokens", 1)
     ran = kvot("usage")
     assert (ran.code, ran.err) == (1, "kvot: Name a company with --company.\n")
+
+
+def test_people_read_whose_tokens_they_are(kvot):
+    rows = f"at,tokens,company,model\n{NOW_MS},300,{ACME},large\n{NOW_MS},99,{ACME},sm\x1b[31mall\n{NOW_MS},1,{ACME},\n"
+    kvot("import", kvot.file("usage.csv", rows))
+    ran = kvot("usage", "--company", ACME, "--by", "model")
+    assert [line.split() for line in ran.out.splitlines()[:2]] == [
+        ["model", "tokens", "share", "events", "input", "output"],
+        ["large", "300", "75.0", "%", "1", "0", "0"],
+    ]
+    assert ("\x1b" in ran.out, "(none said)" in ran.out) == (False, True)
+    told = kvot("usage", "--company", ACME, "--by", "model", "--json").document
+    assert [each["tokens"] for each in told["results"]] == [300, 99, 1]
+
+
+def test_nothing_used_is_said_and_what_cannot_be_told_apart_is_refused(kvot):
+    kvot("record", "--company", OTHER, "--tokens", 1)
+    assert kvot("usage", "--company", ACME, "--by", "user").out.startswith("No tokens were used from 20")
+    assert kvot("usage", "--company", ACME, "--by", "colour").code == 1

@@ -338,7 +338,7 @@ class Script(RuleBasedStateMachine):
         answer = self.ask(self.store.series(company, edges_ms, now_ms=self.now_ms, window_ms=window_ms))
         assert answer == self.expect(lambda: self.oracle.series(company, edges_ms, window_ms, self.now_ms))
 
-    @rule(data=st.data(), company=COMPANIES, by=st.sampled_from(["model", "user", "feature", "source"]))
+    @rule(data=st.data(), company=COMPANIES, by=st.sampled_from(["provider", "model", "user", "feature", "source"]))
     def break_down(self, data: st.DataObject, company: str, by: str) -> None:
         first_hour = self.draw_instant(data, company) // HOUR
         end_hour = first_hour + data.draw(st.sampled_from([1, 2, 24, 400]))

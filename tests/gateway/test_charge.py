@@ -25,9 +25,11 @@ LONG_REASONING = Reported(TokenCount(90, 0, 0, 1, 50), is_final=False)
         (Passed(End.CUT, True, False, LONG_REASONING, 240), 150, Source.PARTIAL),
         (Passed(End.BROKEN, True, True, INPUT_ONLY, 0), 91, Source.PARTIAL),
         (Passed(End.WHOLE, True, False, None, 400), 200, Source.ESTIMATED),
-        (Passed(End.CUT, True, False, None, 400), 200, Source.ESTIMATED),
-        (Passed(End.BROKEN, True, False, None, 0), 100, Source.ESTIMATED),
-        (Passed(End.CUT), 100, Source.ESTIMATED),
+        (Passed(End.WHOLE, True, False, INPUT_ONLY, 400), 190, Source.ESTIMATED),
+        (Passed(End.WHOLE, True, True, None, 400), 200, Source.PARTIAL),
+        (Passed(End.CUT, True, False, None, 400), 200, Source.PARTIAL),
+        (Passed(End.BROKEN, True, False, None, 0), 100, Source.PARTIAL),
+        (Passed(End.CUT), 100, Source.PARTIAL),
     ],
 )
 def test_the_providers_figures_count_and_where_they_lack_an_estimate_of_what_passed(passed, tokens, source):

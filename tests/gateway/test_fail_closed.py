@@ -165,6 +165,21 @@ async def test_a_base_url_that_ends_in_what_its_client_adds_is_told_so(scene, pa
     assert f"With a base URL that does not end in {last} it would be." in seen.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("path", "speaker"),
+    [
+        ("/anthropic/v1/chat/completions", "openai"),
+        ("/openai/v1/messages", "anthropic"),
+        ("/ollama/v1beta/models/m:generateContent", "gemini"),
+        ("/gemini/api/chat", "ollama"),
+    ],
+)
+async def test_a_path_of_another_api_says_whose_it_is(scene, path, speaker):
+    seen = await post(scene, path, {})
+    assert (seen.status, len(scene.provider.requests)) == (404, 0)
+    assert f"It is one of the API that {speaker} speaks" in seen.body.decode()
+
+
 FREE = {
     "chat": ("GET", "/openai/v1/models"),
     "messages": ("POST", "/anthropic/v1/messages/count_tokens"),

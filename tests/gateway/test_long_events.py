@@ -25,7 +25,7 @@ def sse(*events: Any) -> bytes:
 
 
 def responses(image: str) -> bytes:
-    begun = {"id": "resp_1", "model": "m", "usage": None, "output": []}
+    begun: dict[str, Any] = {"id": "resp_1", "model": "m", "usage": None, "output": []}
     made = {"type": "image_generation_call", "result": image}
     text = {"type": "message", "content": [{"type": "output_text", "text": SAID + image, "logprobs": [{"a": [1]}] * 9}]}
     usage = {"input_tokens": 20, "output_tokens": 7, "input_tokens_details": {"cached_tokens": 4}, "total_tokens": 27}
@@ -71,7 +71,8 @@ def meter_of(dialect: str, path: str, content_type: str, **members: Any) -> Mete
 
 
 EVENTS, JSON, LINES = "text/event-stream", "application/json", "application/x-ndjson"
-MODEL, CONTENTS = {"model": "m", "stream": True}, {"contents": []}
+MODEL: dict[str, Any] = {"model": "m", "stream": True}
+CONTENTS: dict[str, Any] = {"contents": []}
 GEMINI_PATH = "/v1beta/models/m:streamGenerateContent"
 ENTIRE: dict[str, tuple[Callable[[str], bytes], Callable[[], Meter], int]] = {
     "responses": (responses, lambda: meter_of("openai", "/responses", EVENTS, **MODEL), 27 + 322),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kvot.gateway.dialect import LONG_BYTES, Ask
+from kvot.gateway.metering.metered import text_bytes
 from kvot.gateway.providers import DIALECTS
 from tests.gateway.calls import CALLS, post
 
@@ -58,6 +59,24 @@ def test_of_a_long_request_nothing_stays_but_its_bytes(dialect, path, members, _
     finally:
         tracemalloc.stop()
     assert kept_bytes < 1_500_000, "the body, and not four bytes for each of its characters"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "ü", "\U0001f642" * 65_536, "a" * 65_535 + "ü\U0001f642" * 2, "漢" * 200_000]
+)
+def test_the_bytes_of_a_text_are_those_of_its_encoding_however_long_it_is(text: str):
+    assert text_bytes(text) == text_bytes([{"a": text}]) == len(text.encode())
+
+
+def test_to_measure_a_text_takes_no_copy_of_it():
+    text = "a" * 4_000_000 + "\U0001f642"
+    tracemalloc.start()
+    try:
+        assert text_bytes(text) == 4_000_004
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1_000_000
 
 
 @pytest.mark.parametrize("call", ["chat", "responses", "messages"])

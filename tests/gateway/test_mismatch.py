@@ -5,6 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kvot.core.model import Source
+from tests.gateway import calls
 from tests.gateway.calls import TEXT, ask
 from tests.gateway.conftest import COMPANY
 from tests.gateway.test_metrics import value
@@ -78,6 +79,15 @@ async def test_an_output_far_above_what_was_held_is_charged_and_one_line_says_so
         **{"held_output": CEILING, "is_final": True},
         **{"input_uncached": 9, "cache_read": 0, "cache_write": 0, "output_visible": 10**9, "output_reasoning": 0},
     }
+
+
+async def test_an_image_that_a_tool_made_is_no_output_far_above_what_was_held(open_scene):
+    scene = await open_scene(Script(output_tokens=CEILING + 6_240, obeys_ceiling=False))
+    path, body = calls.CALLS["responses"]
+    with capture_logs() as lines:
+        await calls.post(scene, path, body | {"max_output_tokens": CEILING, "tools": [{"type": "image_generation"}]})
+    assert await scene.settled() == 9 + CEILING + 6_240
+    assert not lines
 
 
 @pytest.mark.parametrize(("output", "is_flagged"), [(CEILING, False), (10 * CEILING, False), (10 * CEILING + 1, True)])

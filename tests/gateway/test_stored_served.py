@@ -59,8 +59,11 @@ async def make_keys(database: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serve(provider: Provider, database: str, keys: dict[str, str], *, workers: int = 1) -> AsyncIterator[Served]:
-    environment = {"KVOT_OPENAI_BASE_URL": provider.url, "KVOT_OPENAI_API_KEY": "sk-ours", "KVOT_SECRET": SECRET}
+async def serve(
+    provider: Provider, database: str, keys: dict[str, str], *, workers: int = 1, **more: str
+) -> AsyncIterator[Served]:
+    """more: settings by the names of their variables."""
+    environment = {"KVOT_OPENAI_BASE_URL": provider.url, "KVOT_OPENAI_API_KEY": "sk-ours", "KVOT_SECRET": SECRET} | more
     options = ("--port", 0, "--workers", workers, "--database", database, "--json")
     with start("serve", *options, environment=environment) as process:
         assert process.stdout is not None

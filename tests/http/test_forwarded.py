@@ -11,6 +11,10 @@ from tests.http.conftest import Server, make_app
 PROXIES = ("10.0.0.0/8", "::1/128")
 
 
+async def no_more() -> Any:
+    raise AssertionError("nobody asks for the body")
+
+
 def seen(peer: Any, *headers: tuple[bytes, bytes], trusted: tuple[str, ...] = PROXIES) -> tuple[Any, str]:
     """The address and the scheme that the application is told of."""
     scopes: list[Any] = []
@@ -22,7 +26,8 @@ def seen(peer: Any, *headers: tuple[bytes, bytes], trusted: tuple[str, ...] = PR
     forwarded = Forwarded(app, trusted)
     forwarded._app = inner  # type: ignore[assignment]
     client = None if peer is None else (peer, 5)
-    asyncio.run(forwarded({"type": "http", "client": client, "scheme": "http", "headers": list(headers)}, None, None))
+    scope = {"type": "http", "client": client, "scheme": "http", "headers": list(headers)}
+    asyncio.run(forwarded(scope, no_more, None))
     client = scopes[0]["client"]
     return client and client[0], scopes[0]["scheme"]
 
@@ -81,7 +86,7 @@ def test_where_all_are_trusted_the_first_word_counts():
 def test_a_server_behind_a_proxy_serves_and_refuses_what_is_no_http():
     app = make_app()
     server = Server(app)
-    server.app = Forwarded(app, ("127.0.0.1/32",))
+    server.app = Forwarded(app, ("127.0.0.1/32",))  # type: ignore[assignment]
     server.start()
     try:
         assert server.send("GET", "/livez", x_forwarded_for="192.0.2.1").status == 200

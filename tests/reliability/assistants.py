@@ -1,4 +1,4 @@
-"""Assistants that call a provider by way of Kvot until their tries are over, whatever they are told; half of them stream.
+"""Assistants that call a provider by way of Kvot until their tries are over, whatever they are told; half stream.
 
 Bare clients of HTTP: hundreds of thousands of tries are to take minutes.
 """

@@ -16,7 +16,6 @@ from uuid import uuid4
 
 from kvot.core.budget import Budget, Rules
 from kvot.stores.postgres import PostgresStore
-from kvot.stores.postgres.address import Address
 from tests.cli.support import SRC, start
 
 WORKERS = 4
@@ -67,11 +66,6 @@ class Fleet:
         fleet.key = fleet.make_key("--role", "superadmin")["key"]
         fleet.serve()
         return fleet
-
-    @property
-    def connections(self) -> int:
-        """The most that its workers have open to PostgreSQL."""
-        return self._workers * Address.parse(self._way).connections_max
 
     def serve(self) -> None:
         """The second time at the address of the first."""

@@ -1,4 +1,4 @@
-"""R2 through the gateway, as it is run: 64 assistants, a budget for a hundredth of their tries, proved from the rows."""
+"""R2 through the gateway as it is run: 64 assistants, a budget for a hundredth of their tries, proved from rows."""
 
 import json
 import sqlite3

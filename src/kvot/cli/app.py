@@ -50,6 +50,14 @@ _GROUPS = {
             ),
         },
     ),
+    "provider-keys": (
+        "Keep companies' own keys to providers.",
+        {
+            "set": ("kvot.cli.provider_keys:set_", "Keep a company's own key to a provider."),
+            "list": ("kvot.cli.provider_keys:list_", "List to which providers a company has a key of its own."),
+            "remove": ("kvot.cli.provider_keys:remove", "Forget a company's own key to a provider."),
+        },
+    ),
     "holds": (
         "List and release the tokens that are held for calls.",
         {

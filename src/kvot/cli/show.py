@@ -65,7 +65,8 @@ def lines(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterable[int] = ()) -> None:
-    """Columns aligned, those of `right` to the right."""
+    """Columns aligned, those of `right` to the right. Labels are what callers say: no terminal is to obey them."""
+    rows = [[_harmless(cell) for cell in row] for row in rows]
     widths = [max(len(row[index]) for row in (header, *rows)) for index in range(len(header))]
     rights = set(right)
     for row in (header, *rows):
@@ -75,6 +76,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Iterab
         ]
         line = "  ".join(cells).rstrip()
         print(faint(line) if row is header else line)
+
+
+def _harmless(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def document(value: Any) -> None:

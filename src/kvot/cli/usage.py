@@ -10,9 +10,12 @@ from kvot.cli.options import NO_OPTIONS, Options, company_guid
 from kvot.cli.target import Target
 from kvot.contract.keeping import AiChatUsageEvent, ImportAiChatUsage, ImportAiChatUsageResponse
 from kvot.contract.usage import (
+    AiChatUsageBreakdownResponse,
     AiChatUsageReportResponse,
     AiChatUsageResponse,
+    AiChatUsageShare,
     GetAiChatUsage,
+    GetAiChatUsageBreakdown,
     GetAiChatUsageReport,
     RecordAiChatUsage,
 )
@@ -29,26 +32,57 @@ def usage(
     window_days: Annotated[
         int | None, Parameter(help="Days in the window. Default: those of the budget at the instant.")
     ] = None,
+    by: Annotated[
+        str | None, Parameter(help="Show whose they are instead: by provider, model, user, feature or source.")
+    ] = None,
     options: Options = NO_OPTIONS,
 ) -> None:
     """Show how many tokens a company has used in the window that ends now, or at any instant.
+
+    --by counts whole hours: those that the window begins and ends in count with all their tokens.
 
     For example:
 
     ```
     kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
     kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --at 2026-10-01 --window-days 7
+    kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --by model
     kvot usage --url http://127.0.0.1:8080 --json      with the key in KVOT_API_KEY
     ```
     """
-    instant = parse_moment("--at", at)
-    request = GetAiChatUsageReport(company_id=company_guid(company), at=instant, window_days=window_days)
+    company_id, instant = company_guid(company), parse_moment("--at", at)
+    if by is not None:
+        request = GetAiChatUsageBreakdown(company_id=company_id, by=by, at=instant, window_days=window_days)
+        return _break_down(request, options)
     with options.target() as target:
-        report: AiChatUsageReportResponse = target.call(request)
+        report: AiChatUsageReportResponse = target.call(
+            GetAiChatUsageReport(company_id=company_id, at=instant, window_days=window_days)
+        )
     if options.json:
         show.document(report)
     else:
         _print_report(report)
+
+
+def _break_down(request: GetAiChatUsageBreakdown, options: Options) -> None:
+    with options.target() as target:
+        reply: AiChatUsageBreakdownResponse = target.call(request)
+    if options.json:
+        show.document(reply)
+    elif not reply.results:
+        print(f"No tokens were used from {show.moment(reply.since)} to {show.moment(reply.until)}.")
+    else:
+        total = sum(share.tokens for share in reply.results)
+        header = (reply.by, "tokens", "share", "events", "input", "output")
+        show.table(header, [_share_row(share, total) for share in reply.results], right=range(1, len(header)))
+        if reply.left_out:
+            show.note(f"{show.number(reply.left_out)} smaller ones are left out.")
+
+
+def _share_row(share: AiChatUsageShare, total: int) -> tuple[str, ...]:
+    counts = (share.events, share.input_tokens, share.output_tokens)
+    label = share.label if share.label is not None else "(none said)"
+    return (label, show.number(share.tokens), show.share(share.tokens, total), *map(show.number, counts))
 
 
 def _print_report(report: AiChatUsageReportResponse) -> None:

@@ -61,6 +61,20 @@ ROUTES: tuple[Operation, ...] = (
         implements=_COMPANY,
     ),
     Operation(
+        usage.GetAiChatUsageBreakdown,
+        usage.AiChatUsageBreakdownResponse,
+        (
+            Route(
+                "GET",
+                "/assistant/ai-chat/usage/breakdown",
+                "Get the AI assistant token usage of a company by provider, model, user, feature or source",
+                "Returns whose the tokens of the window that ends at the instant are, by whole hours.",
+            ),
+        ),
+        api_verbs=_verbs("GET", "POST"),
+        implements=_COMPANY,
+    ),
+    Operation(
         usage.CorrectAiChatUsage,
         usage.AiChatUsageResponse,
         (

@@ -81,6 +81,48 @@ class AiChatUsageReportResponse(Response):
     response_status: ResponseStatus | None = None
 
 
+class GetAiChatUsageBreakdown(Request):
+    company_id: Annotated[Guid | None, COMPANY] = None
+    by: Annotated[
+        str | None,
+        Member(
+            "What to tell apart: provider, model, user, feature, or source (how the ledger came by a figure).",
+            parameter_type="query",
+            is_required=True,
+            rules=(NOT_EMPTY,),
+        ),
+    ] = None
+    at: Annotated[DateTime | None, Member("The instant to report. Defaults to now.", parameter_type="query")] = None
+    window_days: Annotated[
+        Int | None,
+        Member(
+            "Length of the window, in days. Defaults to that of the budget at the instant.",
+            parameter_type="query",
+            rules=(between(1, 36_500),),
+        ),
+    ] = None
+
+
+class AiChatUsageShare(Response):
+    label: Annotated[
+        str | None, Member("Of which provider, model, user, feature or source; absent: of those that say none.")
+    ]
+    events: Annotated[Long, Member("How many events.")]
+    tokens: Annotated[Long, Member("Their tokens.")]
+    input_tokens: Annotated[Long, Member("Of these, input, as far as it is known.")]
+    output_tokens: Annotated[Long, Member("Of these, output, as far as it is known.")]
+
+
+class AiChatUsageBreakdownResponse(Response):
+    company_id: Annotated[Guid, _COMPANY_REPLIED]
+    by: Annotated[str, Member("What is told apart.")]
+    since: Annotated[DateTime, Member("The begin of the hour that the window begins in: hours are counted whole.")]
+    until: Annotated[DateTime, Member("The end of the hour that the window ends in; it is no part of it.")]
+    results: Annotated[list[AiChatUsageShare], Member("The shares, the greatest first; at most 1,000.")]
+    left_out: Annotated[Int, Member("How many smaller shares there are beside them.")]
+    response_status: ResponseStatus | None = None
+
+
 class CorrectAiChatUsage(Request):
     company_id: Annotated[Guid | None, COMPANY] = None
     event_id: Annotated[

@@ -46,6 +46,9 @@ TAKEN_OVER_LENGTH_MAX = 255
 API_KEY_PEPPER = "api key pepper"
 """The purpose of the key under which secrets of API keys are hashed."""
 
+ATTEMPTS = "attempts at calls"
+"""The purpose of the key by which a process knows the holds of attempts that another one made."""
+
 SECRET_CHECK = "check of the secret"
 """The purpose of the key that a store keeps to tell the secret from another. It opens and proves nothing."""
 

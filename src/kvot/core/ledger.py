@@ -23,6 +23,7 @@ from kvot.core.model import (
     EventColumns,
     Hold,
     HoldChange,
+    HoldEnd,
     NewEvent,
     NewHold,
     Pruned,
@@ -45,7 +46,7 @@ SERIES_EDGES_MAX = 2_000
 OPEN_HOLDS_MAX = 1_001
 """Of one list: more than a person reads, and one beyond what a page of it shows. Some milliseconds to read."""
 
-BREAKDOWNS = frozenset({"model", "user", "feature", "source"})
+BREAKDOWNS = frozenset({"provider", "model", "user", "feature", "source"})
 
 
 class Ledger:
@@ -160,6 +161,10 @@ class Ledger:
         if not 1 <= limit <= OPEN_HOLDS_MAX:
             raise _out_of_bounds("MaxResults", limit, 1, OPEN_HOLDS_MAX)
         return await self._store.open_holds(company_id, limit=limit, now_ms=self._clock())
+
+    async def tagged_holds(self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int) -> list[HoldEnd]:
+        now_ms = self._clock()
+        return await self._store.tagged_holds(company_id, tags, within_ms=within_ms, limit=limit, now_ms=now_ms)
 
     async def expire(self, company_id: str | None = None) -> int:
         return await self._store.expire(company_id, now_ms=self._clock())

@@ -54,7 +54,7 @@ class Source(StrEnum):
 
     REPORTED = "reported"  # by the provider, or by whoever records
     ESTIMATED = "estimated"
-    PARTIAL = "partial"  # counted up to where a stream was cut
+    PARTIAL = "partial"  # of a reply that was not whole: what passed of it
     CORRECTED = "corrected"
     IMPORTED = "imported"
 
@@ -247,6 +247,18 @@ class Settlement(NamedTuple):
     source: Source = Source.REPORTED
     detail: CallDetail = CallDetail()
     receipt: str | None = None
+
+
+class HoldEnd(NamedTuple):
+    """What became of a hold so far. `closed_at_ms`: when it stopped holding tokens. `tokens`: what was settled,
+    otherwise its amount. `source`: of what was settled."""
+
+    hold_id: str
+    state: HoldState
+    expires_at_ms: int
+    closed_at_ms: int | None
+    tokens: int
+    source: Source | None
 
 
 class Correction(NamedTuple):

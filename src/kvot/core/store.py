@@ -21,6 +21,7 @@ from kvot.core.model import (
     EventColumns,
     Hold,
     HoldChange,
+    HoldEnd,
     NewEvent,
     NewHold,
     Pruned,
@@ -36,6 +37,10 @@ from kvot.core.model import (
 
 OnEvents = Callable[[int], None]
 """Told of so many events more that a long operation has dealt with."""
+
+
+TAG_DIGITS = 10
+"""Of the tag in the id of a hold: lower-case hexadecimal ones."""
 
 
 def ignore(events: int) -> None:
@@ -147,6 +152,16 @@ class Store(Protocol):
 
     async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
         """The open holds, those first that last longest; at most `limit`. Those of one instant come in any order."""
+        ...
+
+    async def tagged_holds(
+        self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int, now_ms: int
+    ) -> list[HoldEnd]:
+        """The holds whose ids are UUIDs that end in one of the tags (`TAG_DIGITS`), those first that were made last.
+
+        Looked for among the last `limit` that were made within so long before the company's clock, and among the
+        `limit` open ones that last longest. Due ones are seen as closed.
+        """
         ...
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:

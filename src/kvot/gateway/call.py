@@ -297,9 +297,13 @@ class HeldCall:
     def _settlement(self, end: End) -> Settlement | None:
         meter, estimator = self._meter, self._books.estimator
         origin = Origin(self._company_id, self._hold.provider or "", self._hold.model or "")
+        was_seen = False
         if meter is None:
             passed = Passed(end, was_sent=self._sent_at_s is not None, is_refused=self._is_refused)
         else:
+            was_seen = self._ask.is_stream and meter.output_bytes > 0
+            if end is not End.WHOLE:
+                meter.finish()  # what the reply was cut in came as well
             passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
         self.guessed_input = guessed_input = estimator.input_tokens(origin, self._ask.size)  # before it is learned from
         if passed.reported is not None and passed.reported.is_final:
@@ -311,7 +315,7 @@ class HeldCall:
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
-            self._unseen_tokens(passed, origin),
+            0 if was_seen else self._unseen_tokens(passed, origin),
         )
         charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         self._charged = None if charged is None else charged._replace(receipt=self._receipt())
@@ -327,11 +331,12 @@ class HeldCall:
         where = self._company_id, self._hold, self._endpoint.name, reported
         if reported.total_mismatch is not None:
             flag_mismatch(self._books.tallies, *where)
-        flag_excess(*where, self._granted.output_tokens)
+        # A tool of the provider's that is a model makes output too.
+        flag_excess(*where, self._granted.output_tokens + self._ask.size.spare_tokens)
 
     def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
         """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""
-        if passed.end is not End.CUT or (self._ask.is_stream and passed.output_bytes):
+        if passed.end is not End.CUT:
             return 0
         return min(self._books.estimator.output_tokens_in(origin, self._taken_s), self._granted.output_tokens)
 

@@ -3,10 +3,14 @@
 | how it ended | charge | source |
 |---|---|---|
 | the provider gave its final figures | those | reported |
+| whole, without figures, or with some that are not final | as below | estimated |
 | cut, and the provider had given some | its input; its output or an estimate of what passed, the larger | partial |
-| no figures | an estimate of the input and of what passed | estimated |
-| cut before anything of it was seen | estimates of the input, and of the output by the time it took | estimated |
+| cut, without figures | an estimate of the input and of what passed | partial |
+| cut before anything of it was seen | estimates of the input, and of the output by the time it took | partial |
 | the provider refused, or failed before anything came, or was never asked | nothing: the hold is released | |
+
+Cut is every reply that is not whole, also one with an error in place of its rest. So the ledger knows whose answer did
+not arrive: what is `partial` may be taken back once the call was repeated, by another process as well.
 
 An estimate is never more than what was held for the call: the provider was not allowed a longer answer.
 """
@@ -65,11 +69,16 @@ def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_perce
             known = known._replace(input_uncached=input_guess)
         output = min(output, guess.held_tokens - known.input)
         known = known._replace(output_visible=max(known.output_visible, output - known.output_reasoning))
-        return _settlement(known, Source.PARTIAL, detail, cached_weight_percent)
+        return _settlement(known, _source(passed), detail, cached_weight_percent)
     if _used_nothing(passed):
         return None
     tokens = TokenCount(input_guess, output_visible=min(output, guess.held_tokens - input_guess))
-    return _settlement(tokens, Source.ESTIMATED, detail, cached_weight_percent)
+    return _settlement(tokens, _source(passed), detail, cached_weight_percent)
+
+
+def _source(passed: Passed) -> Source:
+    """Of a charge without final figures."""
+    return Source.ESTIMATED if passed.end is End.WHOLE and not passed.has_failed else Source.PARTIAL
 
 
 def _used_nothing(passed: Passed) -> bool:

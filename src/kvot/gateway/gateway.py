@@ -15,6 +15,7 @@ from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
 from kvot.gateway.dialect import LONG_BYTES, Ask, Dialect, Found, Pair
+from kvot.gateway.elsewhere import Elsewhere
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give, standing
 from kvot.gateway.headers import limit_headers, query_of, request_headers
@@ -23,6 +24,7 @@ from kvot.gateway.joining import Joining
 from kvot.gateway.known import Served
 from kvot.gateway.own_keys import OwnKeys
 from kvot.gateway.provider import Provider
+from kvot.gateway.providers import DIALECTS
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
@@ -75,6 +77,7 @@ class Gateway:
         new_id: Callable[[bytes | None], str],
         own_keys: OwnKeys,
         stored: StoredReplies,
+        elsewhere: Elsewhere,
     ) -> None:
         self._providers = providers
         self._upstream = upstream
@@ -85,6 +88,7 @@ class Gateway:
         self._stored = stored
         self._retries = Retries()
         self._joining = Joining()
+        self._elsewhere = elsewhere
 
     def provider(self, path: str) -> Provider | None:
         """The provider that a path leads to, by its first segment."""
@@ -136,7 +140,7 @@ class Gateway:
     ) -> Exhausted | None:
         endpoint = asked.found.endpoint
         held_at_s = _now_s()
-        asked_hold, served = self._hold(asked, whose, ask), _served(asked, whose, ask)
+        asked_hold, served = self._hold(asked, whose, ask, attempt), _served(asked, whose, ask)
         tally = self._books.tallies.of(asked.provider.name, endpoint.name)
         try:
             held = await self._held(asked, whose, ask, asked_hold, served)
@@ -151,9 +155,7 @@ class Gateway:
         if ask.size.text_bytes >= LONG_BYTES:
             ask.size = replace(ask.size, texts=())  # they are counted, and the call may take minutes
         asked_hold = asked_hold._replace(amount=held.amount)
-        output_tokens = (
-            held.amount - held.input_tokens + ask.size.spare_tokens
-        )  # a tool that is a model makes output too
+        output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
         granted = Granted(whose.company_id, asked_hold, held_at_s, output_tokens, held.output_max, served, longest_s)
         remember = self._stored.to_remember(whose.company_id, asked.provider, endpoint, ask)
@@ -180,8 +182,11 @@ class Gateway:
         reply = None if call.has_failed else headed.whole_reply
         is_delivered = headed.is_delivered and not call.has_failed
         if is_delivered or reply is not None:
-            for earlier in self._retries.succeed(attempt, reply, _now_s()):
+            lost = self._retries.succeed(attempt, reply, _now_s())
+            for earlier in lost:
                 self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
+            known = [hold.hold_id, *(earlier.hold_id for earlier in lost)]
+            self._elsewhere.take_back(whose.company_id, attempt, known, attempt.earlier - len(lost), tally)
         if not is_delivered:
             self._retries.lose(attempt, charged, _now_s())
 
@@ -202,13 +207,14 @@ class Gateway:
 
     async def close(self) -> None:
         """Return when every call's end is in the ledger."""
+        await self._elsewhere.close()
         await self._books.settler.finish()
         await self._upstream.close()
 
-    def _hold(self, asked: Asked, whose: Whose, ask: Ask) -> NewHold:
+    def _hold(self, asked: Asked, whose: Whose, ask: Ask, attempt: Attempt | None) -> NewHold:
         """Marked as sent from the start: a mark of its own would cost a commit, and could be lost to a crash."""
         return NewHold(
-            self._new_id(None),
+            self._new_id(self._elsewhere.tag(attempt)),
             amount=1,
             ttl_ms=self._terms.hold_ttl_ms,
             dispatched=True,
@@ -250,7 +256,8 @@ def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> 
     found = provider.dialect.find(verb, path, query)
     if found is None:
         message = f"{verb} {path or '/'} is not a path of {provider.name} that Kvot passes on."
-        raise NotFound(message + _without_its_first(provider, verb, path, query))
+        hint = _without_its_first(provider, verb, path, query) or _of_another_api(verb, path, query)
+        raise NotFound(message + hint)
     return found
 
 
@@ -260,6 +267,12 @@ def _without_its_first(provider: Provider, verb: str, path: str, query: Mapping[
     if not provider.dialect.find(verb, f"/{rest}", query):
         return ""
     return f" With a base URL that does not end in /{first} it would be."
+
+
+def _of_another_api(verb: str, path: str, query: Mapping[str, str]) -> str:
+    """What an official client is told whose base URL leads to a provider that speaks another API than it does."""
+    name = next((each.name for each in DIALECTS.values() if each.find(verb, path, query)), None)
+    return "" if name is None else f" It is one of the API that {name} speaks: the base URL is to name such a provider."
 
 
 def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:

@@ -8,7 +8,8 @@ Without a key nobody waits, whatever count of retries a client sends: the attemp
 caller, whose answer is for it alone. The retry is sent at once; if the other's answer is then lost before that of the
 retry is delivered, its charge is taken back.
 
-One process knows its own calls alone: attempts that reach two servers behind one balancer are two calls.
+One process knows its own calls alone: attempts that reach two servers behind one balancer are both sent, and each that
+is answered is charged.
 """
 
 import asyncio

@@ -14,7 +14,9 @@ call pays for one answer, and where several callers say the same words at once, 
 of them together pay for the answers that they got. Without a key no answer may be given to anybody but the attempt that
 it was made for: the same words may be another call, that asks for an answer of its own.
 
-Kept in memory, within bounds, for the minutes in which clients retry; never written anywhere.
+Kept in memory, within bounds, for the minutes in which clients retry; never written anywhere. So this is what one
+process knows of its own attempts. Where it knows of fewer lost ones than may be taken back, `elsewhere` looks in the
+ledger for those of other processes: of them the same is taken back, and no answer is given.
 """
 
 import hashlib

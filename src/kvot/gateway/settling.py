@@ -122,6 +122,15 @@ class Settler:
 
         self._in_background(settle_and_correct, _Ended("correction", company_id, hold_id))
 
+    async def take_back_charge(self, company_id: str, hold_id: str, tokens: int, tally: Tally) -> bool:
+        """The same at once, of an attempt that the ledger knows the end of. Whether it was done by this: an attempt is
+        taken back once, also where two processes find it. Raises StoreUnavailable."""
+        correction = _taken_back(hold_id, settlement_event_id(hold_id), tokens)
+        is_done = (await self._ledger.correct(company_id, correction)).status is Status.DONE
+        if is_done:
+            tally.take_back(tokens)
+        return is_done
+
     async def finish(self) -> None:
         """Return when nothing is left in the background."""
         while self._tasks:

@@ -19,7 +19,13 @@ from kvot.contract.holds import (
 from kvot.contract.keeping import ImportAiChatUsage, PruneAiChatLedger, VerifyAiChatLedger
 from kvot.contract.keys import ApiKeyQuery, CreateApiKey, RevokeApiKey
 from kvot.contract.provider_keys import AiChatProviderKeyQuery, RemoveAiChatProviderKey, UpdateAiChatProviderKey
-from kvot.contract.usage import CorrectAiChatUsage, GetAiChatUsage, GetAiChatUsageReport, RecordAiChatUsage
+from kvot.contract.usage import (
+    CorrectAiChatUsage,
+    GetAiChatUsage,
+    GetAiChatUsageBreakdown,
+    GetAiChatUsageReport,
+    RecordAiChatUsage,
+)
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.principal import Principal
 from kvot.operations import budget, holds, imports, keeping, keys, provider_keys, usage
@@ -32,6 +38,7 @@ HANDLERS: dict[type[Request], Handler] = {
     GetAiChatUsage: usage.get_usage,
     RecordAiChatUsage: usage.record_usage,
     GetAiChatUsageReport: usage.report_usage,
+    GetAiChatUsageBreakdown: usage.break_down_usage,
     CorrectAiChatUsage: usage.correct_usage,
     GetAiChatBudget: budget.get_budget,
     UpdateAiChatBudget: budget.update_budget,

@@ -2,17 +2,20 @@
 
 from kvot.contract.describe import Instant
 from kvot.contract.usage import (
+    AiChatUsageBreakdownResponse,
     AiChatUsageReportResponse,
     AiChatUsageResponse,
+    AiChatUsageShare,
     CorrectAiChatUsage,
     GetAiChatUsage,
+    GetAiChatUsageBreakdown,
     GetAiChatUsageReport,
     RecordAiChatUsage,
 )
 from kvot.core.errors import InvalidRequest
 from kvot.core.faults import renamed
 from kvot.core.model import Correction, NewEvent, Usage
-from kvot.core.window import MS_PER_DAY
+from kvot.core.window import MS_PER_DAY, MS_PER_HOUR
 from kvot.operations.company import company_for
 from kvot.operations.refusals import raise_refused
 from kvot.operations.services import Caller, Services
@@ -39,11 +42,7 @@ async def record_usage(services: Services, caller: Caller, request: RecordAiChat
 
 async def report_usage(services: Services, caller: Caller, request: GetAiChatUsageReport) -> AiChatUsageReportResponse:
     company_id = company_for(caller.principal, request.company_id)
-    usage = await services.ledger.usage(
-        company_id,
-        at_ms=None if request.at is None else request.at.ms,
-        window_ms=None if request.window_days is None else request.window_days * MS_PER_DAY,
-    )
+    usage = await _usage_at(services, company_id, request)
     return AiChatUsageReportResponse(
         company_id=usage.company_id,
         at=Instant(usage.at_ms),
@@ -53,6 +52,38 @@ async def report_usage(services: Services, caller: Caller, request: GetAiChatUsa
         tokens_remaining=usage.tokens_remaining,
         is_within_budget=usage.is_within_budget,
         window_days=usage.window_days,
+    )
+
+
+SHARES_MAX = 1_000
+"""Of one breakdown: labels are what callers say, so there may be as many as there are events."""
+
+
+async def break_down_usage(
+    services: Services, caller: Caller, request: GetAiChatUsageBreakdown
+) -> AiChatUsageBreakdownResponse:
+    company_id, by = company_for(caller.principal, request.company_id), request.by or ""
+    usage = await _usage_at(services, company_id, request)
+    first_hour = (usage.at_ms - usage.window_ms + 1) // MS_PER_HOUR  # the window's begin is no part of it
+    end_hour = usage.at_ms // MS_PER_HOUR + 1
+    shares = await services.ledger.breakdown(company_id, by, first_hour=first_hour, end_hour=end_hour)
+    return AiChatUsageBreakdownResponse(
+        company_id=usage.company_id,
+        by=by,
+        since=Instant(first_hour * MS_PER_HOUR),
+        until=Instant(end_hour * MS_PER_HOUR),
+        results=[AiChatUsageShare(*share) for share in shares[:SHARES_MAX]],
+        left_out=max(0, len(shares) - SHARES_MAX),
+    )
+
+
+async def _usage_at(
+    services: Services, company_id: str, request: GetAiChatUsageReport | GetAiChatUsageBreakdown
+) -> Usage:
+    return await services.ledger.usage(
+        company_id,
+        at_ms=None if request.at is None else request.at.ms,
+        window_ms=None if request.window_days is None else request.window_days * MS_PER_DAY,
     )
 
 

@@ -18,6 +18,7 @@ from kvot.core.model import (
     EventColumns,
     Hold,
     HoldChange,
+    HoldEnd,
     NewEvent,
     NewHold,
     Pruned,
@@ -147,6 +148,11 @@ class MemoryStore:
 
     async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
         return self._read(company_id, now_ms).open_holds()[:limit]
+
+    async def tagged_holds(
+        self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int, now_ms: int
+    ) -> list[HoldEnd]:
+        return self._read(company_id, now_ms).tagged_holds(tags, within_ms, limit)
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         self._need_open()

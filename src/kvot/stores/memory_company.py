@@ -5,6 +5,7 @@ asked for: no running totals, no indexes, nothing that could be wrong on its own
 docs/internals/ledger.md.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -17,6 +18,7 @@ from kvot.core.model import (
     Correction,
     Event,
     Hold,
+    HoldEnd,
     HoldState,
     Kind,
     NewEvent,
@@ -33,6 +35,8 @@ from kvot.core.model import (
 from kvot.core.store import late_settlement_event_id, settlement_event_id
 from kvot.core.stored_replies import FORGOTTEN_AT_ONCE_MAX, REPLIES_KEPT_MS, StoredReply
 from kvot.core.window import floor_before
+
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass
@@ -265,6 +269,18 @@ class Company:
     def open_holds(self) -> list[Hold]:
         return sorted(self._open_holds(), key=lambda hold: -hold.expires_at_ms)
 
+    def tagged_holds(self, tags: Sequence[str], within_ms: int, limit: int) -> list[HoldEnd]:
+        newest = sorted(self.holds.values(), key=lambda hold: -hold.created_at_ms)
+        recent = [hold for hold in newest if hold.created_at_ms > self.clock_ms - within_ms][:limit]
+        seen = {hold.hold_id for hold in (*recent, *self.open_holds()[:limit])}
+        return [self._end(hold) for hold in newest if hold.hold_id in seen and _is_tagged(hold.hold_id, tags)]
+
+    def _end(self, hold: Hold) -> HoldEnd:
+        settled = self.settled.get(hold.hold_id)
+        tokens = hold.amount if settled is None else settled.tokens
+        source = None if settled is None else settled.source
+        return HoldEnd(hold.hold_id, hold.state, hold.expires_at_ms, hold.closed_at_ms, tokens, source)
+
     def dispatch(self, hold_id: str) -> Status:
         hold = self.holds.get(hold_id)
         if hold is None:
@@ -393,6 +409,10 @@ class Company:
         old = sorted((reply.at_ms, which) for which, reply in self.replies.items() if reply.at_ms <= last_ms)
         for _, which in old[:count]:
             del self.replies[which]
+
+
+def _is_tagged(hold_id: str, tags: Sequence[str]) -> bool:
+    return hold_id.endswith(tuple(tags)) and _UUID.fullmatch(hold_id) is not None
 
 
 def _as_compared(settlement: Settlement) -> Settlement:

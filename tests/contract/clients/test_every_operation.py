@@ -73,6 +73,14 @@ def test_python_makes_lists_and_revokes_an_api_key(python):
     assert python("client.get(ApiKeyQuery($))")["results"][0]["revoked_at"]
 
 
+def test_python_lists_open_holds(python):
+    python("client.send(ReserveAiChatTokens($, hold_id='turn-7', tokens=40, model='m'))")
+    listed = python("client.get(AiChatHoldQuery($, max_results=5))")
+    (info,) = listed["results"]
+    assert (listed["class"], info["class"], listed["has_more"]) == ("AiChatHoldQueryResponse", "AiChatHoldInfo", False)
+    assert (info["id"], info["tokens"], info["state"], info["is_of_gateway"]) == ("turn-7", 40, "open", False)
+
+
 def test_python_sets_lists_and_removes_a_companys_key_to_a_provider(python):
     kept = python("client.put(UpdateAiChatProviderKey($, provider='openai', api_key='sk-0123456789abcdef'))")["result"]
     assert (kept["class"], kept["has_key"], kept["last_characters"]) == ("AiChatProviderKeyInfo", True, "cdef")
@@ -87,6 +95,12 @@ def test_npm_sets_lists_and_removes_a_companys_key_to_a_provider(npm_client):
     assert (kept["hasKey"], kept["lastCharacters"]) == (True, "cdef")
     assert npm_client("client.send(new AiChatProviderKeyQuery({ $ }))")["results"] == [kept]
     assert not npm_client("client.send(new RemoveAiChatProviderKey({ $, provider: 'openai' }))")["result"]["hasKey"]
+
+
+def test_npm_lists_open_holds(npm_client):
+    npm_client("client.send(new ReserveAiChatTokens({ $, holdId: 'turn-7', tokens: 40, model: 'm' }))")
+    (info,) = npm_client("client.get(new AiChatHoldQuery({ $, maxResults: 5 }))")["results"]
+    assert (info["id"], info["tokens"], info["state"], info["isOfGateway"]) == ("turn-7", 40, "open", False)
 
 
 def test_npm_imports_corrects_and_verifies(npm_client):

@@ -42,18 +42,29 @@ def figure(value: object) -> int | None:
 def text_bytes(value: object) -> int:
     """UTF-8 bytes of all text in a value read from JSON, at any depth; the names of members are not counted."""
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode())
+        return len(value) if value.isascii() else _utf8_bytes(value)
     total = 0
     left = [value]
     while left:
         each = left.pop()
         if isinstance(each, str):
-            total += len(each) if each.isascii() else len(each.encode())
+            total += len(each) if each.isascii() else _utf8_bytes(each)
         elif isinstance(each, dict):
             left.extend(each.values())
         elif isinstance(each, list):
             left.extend(each)
     return total
+
+
+def _utf8_bytes(text: str) -> int:
+    """In pieces: to encode it, CPython takes four bytes for each character of some texts, before it knows how many."""
+    if len(text) <= _PIECE_CHARACTERS:
+        return len(text.encode())
+    starts = range(0, len(text), _PIECE_CHARACTERS)
+    return sum(len(text[start : start + _PIECE_CHARACTERS].encode()) for start in starts)
+
+
+_PIECE_CHARACTERS = 65_536
 
 
 class Reading(NamedTuple):

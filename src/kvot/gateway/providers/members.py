@@ -23,8 +23,8 @@ with its parts, has so many.
 
 Measured with a request to chat, on one core of a small server, CPython 3.11. The worst that is taken: objects in
 objects (0.6 MB) 0.31 s and 18 MB; 20 MB of as many texts 0.24 s and 28 MB. The worst that is refused, 20 MB of objects,
-lists or numbers: 0.18 s and under 1 MB. A text of 20 MB with one character beyond U+FFFF is 0.15 s and 101 MB until its
-tokens are held, as CPython gives each of its characters four bytes; then `without_content` lets go of 81 of them."""
+lists or numbers: 0.18 s and under 1 MB. A text of 20 MB with one character beyond U+FFFF is 0.15 s and 80 MB, as
+CPython gives each of its characters four bytes; once its tokens are held it is let go of."""
 
 NUMBERS_MAX = 320_000
 """The items of a request that may list tokens by their numbers, in the place of MEMBERS_MAX. The most that a provider

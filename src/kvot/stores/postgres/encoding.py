@@ -16,8 +16,10 @@ from kvot.core.model import (
     CallDetail,
     CompanyBudget,
     Hold,
+    HoldEnd,
     HoldState,
     Settlement,
+    Source,
     Status,
     Usage,
 )
@@ -105,6 +107,17 @@ def to_hold(row: Mapping[str, Any]) -> Hold | None:
     asked = (row["hold_id"], row["amount"], row["ttl_ms"], row["dispatched"], *from_labels(row["labels"]))
     life = (row["created_at"], row["expires_at"], HOLD_STATES[row["state"]], row["closed_at"], row["actual"])
     return Hold._make(asked + life)
+
+
+def to_hold_end(row: Mapping[str, Any]) -> HoldEnd:
+    state, closed_at = HOLD_STATES[row["state"]], row["closed_at"]
+    if closed_at is None and state is not HoldState.OPEN:  # it is due, and seen as closed
+        closed_at = row["expires_at"]
+    known = (row["hold_id"], state, row["expires_at"], closed_at)
+    if row["settlement"] is None:
+        return HoldEnd(*known, row["amount"], None)
+    tokens, source, *_ = msgspec.json.decode(row["settlement"])
+    return HoldEnd(*known, tokens, Source(source))
 
 
 def to_company_budget(note: str) -> CompanyBudget:

@@ -21,6 +21,7 @@ from kvot.core.model import (
     EventColumns,
     Hold,
     HoldChange,
+    HoldEnd,
     NewEvent,
     NewHold,
     Pruned,
@@ -44,6 +45,7 @@ from kvot.stores.postgres.encoding import (
     settlement_text,
     to_company_budget,
     to_hold,
+    to_hold_end,
     to_labels,
     to_operation,
     to_optional_text,
@@ -70,6 +72,21 @@ _OPEN_HOLDS = """SELECT h.hold_id, h.amount, h.ttl_ms, h.dispatched, s.labels, h
     FROM kvot.hold h LEFT JOIN kvot.label_set s ON s.company_id = h.company_id AND s.label_set_no = h.label_set_no
     WHERE h.company_id = $1 AND h.state = 'open' AND h.expires_at > (SELECT t.clock FROM kvot.look($1, $2, $3, $4) t)
     ORDER BY h.expires_at DESC LIMIT $5"""
+_TAGGED_HOLDS = """WITH looked AS MATERIALIZED (SELECT t.clock FROM kvot.look($1, $2, $3, $4) t)
+    SELECT h.hold_id, h.amount, h.expires_at, h.settlement, h.closed_at, CASE
+        WHEN h.state <> 'open' OR h.expires_at > (SELECT clock FROM looked) THEN h.state::text
+        WHEN h.dispatched THEN 'charged' ELSE 'expired' END AS state
+    FROM kvot.hold h WHERE h.company_id = $1 AND h.hold_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    AND h.hold_id IN (
+        SELECT n.hold_id FROM (SELECT hold_id FROM kvot.hold
+            WHERE company_id = $1 AND created_at > (SELECT clock FROM looked) - $6
+            ORDER BY created_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[])
+        UNION
+        SELECT n.hold_id FROM (SELECT hold_id FROM kvot.hold WHERE company_id = $1 AND state = 'open'
+            ORDER BY expires_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[]))
+    ORDER BY h.created_at + 0 DESC"""
+"""The sum at the end keeps the planner from walking all holds in the order of their making."""
+
 _SERIES = "SELECT rolling, tokens FROM kvot.series($1, $2, $3, $4, $5, $6)"
 _BREAKDOWN = "SELECT label, events, tokens, input_tokens, output_tokens FROM kvot.breakdown($1, $2, $3, $4, $5, $6, $7)"
 _WHEN_FITS = "SELECT kvot.when_fits($1, $2, $3, $4, $5)"
@@ -223,6 +240,12 @@ class PostgresStore:
     async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
         rows = await self._pool.run(_OPEN_HOLDS, *self._question(company_id, now_ms), limit)
         return [hold for row in rows if (hold := to_hold(row)) is not None]
+
+    async def tagged_holds(
+        self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int, now_ms: int
+    ) -> list[HoldEnd]:
+        rows = await self._pool.run(_TAGGED_HOLDS, *self._question(company_id, now_ms), list(tags), within_ms, limit)
+        return [to_hold_end(row) for row in rows]
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         asked = None if company_id is None else to_uuid(company_id)

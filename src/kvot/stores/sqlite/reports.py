@@ -3,16 +3,17 @@
 Nothing here writes. Each function is called inside one snapshot.
 """
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 
-from kvot.core.model import CallDetail, Hold, HoldChange, HoldState, Series, Share, Source, Status, Usage
+from kvot.core.model import CallDetail, Hold, HoldChange, HoldEnd, HoldState, Series, Share, Source, Status, Usage
 from kvot.core.window import MS_PER_HOUR, hour_of
 from kvot.stores.sqlite import chain, forecast, hold_rows, labels
 from kvot.stores.sqlite.begin import due_holds
 from kvot.stores.sqlite.company import Company, load
 from kvot.stores.sqlite.connection import Tx
-from kvot.stores.sqlite.encoding import SOURCES
+from kvot.stores.sqlite.encoding import HOLD_STATES, SOURCES
 from kvot.stores.sqlite.meter import budget_at, usage_at, usage_now, used_between
 
 _BREAKDOWN = """SELECT label_set_no, source, sum(events), sum(tokens), sum(input_tokens), sum(output_tokens)
@@ -71,8 +72,8 @@ def hold(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
     kept = hold_rows.get(tx, company, hold_id)
     if kept is None:
         return HoldChange(Status.NOT_FOUND, usage_now(tx, company))
-    if kept.state is HoldState.OPEN and kept.expires_at_ms <= company.clock:
-        state = HoldState.CHARGED if kept.dispatched else HoldState.EXPIRED
+    state = _state_now(company, kept.state, kept.dispatched, kept.expires_at_ms)
+    if state is not kept.state:
         kept = kept._replace(state=state, closed_at_ms=kept.expires_at_ms)
     return HoldChange(Status.DONE, usage_now(tx, company), kept)
 
@@ -80,3 +81,28 @@ def hold(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
 def open_holds(tx: Tx, company_id: str, limit: int, now_ms: int) -> list[Hold]:
     company = load(tx, company_id, now_ms)
     return [hold_rows.to_hold(tx, company, row) for row in hold_rows.open_ones(tx, company, limit)]
+
+
+def tagged_holds(
+    tx: Tx, company_id: str, tags: Sequence[str], within_ms: int, limit: int, now_ms: int
+) -> list[HoldEnd]:
+    company = load(tx, company_id, now_ms)
+    rows = hold_rows.tagged(tx, company, tags, company.clock - within_ms, limit)
+    return [_end(company, row) for row in rows]
+
+
+def _end(company: Company, row: hold_rows.HoldRow) -> HoldEnd:
+    state = _state_now(company, HOLD_STATES[row.state], bool(row.dispatched), row.expires_at)
+    closed_at = row.closed_at if state is HOLD_STATES[row.state] else row.expires_at
+    when = (row.expires_at, closed_at)
+    if row.settlement is None:
+        return HoldEnd(hold_rows.id_of(row), state, *when, row.amount, None)
+    tokens, source_no, *_ = json.loads(row.settlement)
+    return HoldEnd(hold_rows.id_of(row), state, *when, tokens, SOURCES[source_no])
+
+
+def _state_now(company: Company, state: HoldState, dispatched: bool, expires_at: int) -> HoldState:
+    """A due hold is seen as closed."""
+    if state is HoldState.OPEN and expires_at <= company.clock:
+        return HoldState.CHARGED if dispatched else HoldState.EXPIRED
+    return state

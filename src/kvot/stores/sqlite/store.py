@@ -22,6 +22,7 @@ from kvot.core.model import (
     EventColumns,
     Hold,
     HoldChange,
+    HoldEnd,
     NewEvent,
     NewHold,
     Pruned,
@@ -210,6 +211,12 @@ class SqliteStore:
     async def open_holds(self, company_id: str, *, limit: int, now_ms: int) -> list[Hold]:
         await self._catch_up(company_id)
         return self._read(reports.open_holds, company_id, limit, now_ms)
+
+    async def tagged_holds(
+        self, company_id: str, tags: Sequence[str], *, within_ms: int, limit: int, now_ms: int
+    ) -> list[HoldEnd]:
+        await self._catch_up(company_id)
+        return self._read(reports.tagged_holds, company_id, tags, within_ms, limit, now_ms)
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         return await self._write(keeping.expire, company_id, now_ms)

@@ -1,0 +1,154 @@
+"""Attempts at a call that another process made, or one before a crash: what they were charged is taken back as well.
+
+`Retries` knows what became of the attempts of its own process. Of all others the ledger knows their holds, and the id
+of a hold carries a tag of the call that it is an attempt at: a digest under a key that all processes have and nobody
+else. A repeated call whose answer was delivered, and that has not taken back as many lost attempts as it may, looks
+there.
+
+Lost is an attempt whose hold ran out (its process died: a call is settled before its reply ends), or that was settled
+as `partial` (its reply was not whole). One whose hold is still open is waited for, in the background. What was settled
+otherwise was delivered as far as the ledger knows: it stays charged, or answers could be had for nothing by asking one
+process after the other.
+
+Each is taken back once, whoever finds it: by the id of the correction. Nobody waits for any of this but `close`.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Collection
+
+from kvot.core.errors import StoreUnavailable
+from kvot.core.ledger import Ledger
+from kvot.core.model import HoldEnd, HoldState, Source
+from kvot.core.store import TAG_DIGITS
+from kvot.core.window import MS_PER_SECOND
+from kvot.gateway.retries import KEPT_S, Attempt
+from kvot.gateway.settling import Settler
+from kvot.telemetry.tally import Tally
+
+LOOKED_AT_MAX = 4_096
+"""Holds of a company that are looked at, of those that were made last and of the open ones: some milliseconds."""
+
+WAIT_S = KEPT_S
+"""For attempts that are still under way. A hold that nobody renews has run out by then."""
+
+WAITING_MAX = 1_024
+"""Calls that look for earlier attempts, of all companies. Those of one more stay charged."""
+
+GATHER_S = 0.5
+"""The calls of a company that come within it share one look, so that looking costs the same however many come."""
+
+
+class Sought:
+    """What a call looks for. `left`: how many lost attempts it may still take back."""
+
+    __slots__ = ("ends_at_s", "known", "left", "look_at_s", "tag", "tally")
+
+    def __init__(self, tag: bytes, known: Collection[str], left: int, tally: Tally, ends_at_s: float) -> None:
+        """known: the ids of its own hold, and of those that were taken back already."""
+        self.tag = tag.hex()
+        self.known = set(known)
+        self.left = left
+        self.tally = tally
+        self.look_at_s = 0.0
+        self.ends_at_s = ends_at_s
+
+
+class Elsewhere:
+    """`key`: `derive_key(secret, ATTEMPTS)`, the same in all processes that serve one database. `call_max_s`: how long
+    a call may take."""
+
+    def __init__(self, ledger: Ledger, settler: Settler, key: bytes, call_max_s: int) -> None:
+        self._ledger = ledger
+        self._settler = settler
+        self._key = key
+        self._within_ms = round((call_max_s + KEPT_S) * MS_PER_SECOND)
+        self._sought: dict[str, list[Sought]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = asyncio.Event()
+
+    def tag(self, attempt: Attempt | None) -> bytes | None:
+        """What the id of the attempt's hold ends in; None: of a call that nobody could know again."""
+        if attempt is None:
+            return None
+        return hmac.digest(self._key, attempt.call, "sha256")[: TAG_DIGITS // 2]
+
+    def take_back(self, company_id: str, attempt: Attempt, known: Collection[str], count: int, tally: Tally) -> None:
+        """Take back, in the background, what at most `count` lost attempts were charged; `known` are none of them."""
+        tag = self.tag(attempt)
+        if tag is None or count <= 0 or sum(map(len, self._sought.values())) >= WAITING_MAX:
+            return
+        sought = Sought(tag, known, count, tally, asyncio.get_running_loop().time() + WAIT_S)
+        if company_id in self._sought:
+            self._sought[company_id].append(sought)
+            return
+        self._sought[company_id] = [sought]
+        task = asyncio.create_task(self._look_for(company_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Return when nothing is written any more. Attempts that are still under way stay charged."""
+        self._is_closing.set()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _look_for(self, company_id: str) -> None:
+        """As long as a call of the company looks for something. A server that stops looks once more."""
+        loop, is_last = asyncio.get_running_loop(), False
+        try:
+            while self._sought[company_id] and not is_last:
+                is_last = await self._is_closed_within(GATHER_S)
+                now_s = loop.time()
+                due = [each for each in self._sought[company_id] if is_last or each.look_at_s <= now_s]
+                if due:
+                    await self._look(company_id, due, now_s)
+                waiting = [each for each in self._sought[company_id] if each.left and each.ends_at_s > now_s]
+                self._sought[company_id] = waiting
+        finally:
+            del self._sought[company_id]
+
+    async def _look(self, company_id: str, due: list[Sought], now_s: float) -> None:
+        """Take back what is lost by now, and say when to look again. A store that does not answer is asked again."""
+        tags = sorted({each.tag for each in due})
+        try:
+            found = await self._ledger.tagged_holds(company_id, tags, within_ms=self._within_ms, limit=LOOKED_AT_MAX)
+            for sought in due:
+                ends = [
+                    each for each in found if each.hold_id.endswith(sought.tag) and each.hold_id not in sought.known
+                ]
+                await self._take_back(company_id, sought, ends)
+                open_ = [each.expires_at_ms for each in ends if each.state is HoldState.OPEN]
+                if open_:  # unless it is renewed, as that of a process that lives is
+                    sought.look_at_s = now_s + (min(open_) - self._ledger.now_ms()) / MS_PER_SECOND
+                else:
+                    sought.left = 0
+        except StoreUnavailable:
+            return
+
+    async def _take_back(self, company_id: str, sought: Sought, ends: list[HoldEnd]) -> None:
+        since_ms = self._ledger.now_ms() - round(KEPT_S * MS_PER_SECOND)
+        for each in ends:
+            if not sought.left:
+                return
+            if is_lost(each, since_ms):
+                tally = sought.tally
+                is_ours = await self._settler.take_back_charge(company_id, each.hold_id, each.tokens, tally)
+                sought.known.add(each.hold_id)
+                sought.left -= is_ours
+
+    async def _is_closed_within(self, pause_s: float) -> bool:
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._is_closing.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+def is_lost(end: HoldEnd, since_ms: int) -> bool:
+    """Whether the answer to the hold's call did not arrive whole, for all that the ledger knows, and that was no longer
+    ago than clients go on retrying."""
+    if end.closed_at_ms is None or end.closed_at_ms < since_ms:
+        return False
+    return end.state is HoldState.CHARGED or (end.state is HoldState.SETTLED and end.source is Source.PARTIAL)
