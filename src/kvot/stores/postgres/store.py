@@ -67,26 +67,8 @@ from kvot.stores.unfinished import unfinished_copy
 
 _USAGE = "SELECT at_ms, window_ms, used, held, token_limit, in_doubt FROM kvot.usage($1, $2, $3, $4, $5, $6)"
 _HOLD = "SELECT * FROM kvot.hold_now($1, $2, $3, $4, $5)"
-_OPEN_HOLDS = """SELECT h.hold_id, h.amount, h.ttl_ms, h.dispatched, s.labels, h.created_at, h.expires_at,
-        h.state::text, h.closed_at, h.actual
-    FROM kvot.hold h LEFT JOIN kvot.label_set s ON s.company_id = h.company_id AND s.label_set_no = h.label_set_no
-    WHERE h.company_id = $1 AND h.state = 'open' AND h.expires_at > (SELECT t.clock FROM kvot.look($1, $2, $3, $4) t)
-    ORDER BY h.expires_at DESC LIMIT $5"""
-_TAGGED_HOLDS = """WITH looked AS MATERIALIZED (SELECT t.clock FROM kvot.look($1, $2, $3, $4) t)
-    SELECT h.hold_id, h.amount, h.expires_at, h.settlement, h.closed_at, CASE
-        WHEN h.state <> 'open' OR h.expires_at > (SELECT clock FROM looked) THEN h.state::text
-        WHEN h.dispatched THEN 'charged' ELSE 'expired' END AS state
-    FROM kvot.hold h WHERE h.company_id = $1 AND h.hold_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-    AND h.hold_id IN (
-        SELECT n.hold_id FROM (SELECT hold_id FROM kvot.hold
-            WHERE company_id = $1 AND created_at > (SELECT clock FROM looked) - $6
-            ORDER BY created_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[])
-        UNION
-        SELECT n.hold_id FROM (SELECT hold_id FROM kvot.hold WHERE company_id = $1 AND state = 'open'
-            ORDER BY expires_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[]))
-    ORDER BY h.created_at + 0 DESC"""
-"""The sum at the end keeps the planner from walking all holds in the order of their making."""
-
+_OPEN_HOLDS = "SELECT * FROM kvot.open_holds($1, $2, $3, $4, $5)"
+_TAGGED_HOLDS = "SELECT * FROM kvot.tagged_holds($1, $2, $3, $4, $5, $6, $7)"
 _SERIES = "SELECT rolling, tokens FROM kvot.series($1, $2, $3, $4, $5, $6)"
 _BREAKDOWN = "SELECT label, events, tokens, input_tokens, output_tokens FROM kvot.breakdown($1, $2, $3, $4, $5, $6, $7)"
 _WHEN_FITS = "SELECT kvot.when_fits($1, $2, $3, $4, $5)"

@@ -42,6 +42,10 @@ SELECT create_distributed_function('kvot.usage(uuid, bigint[], bigint, bigint, b
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.hold_now(uuid, bigint[], bigint, bigint, text)', '$1',
   colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.open_holds(uuid, bigint[], bigint, bigint, bigint)', '$1',
+  colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.tagged_holds(uuid, bigint[], bigint, bigint, text[], bigint, bigint)', '$1',
+  colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.series(uuid, bigint[], bigint, bigint, bigint[], bigint)', '$1',
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.breakdown(uuid, bigint[], bigint, bigint, integer, bigint, bigint)', '$1',
@@ -62,8 +66,9 @@ SELECT create_distributed_function('kvot.label_set_no(uuid, text[])', '$1', colo
 -- What they call must be there too. It has no company as an argument of its own and is never called from outside.
 SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
-WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'series', 'breakdown',
-  'when_fits', 'budget_read', 'verify', 'sweep_piece', 'first_audit_break', 'label_set_no', 'find_reply', 'refuse_change', 'add_key',
+WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'open_holds',
+  'tagged_holds', 'series', 'breakdown', 'when_fits', 'budget_read', 'verify', 'sweep_piece', 'first_audit_break', 'label_set_no',
+  'find_reply', 'refuse_change', 'add_key',
   'revoke_key', 'keys_changed', 'set_provider_key', 'remove_provider_key', 'bind_secret', 'replace_secret', 'first_key_audit_break',
   'verify_shared', 'stray_rows', 'companies_with_due_holds')
 ORDER BY p.oid;
