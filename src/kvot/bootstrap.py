@@ -285,7 +285,8 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
         one.name: Provider(one.name, DIALECTS[one.dialect], one.base_url, one.api_key, one.needs_key) for one in named
     }
     estimator = Estimator(holds_bound=settings.input_hold != "learned")
-    books = Books(services.ledger, Settler(services.ledger), estimator, settings.cached_token_percent, tallies)
+    percent, keeps_receipts = settings.cached_token_percent, settings.receipts == "on"
+    books = Books(services.ledger, Settler(services.ledger), estimator, percent, keeps_receipts, tallies)
     ceilings = Ceilings(
         settings.output_tokens_max,
         settings.output_tokens_min,

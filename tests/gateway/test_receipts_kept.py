@@ -85,3 +85,9 @@ async def test_a_call_that_was_refused_leaves_none(open_scene, tmp_path: Path):
     source = SqliteSource.open(tmp_path / "kvot.db", Rules())
     assert await source.latest(COMPANY, since_ms=1, until_ms=INSTANT_MAX, events_max=1) == []
     await source.close()
+
+
+async def test_whoever_wants_none_gets_none(open_scene, tmp_path: Path):
+    scene = await open_scene(SAID, receipts="off")
+    await ask(scene, "chat")
+    assert (await latest(scene, tmp_path)).receipt is None

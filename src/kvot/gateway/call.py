@@ -84,6 +84,7 @@ class Books:
     settler: Settler
     estimator: Estimator
     cached_weight_percent: int = 100
+    keeps_receipts: bool = True
     tallies: Tallies = field(default_factory=Tallies)
     untold: Known[bool] = field(default_factory=Known)  # who refuses to be asked for the usage of a stream
     ceilings: Known[int] = field(default_factory=Known)  # the most that a model may be asked to answer with
@@ -321,7 +322,9 @@ class HeldCall:
         self._charged = None if charged is None else charged._replace(receipt=self._receipt())
         return self._charged
 
-    def _receipt(self) -> str:
+    def _receipt(self) -> str | None:
+        if not self._books.keeps_receipts:
+            return None
         meter, endpoint = self._meter, self._endpoint.name
         if meter is None:
             return receipt_text(endpoint)
