@@ -177,8 +177,8 @@ class Settings:
     """What a token that the provider read from its cache counts in the budget."""
 
     receipts: str = _setting(one_of("off", "on"), "on")
-    """Whether each call through the gateway leaves a receipt: what its provider told of it beside the tokens, by which a
-    bill can be checked (`kvot events`). Some 600 bytes a call. No word of a prompt or of an answer is ever in it."""
+    """Whether each call through the gateway leaves a receipt: what its provider told of it beside the tokens, by which
+    a bill can be checked (`kvot events`). Some 600 bytes a call. No word of a prompt or of an answer is ever in it."""
 
     hold_ttl_s: int = _setting(whole_number(3, 3_600), 120)
     """How long the hold of a call lasts without renewal. It is renewed at a third of that for as long as the call runs.
