@@ -162,7 +162,7 @@ async def left(scene: Scene, call: str, script: Script, when: Any) -> int:
 def clock(monkeypatch):
     """Seconds that calls read, and that only the test moves on."""
     clock = SimpleNamespace(s=1_000.0)
-    monkeypatch.setattr("kvot.gateway.call.perf_counter", lambda: clock.s)
+    monkeypatch.setattr("kvot.gateway.asking.perf_counter", lambda: clock.s)
     return clock
 
 
@@ -224,7 +224,7 @@ async def test_a_client_that_leaves_while_a_refusal_comes_is_charged_nothing(tmp
         await asyncio.Event().wait()
         return b""
 
-    monkeypatch.setattr("kvot.gateway.call.first_bytes", never_whole)
+    monkeypatch.setattr("kvot.gateway.asking.first_bytes", never_whole)
     async with opened(tmp_path, Script(status=500)) as scene:
         client = asyncio.create_task(ask(scene, call))
         await has_head.wait()

@@ -13,31 +13,23 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 from kvot.core.errors import KvotError, ProviderFailed, StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import CallDetail, NewHold, Settlement
+from kvot.gateway.asking import Asking, Lessons
 from kvot.gateway.charge import End, Guess, Passed, charge
 from kvot.gateway.dialect import Ask, Endpoint, Meter, Pair
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.keeper import HoldKeeper
-from kvot.gateway.known import Known, Served
-from kvot.gateway.lower import lower_ceiling
+from kvot.gateway.known import Served
 from kvot.gateway.mismatch import flag_excess, flag_mismatch
 from kvot.gateway.receipt import receipt_text
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.tokens import Reported
-from kvot.gateway.untold import refuses_usage, without_usage
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
 from kvot.telemetry.tally import Tallies
-
-REFUSAL_BYTES_MAX = 1_048_576
-"""Of a provider's own error; what is longer is cut there."""
-
-FIRST_REFUSAL = 400
-_FIRST_REDIRECT = 300
 
 REPLY_BYTES_LEAST = 64 * 1024 * 1024
 REPLY_BYTES_PER_TOKEN = 4_096
@@ -45,9 +37,6 @@ REPLY_BYTES_PER_TOKEN = 4_096
 for a token are encoded images and lists of probabilities, at some two kilobytes."""
 
 Remember = Callable[[str, int | None], Awaitable[None]]
-
-_IDEMPOTENCY_KEY = b"idempotency-key"
-"""Of one body alone: what is sent once more is another."""
 
 
 class Client(Protocol):
@@ -86,8 +75,7 @@ class Books:
     cached_weight_percent: int = 100
     keeps_receipts: bool = True
     tallies: Tallies = field(default_factory=Tallies)
-    untold: Known[bool] = field(default_factory=Known)  # who refuses to be asked for the usage of a stream
-    ceilings: Known[int] = field(default_factory=Known)  # the most that a model may be asked to answer with
+    lessons: Lessons = field(default_factory=Lessons)
 
 
 class Granted(NamedTuple):
@@ -114,26 +102,26 @@ class HeldCall:
         self._company_id = granted.company_id
         self._hold = granted.hold
         self._endpoint = endpoint
-        self._ask = ask
-        self._output_max = granted.output_max
+        self._asking = Asking(books.lessons, granted.served, endpoint, ask, granted.output_max)
         self._remember = remember
         self._meter: Meter | None = None
         self._keeper: HoldKeeper | None = None
-        self._sent_at_s: float | None = None
-        self._is_refused = False  # by the provider
         self._has_come = False  # a byte of the reply's body
         self._charged: Settlement | None = None
         self._is_open = True
         self._cut_for: KvotError | None = None  # why we ended it
         self.guessed_input: int | None = None
         """What the input would have been charged as without the provider's figures."""
-        self.upstream_s: float | None = None
-        """From the request's going out until the head of the reply was here."""
 
     @property
     def has_failed(self) -> bool:
         """The reply holds an error in place of an answer, whatever its status."""
         return self._meter is not None and self._meter.has_failed
+
+    @property
+    def upstream_s(self) -> float | None:
+        """From the request's going out until the head of the reply was here."""
+        return self._asking.upstream_s
 
     @property
     def charged(self) -> Settlement | None:
@@ -176,11 +164,10 @@ class HeldCall:
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
-        reply, refusal = await self._asked(upstream, request)
-        if refusal is not None:
-            reply, refusal = await self._asked_again(upstream, request, reply, refusal)
-        if self._output_max is not None and self._output_max != self._granted.output_max:
-            client.name_ceiling(self._output_max)
+        asking = self._asking
+        reply, refusal = await asking.answer(upstream, request)
+        if asking.output_max is not None and asking.is_lowered:
+            client.name_ceiling(asking.output_max)
         if refusal is not None:
             await self._pass_refusal(reply, refusal, client)
             return
@@ -188,58 +175,6 @@ class HeldCall:
             await self._pass_answer(reply, client)
         finally:
             await reply.close()
-
-    async def _asked(self, upstream: Upstream, request: UpstreamRequest) -> tuple[UpstreamReply, bytes | None]:
-        """The reply; and all of it, where it is a refusal."""
-        self._is_refused, self._sent_at_s = False, None  # of an earlier request
-        reply = await ask_upstream(upstream, request, self._note_sent)
-        self.upstream_s = self._taken_s
-        self._is_refused = reply.status >= FIRST_REFUSAL
-        if not self._is_refused:
-            return reply, None
-        try:
-            return reply, await first_bytes(reply, REFUSAL_BYTES_MAX)
-        finally:
-            await reply.close()
-
-    async def _asked_again(
-        self, upstream: Upstream, request: UpstreamRequest, reply: UpstreamReply, refusal: bytes | None
-    ) -> tuple[UpstreamReply, bytes | None]:
-        """The same once more, as long as what is refused is what we had added. What is then taken is remembered."""
-        request = request._replace(headers=tuple(pair for pair in request.headers if pair[0] != _IDEMPOTENCY_KEY))
-        lessons: list[Callable[[float], None]] = []
-        while refusal is not None and (lesson := self._amend(reply.status, refusal)) is not None:
-            lessons.append(lesson)
-            reply, refusal = await self._asked(upstream, request._replace(body=self._ask.body(self._output_max)))
-        if refusal is None:
-            for each in lessons:
-                each(asyncio.get_running_loop().time())
-        return reply, refusal
-
-    def _amend(self, status: int, refusal: bytes) -> Callable[[float], None] | None:
-        """Change what was refused and is ours, once each. How to remember it, by the time; None: nothing is ours."""
-        books, served = self._books, self._granted.served
-        if refuses_usage(self._endpoint, status, refusal):
-            plain = without_usage(self._endpoint, self._ask)
-            if plain is not None:
-                self._ask = plain
-                return partial(books.untold.remember, served, True)
-        named = self._granted.output_max
-        if named is None or self._output_max != named or self._ask.output_max is not None:
-            return None
-        lower = lower_ceiling(status, refusal, named, self._ask.output_min)
-        if lower is None:
-            return None
-        self._output_max = lower.output_max
-        return partial(books.ceilings.remember, served, lower.output_max) if lower.is_of_model else _forget
-
-    def _note_sent(self) -> None:
-        self._sent_at_s = perf_counter()
-
-    @property
-    def _taken_s(self) -> float:
-        """Since the request went out."""
-        return 0.0 if self._sent_at_s is None else perf_counter() - self._sent_at_s
 
     async def _pass_refusal(self, reply: UpstreamReply, body: bytes, client: CallClient) -> None:
         """The provider said no before it generated anything: its words pass, the hold is dropped."""
@@ -251,8 +186,8 @@ class HeldCall:
     async def _pass_answer(self, reply: UpstreamReply, client: Client) -> None:
         assert self._endpoint.meter is not None
         kind = content_type(reply.headers)
-        is_stream = self._ask.is_stream or kind != "application/json"
-        self._meter = meter = self._endpoint.meter(self._ask, kind)
+        is_stream = self._asking.ask.is_stream or kind != "application/json"
+        self._meter = meter = self._endpoint.meter(self._asking.ask, kind)
         left_bytes = REPLY_BYTES_LEAST + REPLY_BYTES_PER_TOKEN * self._hold.amount
         async for chunk in reply.chunks():
             data = meter.feed(chunk)
@@ -296,31 +231,50 @@ class HeldCall:
         return partial(self._remember, meter.request_id, tokens)
 
     def _settlement(self, end: End) -> Settlement | None:
-        meter, estimator = self._meter, self._books.estimator
+        estimator, size = self._books.estimator, self._asking.ask.size
         origin = Origin(self._company_id, self._hold.provider or "", self._hold.model or "")
-        was_seen = False
-        if meter is None:
-            passed = Passed(end, was_sent=self._sent_at_s is not None, is_refused=self._is_refused)
-        else:
-            was_seen = self._ask.is_stream and meter.output_bytes > 0
-            if end is not End.WHOLE:
-                meter.finish()  # what the reply was cut in came as well
-            passed = Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
-        self.guessed_input = guessed_input = estimator.input_tokens(origin, self._ask.size)  # before it is learned from
-        if passed.reported is not None and passed.reported.is_final:
-            estimator.learn(origin, self._ask.size, passed.reported.tokens.input)
-            estimator.learn_speed(origin, passed.reported.tokens.output, self._taken_s)
+        was_seen = self._was_seen  # before what is left of a reply that was cut
+        passed = self._passed(end)
+        self.guessed_input = guessed_input = estimator.input_tokens(origin, size)  # before it is learned from
         if passed.reported is not None:
-            self._flag(passed.reported)
+            self._learn(origin, passed.reported)
         guess = Guess(
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
-            0 if was_seen else self._unseen_tokens(passed, origin),
+            0 if was_seen or end is not End.CUT else self._unseen_tokens(origin),
         )
         charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         self._charged = None if charged is None else charged._replace(receipt=self._receipt())
         return self._charged
+
+    @property
+    def _was_seen(self) -> bool:
+        """Whether anything of the answer was to be seen: a plain one comes when all of it is there."""
+        return self._asking.ask.is_stream and self._meter is not None and self._meter.output_bytes > 0
+
+    def _passed(self, end: End) -> Passed:
+        meter, asking = self._meter, self._asking
+        if meter is None:
+            return Passed(end, was_sent=asking.was_sent, is_refused=asking.is_refused)
+        if end is not End.WHOLE:
+            meter.finish()  # what the reply was cut in came as well
+        return Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
+
+    def _learn(self, origin: Origin, reported: Reported) -> None:
+        estimator, size = self._books.estimator, self._asking.ask.size
+        if reported.is_final:
+            estimator.learn(origin, size, reported.tokens.input)
+            estimator.learn_speed(origin, reported.tokens.output, self._asking.taken_s)
+        where = self._company_id, self._hold, self._endpoint.name, reported
+        if reported.total_mismatch is not None:
+            flag_mismatch(self._books.tallies, *where)
+        # A tool of the provider's that is a model makes output too.
+        flag_excess(*where, self._granted.output_tokens + size.spare_tokens)
+
+    def _unseen_tokens(self, origin: Origin) -> int:
+        """Of an answer that was cut before anything of it was to be seen."""
+        return min(self._books.estimator.output_tokens_in(origin, self._asking.taken_s), self._granted.output_tokens)
 
     def _receipt(self) -> str | None:
         if not self._books.keeps_receipts:
@@ -330,52 +284,10 @@ class HeldCall:
             return receipt_text(endpoint)
         return receipt_text(endpoint, meter.told, meter.reported, meter.model, meter.request_id)
 
-    def _flag(self, reported: Reported) -> None:
-        where = self._company_id, self._hold, self._endpoint.name, reported
-        if reported.total_mismatch is not None:
-            flag_mismatch(self._books.tallies, *where)
-        # A tool of the provider's that is a model makes output too.
-        flag_excess(*where, self._granted.output_tokens + self._ask.size.spare_tokens)
-
-    def _unseen_tokens(self, passed: Passed, origin: Origin) -> int:
-        """Of an answer that was cut before anything of it was to be seen: a plain one comes when all of it is there."""
-        if passed.end is not End.CUT:
-            return 0
-        return min(self._books.estimator.output_tokens_in(origin, self._taken_s), self._granted.output_tokens)
-
 
 def took_too_long(provider: str, longest_s: int) -> ProviderFailed:
     message = f"The call took longer than {longest_s} seconds, and was cut."
     return ProviderFailed(message, provider=provider, is_final=True)
-
-
-def _forget(_now_s: float) -> None:
-    """What was taken says nothing of other calls."""
-
-
-async def ask_upstream(
-    upstream: Upstream, request: UpstreamRequest, on_sent: Callable[[], None] | None = None
-) -> UpstreamReply:
-    """The provider's reply, if it is one. A redirect is none: its client would follow it past us. Raises
-    UpstreamFailed."""
-    reply = await upstream.send(request, on_sent)
-    if _FIRST_REDIRECT <= reply.status < FIRST_REFUSAL:
-        await reply.close()
-        raise UpstreamRedirected(reply.status)
-    return reply
-
-
-async def first_bytes(reply: UpstreamReply, bytes_max: int) -> bytes:
-    """Of a refusal, as much of it as comes."""
-    body = bytearray()
-    try:
-        async for chunk in reply.chunks():
-            body += chunk
-            if len(body) > bytes_max:
-                break
-    except UpstreamFailed:
-        pass  # the status is here, and that is what matters of a refusal
-    return bytes(body[:bytes_max])
 
 
 def content_type(headers: tuple[Pair, ...]) -> str:

@@ -112,7 +112,7 @@ class Gateway:
         stored_tokens = await self._stored.check(whose.company_id, asked.provider, ask.stored)
         if stored_tokens is not None:
             ask.size = replace(ask.size, stored_tokens=stored_tokens)
-        ask = ask_of(self._books.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
+        ask = ask_of(self._books.lessons.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
         attempt = attempt_of(_caller(asked, whose), _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:
             return await self._carry_out(asked, whose, client, ask, attempt)
@@ -233,7 +233,7 @@ class Gateway:
             text_tokens = await counting.text_tokens(asked.provider.dialect.name, ask.model, ask.size)
         input_tokens = self._books.estimator.held_input_tokens(origin, ask.size, text_tokens)
         ceilings = self._terms.ceilings
-        known_max = self._books.ceilings.find(served, _now_s())
+        known_max = self._books.lessons.ceilings.find(served, _now_s())
         if known_max is not None:
             ceilings = replace(ceilings, output_max=min(known_max, ceilings.output_max))
         return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)

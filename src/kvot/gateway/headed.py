@@ -1,7 +1,8 @@
 """The client of a call, given the provider's reply in our words, and what is kept of it for whoever asks again."""
 
 from kvot.core.model import Usage
-from kvot.gateway.call import FIRST_REFUSAL, Client
+from kvot.gateway.asking import FIRST_REFUSAL
+from kvot.gateway.call import Client
 from kvot.gateway.dialect import Dialect, Pair
 from kvot.gateway.headers import reply_headers
 from kvot.gateway.holding import Held, limits_of

@@ -5,15 +5,8 @@ It has the bounds of a call all the same: it keeps a connection at both ends, an
 
 import asyncio
 
-from kvot.gateway.call import (
-    FIRST_REFUSAL,
-    REFUSAL_BYTES_MAX,
-    REPLY_BYTES_LEAST,
-    CallClient,
-    ask_upstream,
-    first_bytes,
-    took_too_long,
-)
+from kvot.gateway.asking import FIRST_REFUSAL, REFUSAL_BYTES_MAX, ask_upstream, first_bytes
+from kvot.gateway.call import REPLY_BYTES_LEAST, CallClient, took_too_long
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
 
 
