@@ -39,6 +39,12 @@ def test_a_format_is_asked_for_by_extension_query_accept_or_path(asgi, company, 
 
 
 @pytest.mark.parametrize("key", TYPES)
+def test_a_breakdown_of_the_last_instant_can_be_written(asgi, company, key):
+    target = f"{USAGE}/breakdown.{key}?By=model&At=9999-12-31T23:59:59.999Z"
+    assert asgi.send("GET", target, x_api_key=company).status == 200
+
+
+@pytest.mark.parametrize("key", TYPES)
 def test_an_error_has_the_format_of_the_reply(asgi, key):
     reply = asgi.send("GET", f"{USAGE}.{key}")
     assert (reply.status, reply.headers["content-type"]) == (401, TYPES[key])
