@@ -79,8 +79,18 @@ def test_the_scheme_is_what_it_says_if_it_is_one(told, scheme):
     assert seen("10.0.0.1", (b"x-forwarded-proto", told)) == ("10.0.0.1", scheme)
 
 
-def test_where_all_are_trusted_the_first_word_counts():
-    assert seen("192.0.2.7", by("6.6.6.6, 7.7.7.7"), trusted=("0.0.0.0/0", "::/0")) == ("6.6.6.6", "http")
+EVERYBODY = ("0.0.0.0/0", "::/0")
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.7", "::2"])
+def test_where_whoever_connects_is_trusted_nobody_says_for_himself_who_he_is(peer):
+    assert seen(peer, by("10.1.2.3, 7.7.7.7"), trusted=EVERYBODY) == ("7.7.7.7", "http")
+    assert seen(peer, by("10.1.2.3"), by("7.7.7.7"), trusted=EVERYBODY) == ("7.7.7.7", "http")
+    assert seen(peer, by("7.7.7.7, nonsense"), trusted=EVERYBODY) == (None, "http")
+
+
+def test_proxies_behind_that_one_may_be_named_beside_it():
+    assert seen("192.0.2.7", by("6.6.6.6, 7.7.7.7, 10.0.0.2"), trusted=(*EVERYBODY, *PROXIES)) == ("7.7.7.7", "http")
 
 
 def test_a_server_behind_a_proxy_serves_and_refuses_what_is_no_http():

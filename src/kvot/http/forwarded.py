@@ -1,7 +1,8 @@
 """Behind proxies: who a request comes from, as the proxies tell that whoever runs the server trusts, and nobody else.
 
 Each proxy adds the address that it sees to `X-Forwarded-For`, so the list is read from its end: the first address that
-is not of a trusted proxy is the client's, and what stands before it is the client's own word.
+is not of a trusted proxy is the client's, and what stands before it is the client's own word. A range that has every
+address says that whoever connects is a proxy, and names none: then the last address in the list is the client's.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ class Forwarded:
     def __init__(self, app: App, trusted: Sequence[str]) -> None:
         self._app = app
         self._trusted = tuple(trusted)
+        self._named = tuple(each for each in trusted if not each.endswith("/0"))
         self.early = app.early
         self.health = app.health
 
@@ -45,7 +47,7 @@ class Forwarded:
     def _client(self, addresses: list[str | None]) -> str | None:
         """None where it cannot be told: then it is in no network that a key may be bound to."""
         for each in reversed(addresses):
-            if each is None or not allows(self._trusted, each):
+            if each is None or not self._named or not allows(self._named, each):
                 return each
         return addresses[0]
 

@@ -201,8 +201,9 @@ class Settings:
 
     forwarded_allow_ips: tuple[str, ...] = _setting(NETWORKS, ())
     """Proxies in front of Kvot whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: by the address that they
-    tell, keys are bound to networks and failed attempts are counted. `*`: whoever connects, so let nobody else. Without
-    it `FORWARDED_ALLOW_IPS` counts."""
+    tell, keys are bound to networks and failed attempts are counted. Of several addresses it is the last that is not a
+    proxy's. `*`: whoever connects, so let nobody else; of several the last one, since which are proxies is not said.
+    Without it `FORWARDED_ALLOW_IPS` counts."""
 
     log_level: str = _setting(LOG_LEVEL, "info")
     """The least that is logged. `info`: also every request that is refused; `debug`: every other one, too. Without it
