@@ -152,6 +152,7 @@ class TestRefusals:
             ),
             ({"KVOT_FORWARDED_ALLOW_IPS": "10.0.0.1/8"}, "must be addresses or CIDR ranges"),
             ({"KVOT_FORWARDED_ALLOW_IPS": "10.0.0.1,"}, "must be addresses or CIDR ranges"),
+            ({"KVOT_FORWARDED_ALLOW_IPS": "::1, ::ffff:10.0.0.1"}, "must be addresses or CIDR ranges"),
             ({"KVOT_LOG_LEVEL": "loud"}, "KVOT_LOG_LEVEL is 'loud': must be debug, info, warning or error."),
             ({"KVOT_CONFIG": "/nowhere/kvot.toml"}, "/nowhere/kvot.toml cannot be read: No such file or directory."),
             ({"KVOT_RETENTION_DAYS": "29"}, "KVOT_DEFAULT_WINDOW_DAYS is 30: must be at most KVOT_RETENTION_DAYS"),
