@@ -158,7 +158,9 @@ class TestRefusals:
             ({"KVOT_RETENTION_DAYS": "29"}, "KVOT_DEFAULT_WINDOW_DAYS is 30: must be at most KVOT_RETENTION_DAYS"),
             ({"KVOT_JWT_ISSUER": "me"}, "KVOT_JWT_ISSUER is set but no key to verify tokens with"),
             ({"KVOT_JWT_AUDIENCE": "me"}, "KVOT_JWT_AUDIENCE is set but no key to verify tokens with"),
-            ({"KVOT_SECRET": SECRET, "KVOT_SECRET_FILE": "s"}, "KVOT_SECRET and KVOT_SECRET_FILE are both set"),
+            ({"KVOT_SECRET": SECRET, "KVOT_SECRET_FILE": "s"}, "KVOT_SECRET (or KVOT_SECRET_KEY) and KVOT_SECRET_FILE"),
+            ({"KVOT_SECRET_KEY": SECRET, "KVOT_SECRET_FILE": "s"}, "KVOT_SECRET (or KVOT_SECRET_KEY) and"),
+            ({"KVOT_SECRET": SECRET, "KVOT_SECRET_KEY_FILE": "s"}, "(or KVOT_SECRET_KEY_FILE) are both set"),
             ({"KVOT_DATABASE": "postgresql://h/kvot"}, "KVOT_SECRET or KVOT_SECRET_FILE must be set"),
         ],
     )
