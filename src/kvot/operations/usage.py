@@ -72,7 +72,7 @@ async def break_down_usage(
         by=by,
         since=Instant(first_hour * MS_PER_HOUR),
         until=Instant(min(end_hour * MS_PER_HOUR, INSTANT_MAX)),
-        results=[AiChatUsageShare(*share) for share in shares[:SHARES_MAX]],
+        results=[AiChatUsageShare(**share._asdict()) for share in shares[:SHARES_MAX]],
         left_out=max(0, len(shares) - SHARES_MAX),
     )
 
