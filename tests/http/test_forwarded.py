@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kvot.core.networks import parse_address
 from kvot.http.forwarded import Forwarded
 from tests.http.conftest import Server, make_app
 
@@ -56,6 +57,13 @@ def by(text: str) -> tuple[bytes, bytes]:
 )
 def test_of_a_trusted_proxy_the_last_address_that_is_no_proxy_s_is_the_client(told, address):
     assert seen("10.0.0.1", by(told)) == (address, "http")
+
+
+def test_what_stands_before_the_client_is_not_even_read():
+    parse_address.cache_clear()
+    forged = ", ".join(f"203.0.{number >> 8}.{number & 255}" for number in range(2_000))
+    assert seen("10.0.0.1", by(f"{forged}, 192.0.2.1, 10.0.0.2")) == ("192.0.2.1", "http")
+    assert parse_address.cache_info().misses <= 3
 
 
 def test_several_headers_are_one_list():
