@@ -78,6 +78,14 @@ def test_people_read_whose_tokens_they_are(kvot):
     assert [each["tokens"] for each in told["results"]] == [300, 99, 1]
 
 
+def test_where_small_shares_are_left_out_it_is_said_what_the_others_are_shares_of(kvot):
+    rows = "".join(f"{NOW_MS},1,{ACME},m{number}\n" for number in range(1_002))
+    kvot("import", kvot.file("usage.csv", f"at,tokens,company,model\n{rows}"))
+    ran = kvot("usage", "--company", ACME, "--by", "model")
+    assert len(ran.out.splitlines()) == 1_001
+    assert ran.err == "2 smaller ones are left out: the shares are those of what is listed.\n"
+
+
 def test_nothing_used_is_said_and_what_cannot_be_told_apart_is_refused(kvot):
     kvot("record", "--company", OTHER, "--tokens", 1)
     assert kvot("usage", "--company", ACME, "--by", "user").out.startswith("No tokens were used from 20")

@@ -39,6 +39,7 @@ async def test_its_headers_are_those_of_the_apis_own_refusal(open_scene, monkeyp
     assert problem.headers["retry-after"] == str(BACK_AFTER_S)
     assert problem.headers["x-should-retry"] == "false"
     assert list(plain.headers) == list(problem.headers)
+    assert [seen.headers["vary"] for seen in (plain, problem)] == ["Accept", "Accept"]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,18 @@ def test_a_format_is_asked_for_by_extension_query_accept_or_path(asgi, company, 
 
 
 @pytest.mark.parametrize("key", TYPES)
+def test_a_breakdown_of_the_last_instant_can_be_written(asgi, company, key):
+    target = f"{USAGE}/breakdown.{key}?By=model&At=9999-12-31T23:59:59.999Z"
+    assert asgi.send("GET", target, x_api_key=company).status == 200
+
+
+def test_a_share_of_those_that_say_none_has_no_label(asgi, company):
+    asgi.send("POST", f"{USAGE}?TokensUsed=5", x_api_key=company)
+    (share,) = asgi.send("GET", f"{USAGE}/breakdown?By=model", x_api_key=company).json["results"]
+    assert share == {"events": 1, "tokens": 5, "inputTokens": 0, "outputTokens": 0}
+
+
+@pytest.mark.parametrize("key", TYPES)
 def test_an_error_has_the_format_of_the_reply(asgi, key):
     reply = asgi.send("GET", f"{USAGE}.{key}")
     assert (reply.status, reply.headers["content-type"]) == (401, TYPES[key])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kvot.core.networks import parse_address
 from kvot.http.forwarded import Forwarded
 from tests.http.conftest import Server, make_app
 
@@ -58,6 +59,13 @@ def test_of_a_trusted_proxy_the_last_address_that_is_no_proxy_s_is_the_client(to
     assert seen("10.0.0.1", by(told)) == (address, "http")
 
 
+def test_what_stands_before_the_client_is_not_even_read():
+    parse_address.cache_clear()
+    forged = ", ".join(f"203.0.{number >> 8}.{number & 255}" for number in range(2_000))
+    assert seen("10.0.0.1", by(f"{forged}, 192.0.2.1, 10.0.0.2")) == ("192.0.2.1", "http")
+    assert parse_address.cache_info().misses <= 3
+
+
 def test_several_headers_are_one_list():
     assert seen("10.0.0.1", by("6.6.6.6"), by("192.0.2.1"), by("10.0.0.2")) == ("192.0.2.1", "http")
 
@@ -79,8 +87,18 @@ def test_the_scheme_is_what_it_says_if_it_is_one(told, scheme):
     assert seen("10.0.0.1", (b"x-forwarded-proto", told)) == ("10.0.0.1", scheme)
 
 
-def test_where_all_are_trusted_the_first_word_counts():
-    assert seen("192.0.2.7", by("6.6.6.6, 7.7.7.7"), trusted=("0.0.0.0/0", "::/0")) == ("6.6.6.6", "http")
+EVERYBODY = ("0.0.0.0/0", "::/0")
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.7", "::2"])
+def test_where_whoever_connects_is_trusted_nobody_says_for_himself_who_he_is(peer):
+    assert seen(peer, by("10.1.2.3, 7.7.7.7"), trusted=EVERYBODY) == ("7.7.7.7", "http")
+    assert seen(peer, by("10.1.2.3"), by("7.7.7.7"), trusted=EVERYBODY) == ("7.7.7.7", "http")
+    assert seen(peer, by("7.7.7.7, nonsense"), trusted=EVERYBODY) == (None, "http")
+
+
+def test_proxies_behind_that_one_may_be_named_beside_it():
+    assert seen("192.0.2.7", by("6.6.6.6, 7.7.7.7, 10.0.0.2"), trusted=(*EVERYBODY, *PROXIES)) == ("7.7.7.7", "http")
 
 
 def test_a_server_behind_a_proxy_serves_and_refuses_what_is_no_http():

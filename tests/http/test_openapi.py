@@ -42,6 +42,21 @@ def test_the_document_names_the_server_as_its_caller_does(site):
     assert document["servers"] == [{"url": "http://kvot.example"}]
 
 
+@pytest.mark.parametrize(
+    ("verb", "target", "status"),
+    [("GET", "usage/breakdown", "400"), ("GET", "holds/none", "default"), ("POST", "holds?tokens=2000000", "default")],
+)
+def test_an_error_as_a_problem_is_one_that_the_document_describes(site, verb, target, status):
+    document = site.send("GET", "/openapi.json").json
+    accepted = {"x_api_key": "company", "accept": "application/problem+json"}
+    problem = site.send(verb, f"/assistant/ai-chat/{target}", **accepted)
+    schemas = document["components"]["schemas"]
+    described = document["components"]["responses"][status]["content"][problem.headers["content-type"]]["schema"]
+    assert described == {"$ref": "#/components/schemas/Problem"}
+    for name, each in [("Problem", problem.json), *(("ProblemError", one) for one in problem.json.get("errors", []))]:
+        assert set(schemas[name]["required"]) <= set(each) <= set(schemas[name]["properties"])
+
+
 def test_every_reply_is_one_that_the_document_describes(site, tmp_path):
     address = f"http://{site.host}:{site.port}/openapi.json"
     how = ["--phases", "examples,fuzzing", "--max-examples", "5", "--generation-deterministic", "--no-color"]

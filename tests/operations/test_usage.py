@@ -4,7 +4,7 @@ from kvot.contract.describe import Instant
 from kvot.contract.usage import GetAiChatUsageBreakdown, RecordAiChatUsage
 from kvot.core.errors import Forbidden, InvalidRequest
 from kvot.core.model import TOKENS_MAX, CallDetail, NewEvent
-from kvot.core.window import MS_PER_DAY, MS_PER_HOUR
+from kvot.core.window import INSTANT_MAX, MS_PER_DAY, MS_PER_HOUR
 from kvot.operations.usage import SHARES_MAX
 from tests.operations.support import ACME, NOW_MS, OPERATOR, OTHER, USER, ask, open_services
 
@@ -56,6 +56,11 @@ async def test_its_window_is_that_of_the_usage_in_whole_hours():
 async def test_a_window_that_begins_with_an_hour_has_no_part_of_the_one_before():
     reply = await broken_down([], at=Instant(HOUR_MS - 1), window_days=2)
     assert (reply.since, reply.until) == (Instant(HOUR_MS - 2 * MS_PER_DAY), Instant(HOUR_MS))
+
+
+async def test_the_last_hour_that_there_is_ends_with_the_last_instant_that_can_be_written():
+    reply = await broken_down([], at=Instant(INSTANT_MAX))
+    assert (reply.since, reply.until) == (Instant(INSTANT_MAX + 1 - MS_PER_DAY), Instant(INSTANT_MAX))
 
 
 async def test_of_more_shares_than_a_reply_has_the_smallest_are_left_out_and_counted():

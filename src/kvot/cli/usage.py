@@ -76,7 +76,9 @@ def _break_down(request: GetAiChatUsageBreakdown, options: Options) -> None:
         header = (reply.by, "tokens", "share", "events", "input", "output")
         show.table(header, [_share_row(share, total) for share in reply.results], right=range(1, len(header)))
         if reply.left_out:
-            show.note(f"{show.number(reply.left_out)} smaller ones are left out.")
+            show.note(
+                f"{show.number(reply.left_out)} smaller ones are left out: the shares are those of what is listed."
+            )
 
 
 def _share_row(share: AiChatUsageShare, total: int) -> tuple[str, ...]:

@@ -103,10 +103,10 @@ class GetAiChatUsageBreakdown(Request):
     ] = None
 
 
-class AiChatUsageShare(Response):
+class AiChatUsageShare(Response, kw_only=True):
     label: Annotated[
         str | None, Member("Of which provider, model, user, feature or source; absent: of those that say none.")
-    ]
+    ] = None
     events: Annotated[Long, Member("How many events.")]
     tokens: Annotated[Long, Member("Their tokens.")]
     input_tokens: Annotated[Long, Member("Of these, input, as far as it is known.")]

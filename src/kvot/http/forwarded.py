@@ -1,7 +1,8 @@
 """Behind proxies: who a request comes from, as the proxies tell that whoever runs the server trusts, and nobody else.
 
 Each proxy adds the address that it sees to `X-Forwarded-For`, so the list is read from its end: the first address that
-is not of a trusted proxy is the client's, and what stands before it is the client's own word.
+is not of a trusted proxy is the client's, and what stands before it is the client's own word. A range that has every
+address says that whoever connects is a proxy, and names none: then the last address in the list is the client's.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ class Forwarded:
     def __init__(self, app: App, trusted: Sequence[str]) -> None:
         self._app = app
         self._trusted = tuple(trusted)
+        self._named = tuple(each for each in trusted if not each.endswith("/0"))
         self.early = app.early
         self.health = app.health
 
@@ -35,19 +37,22 @@ class Forwarded:
         """What differs of a scope whose request came by a trusted proxy."""
         differs: dict[str, Any] = {}
         if addresses := b",".join(value for name, value in headers if name == b"x-forwarded-for"):
-            client = self._client([_address_of(each.strip()) for each in addresses.decode("latin-1").split(",")])
+            client = self._client(addresses.decode("latin-1").split(","))
             differs["client"] = None if client is None else (client, 0)
         schemes = [value.strip().lower() for name, value in headers if name == b"x-forwarded-proto"]
         if schemes and schemes[-1] in _SCHEMES:
             differs["scheme"] = schemes[-1].decode()
         return differs
 
-    def _client(self, addresses: list[str | None]) -> str | None:
-        """None where it cannot be told: then it is in no network that a key may be bound to."""
+    def _client(self, addresses: list[str]) -> str | None:
+        """None where it cannot be told: then it is in no network that a key may be bound to. What stands before the
+        client's address is not looked at: it may be as long as a head, and is of whoever likes to send it."""
+        address: str | None = None
         for each in reversed(addresses):
-            if each is None or not allows(self._trusted, each):
-                return each
-        return addresses[0]
+            address = _address_of(each.strip())
+            if address is None or not self._named or not allows(self._named, address):
+                break
+        return address
 
 
 def _address_of(text: str) -> str | None:

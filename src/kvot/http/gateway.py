@@ -51,6 +51,8 @@ _COMPANY = b"x-kvot-company-id"
 _USER = b"x-kvot-user-id"
 _FEATURE = b"x-kvot-feature"
 _NO_BODY = frozenset({"GET", "HEAD", "DELETE"})
+_VARY = (b"vary", b"Accept")
+"""Of refusals: they are problems for whoever asks for those."""
 _NO_KEY = (
     "Not Authenticated: send a key of Kvot's (kvot_…) as 'Authorization: Bearer', x-api-key, api-key or "
     "x-goog-api-key, in the place of the provider's."
@@ -287,7 +289,7 @@ class _Exchange:
         company does, as headers."""
         if self.has_sent:
             return self.cut()
-        await self.give(refusal, stands)
+        await self.give(refusal, (*stands, _VARY))
 
     async def give(self, refusal: Refusal, stands: tuple[Pair, ...] = ()) -> None:
         self.status = refusal.status

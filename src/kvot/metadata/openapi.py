@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document: the routes of the contract, their types, and who may call them.
 
-It describes JSON alone, with the routes that have a path of their own. Everything in it follows from the contract.
+It describes JSON alone, with the routes that have a path of their own; errors also as problems, for whoever asks for
+those. Everything else in it follows from the contract.
 """
 
 from typing import Final
@@ -8,7 +9,15 @@ from typing import Final
 from kvot.contract import ROUTES
 from kvot.contract.describe import Operation, Route
 from kvot.metadata.model import DtoMember, Model
-from kvot.metadata.openapi_schemas import Schema, error_schema, member_schema, object_schema, reference, ruled
+from kvot.metadata.openapi_schemas import (
+    Schema,
+    error_schema,
+    member_schema,
+    object_schema,
+    problem_schemas,
+    reference,
+    ruled,
+)
 from kvot.metadata.parameters import parameter_place
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -53,7 +62,8 @@ def openapi(model: Model, base_url: str, version: str, operations: tuple[Operati
         "components": {
             "securitySchemes": _SECURITY,
             "schemas": {dto.name: object_schema(dto, model) for dto in model.dtos if not dto.is_interface}
-            | error_schema(model),
+            | error_schema(model)
+            | problem_schemas(),
             "responses": {name: _refusal(text) for name, text in _REFUSALS.items()},
         },
     }
@@ -126,7 +136,13 @@ def _success(operation: Operation) -> Schema:
 
 
 def _refusal(text: str) -> Schema:
-    return {"description": text, "content": {"application/json": {"schema": reference("ErrorResponse")}}}
+    return {
+        "description": text,
+        "content": {
+            "application/json": {"schema": reference("ErrorResponse")},
+            "application/problem+json": {"schema": reference("Problem")},
+        },
+    }
 
 
 def _parameter(member: DtoMember, place: str, model: Model) -> Schema:

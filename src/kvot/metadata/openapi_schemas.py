@@ -61,6 +61,42 @@ def error_schema(model: Model) -> dict[str, Schema]:
     }
 
 
+def problem_schemas() -> dict[str, Schema]:
+    """A refusal as a problem (RFC 9457). Its members are named so whatever the names of ours are."""
+    text, texts = {"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}
+    return {
+        "Problem": {
+            "type": "object",
+            "properties": {
+                "type": {"type": "string", "format": "uri-reference"},
+                "title": text,
+                "status": {"type": "integer", "format": "int32"},
+                "detail": text,
+                "errorCode": text,
+                "errors": {"type": "array", "items": reference("ProblemError")},
+                "meta": texts,
+                "violated-policies": {"type": "array", "items": text},
+            },
+            "required": ["type", "title", "status", "detail", "errorCode"],
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Unauthorized",
+                    "status": 401,
+                    "detail": "Not Authenticated",
+                    "errorCode": "Unauthorized",
+                }
+            ],
+        },
+        "ProblemError": {
+            "type": "object",
+            "properties": {"errorCode": text, "fieldName": text, "message": text, "meta": texts},
+            "required": ["errorCode", "fieldName", "message"],
+            "examples": [{"errorCode": "NotEmpty", "fieldName": "By", "message": "'By' must not be empty."}],
+        },
+    }
+
+
 def member_schema(member: DtoMember, model: Model) -> Schema:
     scalar = reference(member.clr) if model.named(member.clr) else dict(_SCALARS[member.clr])
     if member.is_map:

@@ -15,7 +15,7 @@ from kvot.contract.usage import (
 from kvot.core.errors import InvalidRequest
 from kvot.core.faults import renamed
 from kvot.core.model import Correction, NewEvent, Usage
-from kvot.core.window import MS_PER_DAY, MS_PER_HOUR
+from kvot.core.window import INSTANT_MAX, MS_PER_DAY, MS_PER_HOUR
 from kvot.operations.company import company_for
 from kvot.operations.refusals import raise_refused
 from kvot.operations.services import Caller, Services
@@ -71,8 +71,8 @@ async def break_down_usage(
         company_id=usage.company_id,
         by=by,
         since=Instant(first_hour * MS_PER_HOUR),
-        until=Instant(end_hour * MS_PER_HOUR),
-        results=[AiChatUsageShare(*share) for share in shares[:SHARES_MAX]],
+        until=Instant(min(end_hour * MS_PER_HOUR, INSTANT_MAX)),
+        results=[AiChatUsageShare(**share._asdict()) for share in shares[:SHARES_MAX]],
         left_out=max(0, len(shares) - SHARES_MAX),
     )
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,14 +98,18 @@ def _is_origin(text: str) -> bool:
 
 
 def _read_networks(value: object) -> tuple[str, ...] | None:
-    """As CIDR ranges: an address is a range of its own, and `*` all that there are."""
+    """As CIDR ranges: an address is a range of its own, and `*` all that there are. IPv4 in IPv6's clothes is refused:
+    whoever connects so is known by the address itself, which no such range would have."""
     text = _read_text(value) or ""
     if text == "*":
         return ("0.0.0.0/0", "::/0")
     try:
-        return tuple(str(ip_network(each.strip())) for each in text.split(","))
+        networks = [ip_network(each.strip()) for each in text.split(",")]
     except ValueError:
         return None
+    if any(isinstance(each, IPv6Network) and each.network_address.ipv4_mapped is not None for each in networks):
+        return None
+    return tuple(map(str, networks))
 
 
 def _read_log_level(value: object) -> str | None:

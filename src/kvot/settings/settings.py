@@ -80,7 +80,7 @@ class Settings:
     secret_file: Path | None = _setting(PATH)
     """A file with that secret, readable by its owner alone. Beside an embedded database the default is its name with
     `.secret` added, and the file is made, with 256 random bits, when neither it nor the database is there yet.
-    Without either `KVOT_SECRET_KEY_FILE` counts."""
+    Without it `KVOT_SECRET_KEY_FILE` counts, before that default. Not together with a secret itself."""
 
     jwt_secret: str | None = _setting(SECRET, is_secret=True)
     """Accept bearer tokens signed with HS256 under this secret (its UTF-8 bytes). Not together with public keys."""
@@ -205,8 +205,9 @@ class Settings:
 
     forwarded_allow_ips: tuple[str, ...] = _setting(NETWORKS, ())
     """Proxies in front of Kvot whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: by the address that they
-    tell, keys are bound to networks and failed attempts are counted. `*`: whoever connects, so let nobody else. Without
-    it `FORWARDED_ALLOW_IPS` counts."""
+    tell, keys are bound to networks and failed attempts are counted. Of several addresses it is the last that is not a
+    proxy's. `*`: whoever connects, so let nobody else; of several the last one, since which are proxies is not said.
+    Without it `FORWARDED_ALLOW_IPS` counts."""
 
     log_level: str = _setting(LOG_LEVEL, "info")
     """The least that is logged. `info`: also every request that is refused; `debug`: every other one, too. Without it
@@ -350,7 +351,11 @@ def _suggestion(key: str, spell: Callable[[str], str]) -> str:
 def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str], str]]:
     """What cannot stand together: the fields it is about, and why."""
     if settings.secret is not None and settings.secret_file is not None:
-        yield {"secret", "secret_file"}, "KVOT_SECRET and KVOT_SECRET_FILE are both set: which one counts?"
+        yield (
+            {"secret", "secret_file"},
+            "KVOT_SECRET (or KVOT_SECRET_KEY) and KVOT_SECRET_FILE (or KVOT_SECRET_KEY_FILE) are both set: which one "
+            "counts?",
+        )
     has_secret = settings.secret is not None or settings.secret_file is not None
     if settings.database_path is None and needs_secret and not has_secret:
         yield (

@@ -51,6 +51,19 @@ def test_python_reads_a_report_of_an_instant_in_the_query_and_in_the_body(python
     assert (report["tokens_used"], report["tokens_held"], report["window_days"]) == (5, 0, 7)
 
 
+@pytest.mark.parametrize("verb", ["get", "send"])
+def test_python_reads_whose_the_tokens_of_an_instant_are(python, verb):
+    python(IMPORT.replace("tokens=5", "tokens=5, model='m'"))
+    told = python(f"client.{verb}(GetAiChatUsageBreakdown($, by='model', at={INSTANT}))")
+    (share,) = told["results"]
+    assert (told["class"], told["by"], told["until"]) == (
+        "AiChatUsageBreakdownResponse",
+        "model",
+        "2026-03-04T06:00:00+00:00",
+    )
+    assert (share["class"], share["label"], share["events"], share["tokens"]) == ("AiChatUsageShare", "m", 1, 5)
+
+
 @pytest.mark.parametrize("verb", ["put", "patch", "send"])
 def test_python_changes_and_reads_a_budget(python, verb):
     changed = python(f"client.{verb}(UpdateAiChatBudget($, token_limit=9, reason='trial'))")
@@ -122,6 +135,14 @@ def test_npm_reads_a_report_of_an_instant(npm_client, call, at):
     report = npm_client(f"client.{call}(new GetAiChatUsageReport({{ $, at: {at} }}))")
     assert (report["at"], report["tokensUsed"], report["tokensHeld"]) == (INSTANT_JSON, 5, 0)
     assert npm_client(f"toDate('{report['at']}').getTime()") == 1_772_600_767_890
+
+
+@pytest.mark.parametrize("call", ["send", "post", "get"])
+def test_npm_reads_whose_the_tokens_of_an_instant_are(npm_client, call):
+    npm_client(f"client.send(new ImportAiChatUsage({{ $, events: [{{ id: 'a', at: {DATE}, tokens: 5 }}] }}))")
+    told = npm_client(f"client.{call}(new GetAiChatUsageBreakdown({{ $, by: 'model', at: '{INSTANT_JSON}' }}))")
+    assert told["results"] == [{"events": 1, "tokens": 5, "inputTokens": 0, "outputTokens": 0}]
+    assert npm_client(f"toDate('{told['until']}').toISOString()") == "2026-03-04T06:00:00.000Z"
 
 
 def test_npm_s_text_of_a_date_object_in_a_query_is_refused_by_name(npm_process, host, company):
