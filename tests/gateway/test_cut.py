@@ -8,11 +8,15 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from kvot.gateway import asking
+from kvot.gateway.estimate import UNLEARNED_TOKENS_PER_SECOND
 from kvot.http import server
 from tests.gateway.calls import CALLS, Seen, ask, headers_of, is_stream, post
+from tests.gateway.test_receipts_kept import latest
 from tests.provider import Fault, Script
 
 STREAMS = [call for call in CALLS if is_stream(call)]
+THOUGHT_S = 0.5
 LONG = "zq-said-by-the-model " * 500
 
 
@@ -42,6 +46,30 @@ async def test_a_client_that_leaves_is_none(open_scene, caplog, capfd, call):
     await scene.settled()
     logged = capfd.readouterr()
     assert (logged.out + logged.err, caplog.messages) == ("", [])
+
+
+@pytest.mark.parametrize("call", STREAMS)
+async def test_what_a_model_thought_before_its_text_is_charged_to_a_client_that_leaves_after_it(
+    open_scene, call, monkeypatch, tmp_path
+):
+    pace, now_s = asyncio.Semaphore(0), [1_000.0]
+    monkeypatch.setattr(asking, "perf_counter", lambda: now_s[0])
+    scene = await open_scene(Script(text="zq-said", pace=pace))
+    path, body = CALLS[call]
+    seen = Seen()
+    client = asyncio.create_task(post(scene, path, body, seen=seen))
+    await scene.provider.arrival()
+    now_s[0] += THOUGHT_S
+    async with asyncio.timeout(10):
+        while b"zq-said" not in seen.body:
+            pace.release()
+            seen_bytes = len(seen.body)
+            while len(seen.body) == seen_bytes:
+                await asyncio.sleep(0)
+    now_s[0] += 10 * THOUGHT_S  # while its client reads what it was given
+    client.cancel()
+    charged = (await latest(scene, tmp_path)).detail
+    assert charged.output_tokens == THOUGHT_S * UNLEARNED_TOKENS_PER_SECOND
 
 
 async def test_a_stop_that_waits_no_longer_leaves_no_stack_trace(open_scene, caplog, monkeypatch):

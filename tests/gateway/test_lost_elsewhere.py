@@ -19,6 +19,7 @@ from tests.conformance.scene import COMPANY, T0
 
 ATTEMPT = Attempt(b"call", b"words", True, 2)
 OTHER = Attempt(b"another call", b"words", True, 2)
+SAME_KEY = Attempt(b"call", b"other words", True, 2)
 TTL_MS = 60_000
 CALL_MAX_S = 3_600
 
@@ -78,8 +79,9 @@ async def test_what_is_known_is_left_alone(scene):
     assert await scene.used() == 7
 
 
-async def test_another_call_s_attempts_are_left_alone(scene):
-    await scene.make(OTHER)
+@pytest.mark.parametrize("other", [OTHER, SAME_KEY])
+async def test_another_call_s_attempts_are_left_alone(scene, other):
+    await scene.make(other)
     scene.now_ms += TTL_MS
     await scene.look()
     assert await scene.used() == 100

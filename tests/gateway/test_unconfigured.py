@@ -66,7 +66,7 @@ async def test_an_unknown_name_is_a_404_of_the_api_that_names_the_others_only_to
     assert [json.loads(each.content)["error"]["message"] for each in (stranger, wrong, known)] == [
         "No provider has this name here.",
         "No provider has this name here.",
-        "No provider has this name here. There are openai, gemini, ollama.",
+        "No provider has this name here. Providers here: openai, gemini, ollama.",
     ]
 
 
@@ -91,7 +91,7 @@ async def test_a_path_that_lacks_the_providers_name_says_which_base_url_has_it(s
     stranger = await ask(scene, path, verb, **headers)
     known = await ask(scene, path, verb, **headers, **bearer(scene.key))
     told = f"The path lacks the name of a provider in front: set the base URL of the client to …{base_url}."
-    there = " There are openai, anthropic, gemini, ollama."
+    there = " Providers here: openai, anthropic, gemini, ollama."
     assert [(each.status_code, each.json()["error"]["message"]) for each in (stranger, known)] == [
         (404, told),
         (404, told + there),
@@ -102,7 +102,7 @@ async def test_a_path_that_lacks_the_providers_name_says_which_base_url_has_it(s
 @pytest.mark.parametrize("base_url", ["", "/v1", "/nosuch/v1"])
 async def test_the_official_clients_raise_their_own_error_and_say_it(scene, base_url):
     async with openai.AsyncOpenAI(base_url=scene.url + base_url, api_key=scene.key) as client:
-        with pytest.raises(openai.NotFoundError, match="There are openai, anthropic") as raised:
+        with pytest.raises(openai.NotFoundError, match="Providers here: openai, anthropic") as raised:
             await client.chat.completions.create(model="m", messages=[])
     assert (raised.value.code, raised.value.request_id is not None) == ("not_found", True)
 
@@ -130,7 +130,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 async def test_where_there_is_no_provider_that_is_said(bare):
-    assert "There is none." in (await ask(bare, "/nosuch/api/chat", **bearer(bare.key))).text
+    assert "No provider is configured here." in (await ask(bare, "/nosuch/api/chat", **bearer(bare.key))).text
 
 
 @pytest.mark.parametrize(

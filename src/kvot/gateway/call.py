@@ -107,6 +107,7 @@ class HeldCall:
         self._meter: Meter | None = None
         self._keeper: HoldKeeper | None = None
         self._has_come = False  # a byte of the reply's body
+        self._unseen_s: float | None = None  # until the first of a stream's content was here
         self._charged: Settlement | None = None
         self._is_open = True
         self._cut_for: KvotError | None = None  # why we ended it
@@ -191,6 +192,8 @@ class HeldCall:
         left_bytes = REPLY_BYTES_LEAST + REPLY_BYTES_PER_TOKEN * self._hold.amount
         async for chunk in reply.chunks():
             data = meter.feed(chunk)
+            if is_stream and self._unseen_s is None and meter.output_bytes:
+                self._unseen_s = self._asking.taken_s
             left_bytes -= len(chunk)
             if left_bytes < 0:
                 raise UpstreamFailed("the provider's reply does not end", was_sent=True)
@@ -233,7 +236,6 @@ class HeldCall:
     def _settlement(self, end: End) -> Settlement | None:
         estimator, size = self._books.estimator, self._asking.ask.size
         origin = Origin(self._company_id, self._hold.provider or "", self._hold.model or "")
-        was_seen = self._was_seen  # before what is left of a reply that was cut
         passed = self._passed(end)
         self.guessed_input = guessed_input = estimator.input_tokens(origin, size)  # before it is learned from
         if passed.reported is not None:
@@ -242,16 +244,11 @@ class HeldCall:
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
-            0 if was_seen or end is not End.CUT else self._unseen_tokens(origin),
+            self._unseen_tokens(origin) if end is End.CUT else 0,
         )
         charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         self._charged = None if charged is None else charged._replace(receipt=self._receipt())
         return self._charged
-
-    @property
-    def _was_seen(self) -> bool:
-        """Whether anything of the answer was to be seen: a plain one comes when all of it is there."""
-        return self._asking.ask.is_stream and self._meter is not None and self._meter.output_bytes > 0
 
     def _passed(self, end: End) -> Passed:
         meter, asking = self._meter, self._asking
@@ -273,8 +270,10 @@ class HeldCall:
         flag_excess(*where, self._granted.output_tokens + size.spare_tokens)
 
     def _unseen_tokens(self, origin: Origin) -> int:
-        """Of an answer that was cut before anything of it was to be seen."""
-        return min(self._books.estimator.output_tokens_in(origin, self._asking.taken_s), self._granted.output_tokens)
+        """Of an answer that its client left, before anything of it was to be seen: a plain one comes when all of it is
+        there, and a model may think for minutes, and be billed for that, before its text begins."""
+        unseen_s = self._asking.taken_s if self._unseen_s is None else self._unseen_s
+        return min(self._books.estimator.output_tokens_in(origin, unseen_s), self._granted.output_tokens)
 
     def _receipt(self) -> str | None:
         if not self._books.keeps_receipts:

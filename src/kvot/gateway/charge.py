@@ -7,6 +7,7 @@
 | cut, and the provider had given some | its input; its output or an estimate of what passed, the larger | partial |
 | cut, without figures | an estimate of the input and of what passed | partial |
 | cut before anything of it was seen | estimates of the input, and of the output by the time it took | partial |
+| cut later, by its client | the same by the time until something was seen, where that is more | partial |
 | the provider refused, or failed before anything came, or was never asked | nothing: the hold is released | |
 
 Cut is every reply that is not whole, also one with an error in place of its rest. So the ledger knows whose answer did
@@ -50,7 +51,7 @@ class Guess(NamedTuple):
     input_tokens: int
     output_tokens: Callable[[int], int]  # from the bytes of generated content
     held_tokens: int  # the most that any guess comes to
-    unseen_tokens: int = 0  # output that was generated, and of which nothing was seen
+    unseen_tokens: int = 0  # output that was generated before anything of it was seen
 
 
 def charge(passed: Passed, guess: Guess, detail: CallDetail, cached_weight_percent: int = 100) -> Settlement | None:

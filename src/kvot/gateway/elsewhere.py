@@ -1,9 +1,9 @@
 """Attempts at a call that another process made, or one before a crash: what they were charged is taken back as well.
 
 `Retries` knows what became of the attempts of its own process. Of all others the ledger knows their holds, and the id
-of a hold carries a tag of the call that it is an attempt at: a digest under a key that all processes have and nobody
-else. A repeated call whose answer was delivered, and that has not taken back as many lost attempts as it may, looks
-there.
+of a hold carries a tag of the call that it is an attempt at, and of its words: a digest under a key that all processes
+have and nobody else. A repeated call whose answer was delivered, and that has not taken back as many lost attempts as
+it may, looks there.
 
 Lost is an attempt whose hold ran out (its process died: a call is settled before its reply ends), or that was settled
 as `partial` (its reply was not whole). One whose hold is still open is waited for, in the background. What was settled
@@ -68,10 +68,14 @@ class Elsewhere:
         self._is_closing = asyncio.Event()
 
     def tag(self, attempt: Attempt | None) -> bytes | None:
-        """What the id of the attempt's hold ends in; None: of a call that nobody could know again."""
+        """What the id of the attempt's hold ends in; None: of a call that nobody could know again.
+
+        It says the words as well: no process sees that a key goes to other words at another one, and a short answer
+        must not take back what a long one was charged.
+        """
         if attempt is None:
             return None
-        return hmac.digest(self._key, attempt.call, "sha256")[: TAG_DIGITS // 2]
+        return hmac.digest(self._key, attempt.call + attempt.words, "sha256")[: TAG_DIGITS // 2]
 
     def take_back(self, company_id: str, attempt: Attempt, known: Collection[str], count: int, tally: Tally) -> None:
         """Take back, in the background, what at most `count` lost attempts were charged; `known` are none of them."""

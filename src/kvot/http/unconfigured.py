@@ -31,7 +31,7 @@ class Unconfigured:
     """A surface behind the gateway, which has taken the paths that lead to a provider. `providers`: their names."""
 
     def __init__(self, providers: Sequence[str]) -> None:
-        self._there_are = f"There are {', '.join(providers)}." if providers else "There is none."
+        self._there_are = f"Providers here: {', '.join(providers)}." if providers else "No provider is configured here."
 
     def find(self, path: str) -> Answer | None:
         name, _, rest = path[1:].partition("/")

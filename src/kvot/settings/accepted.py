@@ -154,9 +154,9 @@ _LOG_LEVELS = {
 _PROVIDER_KEYS = frozenset({"dialect", "base_url", "api_key"})
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
-TEXT = Accepted("text", _read_text)
+TEXT = Accepted("text without a line break", _read_text)
 PATH = Accepted("the path of a file", _read_path)
-SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text", _read_secret_text)
+SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text without a line break", _read_secret_text)
 DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", read_database)
 JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
 ORIGINS = Accepted("origins like https://app.example.com, with commas between them", _read_origins)
