@@ -16,6 +16,7 @@ from kvot.operations.ids import new_gateway_id
 from kvot.stores.memory import MemoryStore
 from kvot.telemetry.tally import Tally
 from tests.conformance.scene import COMPANY, T0
+from tests.conformance.scene import OTHER as BUSY
 
 ATTEMPT = Attempt(b"call", b"words", True, 2)
 OTHER = Attempt(b"another call", b"words", True, 2)
@@ -147,6 +148,32 @@ async def test_calls_of_a_company_that_come_together_share_one_look(scene, monke
         scene.two.take_back(COMPANY, attempt, (), 1, scene.tally)
     await scene.two.close()
     assert (looks, await scene.used()) == ([2], 0)
+
+
+async def test_calls_of_the_same_words_ask_for_each_lost_attempt_once(scene, monkeypatch):
+    corrected = []
+    correct = scene.ledger.correct
+
+    async def noted(company_id, correction):
+        corrected.append(correction.target_id)
+        return await correct(company_id, correction)
+
+    monkeypatch.setattr(scene.ledger, "correct", noted)
+    for _ in range(20):
+        await scene.lose(7)
+    await scene.look(2, process=scene.one)
+    for _ in range(30):
+        scene.two.take_back(COMPANY, ATTEMPT, (), 2, scene.tally)
+    await scene.two.close()
+    assert (await scene.used(), len(corrected)) == (0, 2 + 20)
+
+
+async def test_what_one_company_repeats_leaves_room_for_another(scene):
+    for number in range(elsewhere_module.WAITING_MAX):
+        scene.two.take_back(BUSY, ATTEMPT._replace(call=b"%d" % number), (), 1, scene.tally)
+    await scene.lose(7)
+    await scene.look()
+    assert await scene.used() == 0
 
 
 async def test_what_was_lost_longer_ago_than_clients_retry_stays_charged(scene):
