@@ -9,7 +9,7 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import NewHold, Settlement, Source
 from kvot.gateway import elsewhere as elsewhere_module
-from kvot.gateway.elsewhere import Elsewhere
+from kvot.gateway.elsewhere import Elsewhere, Sought
 from kvot.gateway.retries import Attempt
 from kvot.gateway.settling import Settler
 from kvot.operations.ids import new_gateway_id
@@ -107,6 +107,28 @@ async def test_one_that_is_under_way_is_looked_for_again_when_it_would_have_run_
         await asyncio.sleep(0)
     await scene.two.close()
     assert (await scene.used(), scene.tally.corrected_tokens) == (0, 100)
+
+
+async def test_one_that_is_under_way_and_then_lost_is_found_long_before_its_hold_would_have_run_out(scene, monkeypatch):
+    monkeypatch.setattr(elsewhere_module, "GATHER_S", 0.0)
+    hold_id = await scene.make()
+    scene.two.take_back(COMPANY, ATTEMPT, (), 1, scene.tally)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await scene.ledger.settle(COMPANY, hold_id, Settlement(7, Source.PARTIAL))
+    async with asyncio.timeout(10):
+        while not scene.tally.corrected_tokens:
+            await asyncio.sleep(0)
+    await scene.two.close()
+    assert await scene.used() == 0
+
+
+@pytest.mark.parametrize(("looked_s", "next_s"), [(0.0, 0.5), (0.5, 1.5), (1.5, 3.5), (3.5, 4.0)])
+def test_looks_come_ever_less_often_and_one_when_the_hold_runs_out(scene, looked_s, next_s):
+    sought = Sought(b"\0" * 5, 1, scene.tally, ends_at_s=300.0)
+    while sought.look_at_s <= looked_s:
+        sought.wait(sought.look_at_s, 4.0 - sought.look_at_s)
+    assert sought.look_at_s == next_s
 
 
 async def test_a_server_that_stops_waits_for_none_that_is_under_way(scene):

@@ -33,7 +33,7 @@ LOOKED_AT_MAX = 4_096
 """Holds of a company that are looked at, of those that were made last and of the open ones: some milliseconds."""
 
 WAIT_S = KEPT_S
-"""For attempts that are still under way. A hold that nobody renews has run out by then."""
+"""For attempts that are still under way. A hold that nobody renews has run out by then, unless it should last longer."""
 
 WAITING_MAX, WAITING_OF_COMPANY_MAX = 1_024, 256
 """Tags that are looked for, of all companies and of one: what one company repeats leaves room for the others. The lost
@@ -43,25 +43,34 @@ KNOWN_MAX = 4 * LOOKED_AT_MAX
 """Holds of which it is remembered that nothing is left to be done, by their ids."""
 
 GATHER_S = 0.5
-"""The calls of a company that come within it share one look, so that looking costs the same however many come."""
+"""The calls of a company that come within it share one look, so that looking costs the same however many come. Where an
+attempt is under way the next look comes after as long, and each later one after twice as long as the last: a client
+that gave up has mostly been gone for a moment, and its attempt ends as soon as that is known there."""
 
 
 class Sought:
     """What calls of one tag look for. `left`: how many lost attempts they may still take back."""
 
-    __slots__ = ("ends_at_s", "left", "look_at_s", "tag", "tally")
+    __slots__ = ("ends_at_s", "left", "look_at_s", "pause_s", "tag", "tally")
 
     def __init__(self, tag: bytes, left: int, tally: Tally, ends_at_s: float) -> None:
         self.tag = tag.hex()
         self.left = left
         self.tally = tally
         self.look_at_s = 0.0
+        self.pause_s = GATHER_S
         self.ends_at_s = ends_at_s
+
+    def wait(self, now_s: float, longest_s: float) -> None:
+        """Until the next look."""
+        self.look_at_s = now_s + min(self.pause_s, longest_s)
+        self.pause_s *= 2
 
     def join(self, other: "Sought") -> None:
         """One more call that looks for the same attempts: of the same words, so with the same tally."""
         self.left += other.left
         self.look_at_s = 0.0
+        self.pause_s = GATHER_S
         self.ends_at_s = max(self.ends_at_s, other.ends_at_s)
 
 
@@ -146,8 +155,8 @@ class Elsewhere:
                 ends = [each for each in by_tag[sought.tag] if each.hold_id not in self._known]
                 await self._take_back(company_id, sought, ends)
                 open_ = [each.expires_at_ms for each in ends if each.state is HoldState.OPEN]
-                if open_:  # unless it is renewed, as that of a process that lives is
-                    sought.look_at_s = now_s + (min(open_) - self._ledger.now_ms()) / MS_PER_SECOND
+                if open_:
+                    sought.wait(now_s, (min(open_) - self._ledger.now_ms()) / MS_PER_SECOND)
                 else:
                     sought.left = 0
         except StoreUnavailable:
