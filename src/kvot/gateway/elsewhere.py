@@ -33,7 +33,7 @@ LOOKED_AT_MAX = 4_096
 """Holds of a company that are looked at, of those that were made last and of the open ones: some milliseconds."""
 
 WAIT_S = KEPT_S
-"""For attempts that are still under way. A hold that nobody renews has run out by then, unless it should last longer."""
+"""For attempts that are still under way. A hold that nobody renews has run out by then, unless it should last more."""
 
 WAITING_MAX, WAITING_OF_COMPANY_MAX = 1_024, 256
 """Tags that are looked for, of all companies and of one: what one company repeats leaves room for the others. The lost
