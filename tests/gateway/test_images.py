@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kvot.gateway.dialect import Size
 from kvot.gateway.providers import DIALECTS
-from kvot.gateway.providers.openai.images import ELSEWHERE_TOKENS_MAX, FAMILIES, Images
+from kvot.gateway.providers.openai.images import ELSEWHERE_TOKENS_MAX, FAMILIES, LOOKED_AT_MAX, Images
 from kvot.gateway.providers.pixels import HEAD_CHARS_MAX, Pixels, pixels_of
 
 
@@ -194,6 +194,12 @@ LURE = segment(0xFE, bytes(65_534 - len(HIDDEN) - 2) + jpeg(1, 1)[2:])
 def test_a_jpeg_that_decoders_may_read_otherwise_has_no_size(marker: int):
     data = jpeg(2048, 2048, b"\xff" + bytes([marker]) + HIDDEN[2:], LURE)
     assert pixels_of(url(data)) is None
+
+
+def test_of_more_images_than_openai_takes_each_counts_as_the_largest():
+    images = Images("gpt-4o", is_openai=True)
+    assert {images.counted(SIZED).most for _ in range(LOOKED_AT_MAX)} == {85 + 4 * 170}
+    assert images.counted(SIZED).most == images.counted(UNKNOWN).most == 85 + 8 * 170
 
 
 def test_of_a_long_image_only_the_head_is_looked_at():
