@@ -76,16 +76,18 @@ _TAGGED_HOLDS = """WITH looked AS MATERIALIZED (SELECT t.clock FROM kvot.look($1
     SELECT h.hold_id, h.amount, h.expires_at, h.settlement, h.closed_at, CASE
         WHEN h.state <> 'open' OR h.expires_at > (SELECT clock FROM looked) THEN h.state::text
         WHEN h.dispatched THEN 'charged' ELSE 'expired' END AS state
-    FROM kvot.hold h WHERE h.company_id = $1 AND h.hold_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-    AND h.hold_id IN (
+    FROM (
         SELECT n.hold_id FROM (SELECT hold_id FROM kvot.hold
             WHERE company_id = $1 AND created_at > (SELECT clock FROM looked) - $6
             ORDER BY created_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[])
         UNION
         SELECT n.hold_id FROM (SELECT hold_id FROM kvot.hold WHERE company_id = $1 AND state = 'open'
-            ORDER BY expires_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[]))
-    ORDER BY h.created_at + 0 DESC"""
-"""The sum at the end keeps the planner from walking all holds in the order of their making."""
+            ORDER BY expires_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[])) tagged
+    CROSS JOIN LATERAL (SELECT * FROM kvot.hold k WHERE k.company_id = $1 AND k.hold_id = tagged.hold_id OFFSET 0) h
+    WHERE tagged.hold_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    ORDER BY h.created_at DESC"""
+"""The offset has each hold looked up by its id: a planner that joins would read all holds of the company for some
+hundred ids."""
 
 _SERIES = "SELECT rolling, tokens FROM kvot.series($1, $2, $3, $4, $5, $6)"
 _BREAKDOWN = "SELECT label, events, tokens, input_tokens, output_tokens FROM kvot.breakdown($1, $2, $3, $4, $5, $6, $7)"
