@@ -84,7 +84,7 @@ _TAGGED_HOLDS = """WITH looked AS MATERIALIZED (SELECT t.clock FROM kvot.look($1
         SELECT n.hold_id FROM (SELECT hold_id FROM kvot.hold WHERE company_id = $1 AND state = 'open'
             ORDER BY expires_at DESC LIMIT $7) n WHERE right(n.hold_id, 10) = ANY($5::text[])) tagged
     CROSS JOIN LATERAL (SELECT * FROM kvot.hold k WHERE k.company_id = $1 AND k.hold_id = tagged.hold_id OFFSET 0) h
-    WHERE tagged.hold_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+    WHERE h.hold_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
     ORDER BY h.created_at DESC"""
 """The offset has each hold looked up by its id: a planner that joins would read all holds of the company for some
 hundred ids."""
