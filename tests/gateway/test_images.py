@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kvot.gateway.dialect import Size
 from kvot.gateway.providers import DIALECTS
-from kvot.gateway.providers.openai.images import ELSEWHERE_TOKENS_MAX, FAMILIES, Images
+from kvot.gateway.providers.openai.images import ELSEWHERE_TOKENS_MAX, FAMILIES, LOOKED_AT_MAX, Images
 from kvot.gateway.providers.pixels import HEAD_CHARS_MAX, Pixels, pixels_of
 
 
@@ -163,6 +163,7 @@ PREVIEW = segment(0xE1, b"Exif\0\0" + jpeg(160, 120))
         (jpeg(640, 480, frame=0xC2), (640, 480)),
         (jpeg(640, 480, PREVIEW, b"\xff\xff", segment(0xC4, bytes(40))), (640, 480)),
         (jpeg(640, 480, *[PREVIEW] * 300), None),
+        (jpeg(640, 480, b"\xff" * 90_000), (640, 480)),
         (jpeg(640, 480, segment(0xE2, bytes(60_000)), segment(0xE2, bytes(60_000))), None),
         (jpeg(0, 480), None),
         (jpeg(640, 480)[:10], None),
@@ -182,6 +183,23 @@ def test_an_images_size_is_read_from_its_head(data: bytes, pixels: tuple[int, in
 )
 def test_what_is_no_base64_that_every_reader_reads_alike_has_no_size(data: object):
     assert pixels_of(data) is None
+
+
+# Pillow passes over FF 00 alone, then reads the segment that seems to be its length, and then the frame.
+HIDDEN = b"\xff\x00" + segment(0xFE, bytes(65_000))
+LURE = segment(0xFE, bytes(65_534 - len(HIDDEN) - 2) + jpeg(1, 1)[2:])
+
+
+@pytest.mark.parametrize("marker", [0x00, 0x01, 0x02, 0xC8, 0xD0, 0xD8, 0xD9, 0xDA, 0xDC, 0xDE, 0xF0])
+def test_a_jpeg_that_decoders_may_read_otherwise_has_no_size(marker: int):
+    data = jpeg(2048, 2048, b"\xff" + bytes([marker]) + HIDDEN[2:], LURE)
+    assert pixels_of(url(data)) is None
+
+
+def test_of_more_images_than_openai_takes_each_counts_as_the_largest():
+    images = Images("gpt-4o", is_openai=True)
+    assert {images.counted(SIZED).most for _ in range(LOOKED_AT_MAX)} == {85 + 4 * 170}
+    assert images.counted(SIZED).most == images.counted(UNKNOWN).most == 85 + 8 * 170
 
 
 def test_of_a_long_image_only_the_head_is_looked_at():

@@ -9,13 +9,14 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
 from kvot.core.model import NewHold, Settlement, Source
 from kvot.gateway import elsewhere as elsewhere_module
-from kvot.gateway.elsewhere import Elsewhere
+from kvot.gateway.elsewhere import Elsewhere, Sought
 from kvot.gateway.retries import Attempt
 from kvot.gateway.settling import Settler
 from kvot.operations.ids import new_gateway_id
 from kvot.stores.memory import MemoryStore
 from kvot.telemetry.tally import Tally
 from tests.conformance.scene import COMPANY, T0
+from tests.conformance.scene import OTHER as BUSY
 
 ATTEMPT = Attempt(b"call", b"words", True, 2)
 OTHER = Attempt(b"another call", b"words", True, 2)
@@ -110,6 +111,28 @@ async def test_one_that_is_under_way_is_looked_for_again_when_it_would_have_run_
     assert (await scene.used(), scene.tally.corrected_tokens) == (0, 100)
 
 
+async def test_one_that_is_under_way_and_then_lost_is_found_long_before_its_hold_would_have_run_out(scene, monkeypatch):
+    monkeypatch.setattr(elsewhere_module, "GATHER_S", 0.0)
+    hold_id = await scene.make()
+    scene.two.take_back(COMPANY, ATTEMPT, (), 1, scene.tally)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await scene.ledger.settle(COMPANY, hold_id, Settlement(7, Source.PARTIAL))
+    async with asyncio.timeout(10):
+        while not scene.tally.corrected_tokens:
+            await asyncio.sleep(0)
+    await scene.two.close()
+    assert await scene.used() == 0
+
+
+@pytest.mark.parametrize(("looked_s", "next_s"), [(0.0, 0.5), (0.5, 1.5), (1.5, 3.5), (3.5, 4.0)])
+def test_looks_come_ever_less_often_and_one_when_the_hold_runs_out(scene, looked_s, next_s):
+    sought = Sought(b"\0" * 5, 1, scene.tally, ends_at_s=300.0)
+    while sought.look_at_s <= looked_s:
+        sought.wait(sought.look_at_s, 4.0 - sought.look_at_s)
+    assert sought.look_at_s == next_s
+
+
 async def test_a_server_that_stops_waits_for_none_that_is_under_way(scene):
     await scene.make()
     async with asyncio.timeout(10):
@@ -149,6 +172,32 @@ async def test_calls_of_a_company_that_come_together_share_one_look(scene, monke
         scene.two.take_back(COMPANY, attempt, (), 1, scene.tally)
     await scene.two.close()
     assert (looks, await scene.used()) == ([2], 0)
+
+
+async def test_calls_of_the_same_words_ask_for_each_lost_attempt_once(scene, monkeypatch):
+    corrected = []
+    correct = scene.ledger.correct
+
+    async def noted(company_id, correction):
+        corrected.append(correction.target_id)
+        return await correct(company_id, correction)
+
+    monkeypatch.setattr(scene.ledger, "correct", noted)
+    for _ in range(20):
+        await scene.lose(7)
+    await scene.look(2, process=scene.one)
+    for _ in range(30):
+        scene.two.take_back(COMPANY, ATTEMPT, (), 2, scene.tally)
+    await scene.two.close()
+    assert (await scene.used(), len(corrected)) == (0, 2 + 20)
+
+
+async def test_what_one_company_repeats_leaves_room_for_another(scene):
+    for number in range(elsewhere_module.WAITING_MAX):
+        scene.two.take_back(BUSY, ATTEMPT._replace(call=b"%d" % number), (), 1, scene.tally)
+    await scene.lose(7)
+    await scene.look()
+    assert await scene.used() == 0
 
 
 async def test_what_was_lost_longer_ago_than_clients_retry_stays_charged(scene):

@@ -110,9 +110,11 @@ async def a_correction_counts_none_of_an_event_that_was_forgotten(ledgers: Ledge
 
 
 async def told_by(ledgers: Ledgers) -> object:
+    """Of all, and of the last events, which are read by another way."""
     source = await ledgers.source()
     try:
-        return await end_of(source, COMPANY)
+        latest = await source.latest(COMPANY, since_ms=1, until_ms=T0, events_max=ROWS + 2)
+        return await end_of(source, COMPANY), latest
     finally:
         await source.close()
 

@@ -176,10 +176,12 @@ def test_a_ledgers_sum_does_not_hang_on_the_order_of_its_parts(rows, cut):
 @pytest.mark.parametrize(
     "other",
     [
-        Events([EVENTS.events[0]]),
-        Events([EVENTS.events[0], EVENTS.events[0]]),
-        Events([EVENTS.events[0]._replace(at_ms=8), EVENTS.events[1]]),
-        Events([EVENTS.events[0]._replace(at_given=False), EVENTS.events[1]]),
+        Events(EVENTS.events[:-1]),
+        Events([*EVENTS.events[:-1], EVENTS.events[0]]),
+        Events([EVENTS.events[0]._replace(at_ms=8), *EVENTS.events[1:]]),
+        Events([EVENTS.events[0]._replace(at_given=False), *EVENTS.events[1:]]),
+        Events([*EVENTS.events[:-1], EVENTS.events[-1]._replace(receipt='{"endpoint":"responses"}')]),
+        Events([*EVENTS.events[:-1], EVENTS.events[-1]._replace(receipt=None)]),
     ],
 )
 def test_another_ledger_comes_to_another_sum(other):

@@ -15,10 +15,12 @@ _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,")
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _PNG_HEAD_CHARS = 32
 _JPEG = b"\xff\xd8"
-_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
-"""Markers that nothing follows."""
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_SEGMENTS_MAX = 256
+_JPEG_BESIDE = frozenset({0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE})
+"""What stands before a frame with a length: tables, and what applications say. At any other marker decoders differ:
+some pass over it alone, and look for a frame in what would be its data."""
+_FILL = re.compile(rb"\xff*(?=\xff)")
+_JPEG_SEGMENTS_MAX = 64
 _JPEG_FRAME_BYTES = 9
 
 
@@ -57,12 +59,14 @@ def _of_jpeg(head: bytes) -> Pixels | None:
     """The first frame's: a preview is inside a segment, and a file with two frames is none."""
     at = len(_JPEG)
     for _ in range(_JPEG_SEGMENTS_MAX):
-        while head[at : at + 2] == b"\xff\xff":  # any number of them may stand before a marker
-            at += 1
+        if (fill := _FILL.match(head, at)) is not None:  # any number of them may stand before a marker
+            at = fill.end()
         if at + _JPEG_FRAME_BYTES > len(head) or head[at] != 0xFF:  # noqa: PLR2004 (how every marker begins)
             return None
         marker = head[at + 1]
         if marker in _JPEG_FRAMES:
             return _sized(int.from_bytes(head[at + 7 : at + 9]), int.from_bytes(head[at + 5 : at + 7]))
-        at += 2 if marker in _JPEG_ALONE else 2 + int.from_bytes(head[at + 2 : at + 4])
+        if marker not in _JPEG_BESIDE:
+            return None
+        at += 2 + int.from_bytes(head[at + 2 : at + 4])
     return None

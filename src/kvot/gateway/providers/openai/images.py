@@ -18,6 +18,12 @@ ELSEWHERE_TOKENS, ELSEWHERE_TOKENS_MAX = 2_500, 16_384
 COMMON = Pixels(1024, 1024)
 """What an image of unknown size is taken to have where a fair guess is asked for, and no bound."""
 
+LOOKED_AT_MAX = 1_500
+"""Images of one request whose size is looked for: as many as OpenAI takes. What any more may come to is the most."""
+
+_DETAILS = ("low", "high")
+"""Those that change a count."""
+
 _LOW_PATCHES = 256
 """Of 512 by 512 pixels: to that an image is brought at `detail: low`, perhaps also a smaller one."""
 
@@ -119,21 +125,31 @@ _SMALL_NAMES = re.compile(r"-(?:mini|nano)(?![a-z])")
 class Images:
     """What images count at one model. Nothing is looked for until there is one: most calls have none."""
 
-    __slots__ = ("_is_openai", "_model")
+    __slots__ = ("_counted", "_is_openai", "_model", "_unseen")
 
     def __init__(self, model: str, *, is_openai: bool) -> None:
         """is_openai: whether a model whose name is not known is one of OpenAI's all the same."""
         self._model = model
         self._is_openai = is_openai
+        self._unseen = LOOKED_AT_MAX
+        self._counted: dict[tuple[Pixels | None, object], Counted] = {}
 
     def counted(self, data: object, detail: object = None) -> Counted:
         """`data`: the image's base64 or its URL; anything else: nothing is known of it."""
         rule = _rule_of(self._model) or (_BOUND if self._is_openai else None)
         if rule is None:
             return Counted(ELSEWHERE_TOKENS, ELSEWHERE_TOKENS_MAX)
-        pixels = pixels_of(data)
-        most = rule.tokens(pixels, detail)
-        return Counted(most if pixels is not None else rule.tokens(COMMON, detail), most)
+        pixels = pixels_of(data) if self._unseen > 0 else None
+        self._unseen -= 1
+        kind = pixels, detail if detail in _DETAILS else None
+        if kind not in self._counted:
+            self._counted[kind] = _counted(rule, *kind)
+        return self._counted[kind]
+
+
+def _counted(rule: Rule, pixels: Pixels | None, detail: object) -> Counted:
+    most = rule.tokens(pixels, detail)
+    return Counted(most if pixels is not None else rule.tokens(COMMON, detail), most)
 
 
 _BOUND = Bound()
