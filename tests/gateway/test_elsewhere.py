@@ -54,10 +54,10 @@ async def beside(scene: Scene, **more: Any) -> AsyncIterator[Any]:
         await task
 
 
-async def leave(scene: Scene, headers: dict[str, str], call: str = "chat") -> None:
-    """Ask the first gateway, and leave once the provider has been asked."""
+async def leave(scene: Scene, headers: dict[str, str], call: str = "chat", *, gateway: Any = None) -> None:
+    """Ask the first gateway, or another, and leave once the provider has been asked."""
     count = len(scene.provider.requests) + 1
-    client = asyncio.create_task(ask(scene, call, headers))
+    client = asyncio.create_task(ask(gateway or scene, call, headers))
     received = await scene.provider.arrival(count)
     client.cancel()
     await received.closed.wait()
@@ -142,6 +142,20 @@ async def test_an_attempt_that_is_under_way_and_then_lost_is_taken_back(open_sce
         client.cancel()
         await received.closed.wait()
         assert await scene.comes_to(TOKENS)
+
+
+async def test_what_was_found_in_the_ledger_is_not_taken_from_memory_in_the_place_of_another(open_scene):
+    scene = await open_scene(Script(fault=Fault.HANG), Script(), Script(fault=Fault.HANG), Script())
+    client = asyncio.create_task(ask(scene, "chat", FIRST))
+    received = await scene.provider.arrival()
+    assert (await ask(scene, "chat", AGAIN)).is_whole
+    client.cancel()
+    await received.closed.wait()
+    assert await scene.comes_to(TOKENS)
+    async with beside(scene) as other:
+        await leave(scene, FIRST, gateway=other)
+    assert (await ask(scene, "chat", AGAIN)).is_whole
+    assert await scene.comes_to(2 * TOKENS)
 
 
 @pytest.mark.parametrize(("headers", "looks"), [({}, 0), (FIRST, 0), (AGAIN, 1), (KEYED, 1)])

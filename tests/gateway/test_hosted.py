@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kvot.gateway.providers import DIALECTS
-from kvot.gateway.providers.openai.hosted import grid_tokens, hosted_tokens
+from kvot.gateway.providers.openai.hosted import TOOLS_MAX, grid_tokens, hosted_tokens
 
 IMAGE = {"type": "image_generation", "action": "generate"}
 SIZES = ("1024x1024", "1024x1536", "1536x1024")
@@ -99,6 +99,13 @@ def test_previews_and_the_images_that_it_reads_are_beside_the_image(more: dict[s
 )
 def test_each_tool_has_its_constant(tool: object, tokens: int):
     assert hosted_tokens([tool, {"type": "web_search"}], 0) == tokens + 8_000
+
+
+def test_of_more_tools_than_openai_takes_each_counts_as_the_one_that_takes_most():
+    tool = {"type": "image_generation", "model": "gpt-image-1", "size": "1024x1024", "quality": "low"}
+    most = tool | {"model": "m", "size": "auto", "quality": "auto", "partial_images": 3, "input_fidelity": "high"}
+    each, largest = hosted_tokens([tool], 2), hosted_tokens([most | {"input_image_mask": {}}], 2)
+    assert hosted_tokens([tool] * (TOOLS_MAX + 5), 2) == TOOLS_MAX * each + 5 * largest
 
 
 @pytest.mark.parametrize("tools", [None, {}, "x", 5, []])

@@ -84,7 +84,7 @@ class Elsewhere:
         self._key = key
         self._within_ms = round((call_max_s + KEPT_S) * MS_PER_SECOND)
         self._sought: dict[str, dict[str, Sought]] = {}  # by company, and by tag
-        self._known: dict[str, None] = {}  # holds that are not lost, or were asked for; the oldest first
+        self._known: dict[str, bool] = {}  # holds, the oldest first; False: of an attempt that is none of those lost
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = asyncio.Event()
 
@@ -105,7 +105,7 @@ class Elsewhere:
         if tag is None or count <= 0 or sum(map(len, self._sought.values())) >= WAITING_MAX:
             return
         for hold_id in known:
-            self._know(hold_id)
+            self._know(hold_id, is_done=self.has_taken_back(hold_id))
         sought = Sought(tag, count, tally, asyncio.get_running_loop().time() + WAIT_S)
         of_company = self._sought.get(company_id)
         if of_company is not None:
@@ -122,6 +122,10 @@ class Elsewhere:
             of_company[sought.tag].join(sought)
         elif len(of_company) < WAITING_OF_COMPANY_MAX:
             of_company[sought.tag] = sought
+
+    def has_taken_back(self, hold_id: str) -> bool:
+        """Whether an attempt that the process may remember as lost is none any more, as far as this knows."""
+        return self._known.get(hold_id, False)
 
     async def close(self) -> None:
         """Return when nothing is written any more. Attempts that are still under way stay charged."""
@@ -174,11 +178,11 @@ class Elsewhere:
             if is_lost(each, since_ms):
                 tally = sought.tally
                 is_ours = await self._settler.take_back_charge(company_id, each.hold_id, each.tokens, tally)
-                self._know(each.hold_id)
+                self._know(each.hold_id, is_done=True)
                 sought.left -= is_ours
 
-    def _know(self, hold_id: str) -> None:
-        self._known[hold_id] = None
+    def _know(self, hold_id: str, *, is_done: bool) -> None:
+        self._known[hold_id] = is_done
         if len(self._known) > KNOWN_MAX:
             del self._known[next(iter(self._known))]
 

@@ -183,6 +183,7 @@ class Gateway:
         is_delivered = headed.is_delivered and not call.has_failed
         if is_delivered or reply is not None:
             lost = self._retries.succeed(attempt, reply, _now_s())
+            lost = [each for each in lost if not self._elsewhere.has_taken_back(each.hold_id)]
             for earlier in lost:
                 self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
             known = [hold.hold_id, *(earlier.hold_id for earlier in lost)]

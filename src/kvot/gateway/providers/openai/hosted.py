@@ -26,6 +26,7 @@ EDITED_IMAGE_HIGH_TOKENS = 65 + 4 * 129 + 6_240
 """With `input_fidelity: high` at the first models: four tiles, and what is added for one that is not square."""
 
 _Tool = Mapping[str, Any]
+_MAKING = "image_generation"
 
 _TABLE_SIZES = ("1024x1024", "1024x1536", "1536x1024")
 _Made = dict[str, tuple[int, int, int]]
@@ -49,21 +50,34 @@ _LARGEST = (2_880, 2_880)
 _SIZE = re.compile(r"(\d{1,4})x(\d{1,4})")
 
 
+TOOLS_MAX = 128
+"""Of a request, as OpenAI has it. Any more that make images count as the one that takes most."""
+
+_MOST: _Tool = {"partial_images": PARTIAL_IMAGES_MAX, "input_fidelity": "high", "input_image_mask": ""}
+
+
 def hosted_tokens(tools: object, images: int) -> int:
     """Of all such tools of a request that has so many images."""
-    return sum(_tokens(tool, images) for tool in _objects(tools))
+    making = [tool for tool in _objects(tools) if tool.get("type") == _MAKING]
+    others = sum(_tokens(tool) for tool in _objects(tools))
+    beyond = len(making[TOOLS_MAX:])
+    known = sum(_making_tokens(tool, images) for tool in making[:TOOLS_MAX])
+    return others + known + (beyond * _making_tokens(_MOST, images) if beyond else 0)
 
 
 def _objects(tools: object) -> Iterator[_Tool]:
     return (tool for tool in tools if type(tool) is dict) if isinstance(tools, list) else iter(())
 
 
-def _tokens(tool: _Tool, images: int) -> int:
+def _making_tokens(tool: _Tool, images: int) -> int:
+    return _made_image(tool) + _partial_images(tool) + _edited_images(tool, images)
+
+
+def _tokens(tool: _Tool) -> int:
+    """Of one that makes no images."""
     kind = tool.get("type")
     if not isinstance(kind, str):
         return 0
-    if kind == "image_generation":
-        return _made_image(tool) + _partial_images(tool) + _edited_images(tool, images)
     if kind == "file_search":
         results = tool.get("max_num_results")
         return FILE_RESULT_TOKENS * _between(results, 1, FILE_RESULTS_MAX, FILE_RESULTS)
