@@ -89,4 +89,5 @@ def test_where_small_shares_are_left_out_it_is_said_what_the_others_are_shares_o
 def test_nothing_used_is_said_and_what_cannot_be_told_apart_is_refused(kvot):
     kvot("record", "--company", OTHER, "--tokens", 1)
     assert kvot("usage", "--company", ACME, "--by", "user").out.startswith("No tokens were used from 20")
-    assert kvot("usage", "--company", ACME, "--by", "colour").code == 1
+    ran = kvot("usage", "--company", ACME, "--by", "colour")
+    assert (ran.code, "must be one of provider, model, user" in ran.err) == (1, True)

@@ -46,7 +46,7 @@ SERIES_EDGES_MAX = 2_000
 OPEN_HOLDS_MAX = 1_001
 """Of one list: more than a person reads, and one beyond what a page of it shows. Some milliseconds to read."""
 
-BREAKDOWNS = frozenset({"provider", "model", "user", "feature", "source"})
+BREAKDOWNS = ("provider", "model", "user", "feature", "source")
 
 
 class Ledger:
@@ -99,7 +99,8 @@ class Ledger:
 
     async def breakdown(self, company_id: str, by: str, *, first_hour: int, end_hour: int) -> list[Share]:
         if by not in BREAKDOWNS:
-            raise InvalidRequest.of_fields([fault("By", "Enum", by)])
+            words = f"'By' must be one of {', '.join(BREAKDOWNS)}."
+            raise InvalidRequest.of_fields([fault("By", "Enum", by, words)])
         return await self._store.breakdown(
             company_id, by, first_hour=first_hour, end_hour=end_hour, now_ms=self._clock()
         )
