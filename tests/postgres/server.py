@@ -23,10 +23,21 @@ _QUICK = {"fsync": "off", "full_page_writes": "off"}
 
 
 class PrivateServer:
-    """`durable`: every commit is on the disk when it is answered. Tests of logic alone need not wait for that."""
+    """`durable`: every commit is on the disk when it is answered. Tests of logic alone need not wait for that.
 
-    def __init__(self, folder: Path, *, durable: bool = True, settings: dict[str, str] | None = None) -> None:
+    log_folder: where its log of writes is, if not with the data.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        durable: bool = True,
+        settings: dict[str, str] | None = None,
+        log_folder: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self._log_folder = log_folder
         self._bin = find_binaries()
         self._settings = {
             "listen_addresses": "",
@@ -39,11 +50,18 @@ class PrivateServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def make(cls, *, durable: bool = True, settings: dict[str, str] | None = None, folder: Path | None = None) -> Self:
+    def make(
+        cls,
+        *,
+        durable: bool = True,
+        settings: dict[str, str] | None = None,
+        folder: Path | None = None,
+        log_folder: Path | None = None,
+    ) -> Self:
         """Make the data directory and start. Raises ConnectionError, saying what is missing."""
         folder = folder or scratch_folder()
         try:
-            server = cls(folder, durable=durable, settings=settings)
+            server = cls(folder, durable=durable, settings=settings, log_folder=log_folder)
             server._init()
             server.start()
         except BaseException:
@@ -113,7 +131,8 @@ class PrivateServer:
 
     def _init(self) -> None:
         how = ("--username", _USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync")
-        self._finish("initdb", "-D", str(self.data), *how)
+        elsewhere = () if self._log_folder is None else ("--waldir", str(self._log_folder / "wal"))
+        self._finish("initdb", "-D", str(self.data), *how, *elsewhere)
 
     def _wait_until_ready(self) -> None:
         def is_ready() -> bool:

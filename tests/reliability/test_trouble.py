@@ -70,9 +70,15 @@ async def under_load(
 
 
 async def prove_under_load(
-    fleet: Fleet, server: PrivateServer, trouble: Trouble, rounds: int, heard: Set[int] = HEARD
+    fleet: Fleet,
+    server: PrivateServer,
+    trouble: Trouble,
+    rounds: int,
+    heard: Set[int] = HEARD,
+    *,
+    limit_a_round: int = LIMIT_A_ROUND,
 ) -> None:
-    clients, _, proof = await under_load(fleet, server, trouble, rounds)
+    clients, _, proof = await under_load(fleet, server, trouble, rounds, limit_a_round=limit_a_round)
     assert clients.wrong == []
     assert clients.without_retry_after == 0
     assert set(clients.statuses) <= heard
