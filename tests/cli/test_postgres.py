@@ -16,6 +16,7 @@ from tests.cli.support import ACME, copy_until_killed, said_of_a_part, said_of_u
 from tests.cli.test_backup import COMPANIES, answers, filled
 from tests.cli.test_serve import Server
 from tests.postgres.databases import DATABASES, run, shared_server
+from tests.postgres.needed import needed
 
 __all__ = ["filled"]
 
@@ -23,12 +24,7 @@ __all__ = ["filled"]
 @pytest.fixture
 def postgres(tmp_path):
     """The URL of an empty, migrated database."""
-    try:
-        shared_server()
-    except ConnectionError as error:
-        if os.environ.get("CI"):
-            raise  # a missing server never shrinks CI
-        pytest.skip(str(error))
+    needed(shared_server)
     yield asyncio.run(DATABASES.url(tmp_path))
     DATABASES.discard(tmp_path)
 

@@ -23,6 +23,7 @@ from tests.gateway import test_stored_served as served
 from tests.gateway.calls import ask
 from tests.gateway.conftest import COMPANY, Scene
 from tests.postgres.databases import DATABASES, shared_server
+from tests.postgres.needed import needed
 from tests.provider import Fault, Provider, Script
 
 FIRST, AGAIN = ({"x-stainless-retry-count": f"{count}"} for count in range(2))
@@ -228,10 +229,7 @@ async def test_a_call_that_a_crash_cut_and_that_is_repeated_is_charged_once(tmp_
 
 @pytest.mark.parametrize(("first", "again"), SENT_TWICE)
 async def test_two_servers_on_one_postgresql_charge_a_repeated_call_once(tmp_path, first, again):
-    try:
-        shared_server()
-    except ConnectionError as error:
-        pytest.skip(str(error))
+    needed(shared_server)
     database = await DATABASES.url(tmp_path)
     keys = await served.make_keys(database)
     async with (

@@ -19,6 +19,7 @@ from tests.cli.support import start
 from tests.gateway.calls import CALLS, headers_of
 from tests.gateway.conftest import COMPANY, OPERATOR
 from tests.postgres.databases import DATABASES, shared_server
+from tests.postgres.needed import needed
 from tests.provider import Provider, Script
 
 OTHER = "c0000000-0000-4000-8000-000000000002"
@@ -104,10 +105,7 @@ async def test_a_company_that_has_its_whole_answer_reaches_it_although_the_serve
 
 
 async def test_every_worker_knows_what_another_was_told(tmp_path):
-    try:
-        shared_server()
-    except ConnectionError as error:
-        pytest.skip(str(error))
+    needed(shared_server)
     database = await DATABASES.url(tmp_path)
     keys = await make_keys(database)
     async with Provider() as provider, serve(provider, database, keys, workers=2) as served:

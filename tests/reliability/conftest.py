@@ -1,27 +1,15 @@
 """One private server for all trials, and two fleets. No trial cuts the power, so the server need not flush its disk."""
 
 import asyncio
-import os
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import pytest
 
+from tests.postgres.needed import needed
 from tests.postgres.pooler import Pooler
 from tests.postgres.server import PrivateServer
 from tests.reliability.fleet import Fleet
 from tests.reliability.troubles import plant_database_clock
-
-T = TypeVar("T")
-
-
-def needed(start: Callable[[], T]) -> T:
-    try:
-        return start()
-    except ConnectionError as error:
-        if os.environ.get("CI"):
-            raise  # a missing server never shrinks CI
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

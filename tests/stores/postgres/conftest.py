@@ -1,28 +1,16 @@
 """A migrated database of its own for each test, on the run's private server, and stores on it."""
 
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from kvot.core.budget import Rules
 from kvot.stores.postgres import PostgresStore, Time
 from tests.postgres.databases import DATABASES, shared_pooler, shared_server
+from tests.postgres.needed import needed
 from tests.postgres.pooler import Pooler
 from tests.postgres.server import PrivateServer
-
-T = TypeVar("T")
-
-
-def needed(start: Callable[[], T]) -> T:
-    try:
-        return start()
-    except ConnectionError as error:
-        if os.environ.get("CI"):
-            raise  # a missing server never shrinks CI
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
