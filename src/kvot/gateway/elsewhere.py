@@ -27,6 +27,7 @@ from kvot.core.store import TAG_DIGITS
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.retries import KEPT_S, Attempt
 from kvot.gateway.settling import Settler
+from kvot.operations.ids import TAG_BYTES
 from kvot.telemetry.tally import Tally
 
 LOOKED_AT_MAX = 4_096
@@ -96,7 +97,7 @@ class Elsewhere:
         """
         if attempt is None:
             return None
-        return hmac.digest(self._key, attempt.call + attempt.words, "sha256")[: TAG_DIGITS // 2]
+        return hmac.digest(self._key, attempt.call + attempt.words, "sha256")[:TAG_BYTES]
 
     def take_back(self, company_id: str, attempt: Attempt, known: Collection[str], count: int, tally: Tally) -> None:
         """Take back, in the background, what at most `count` lost attempts were charged. `known`: the holds of the

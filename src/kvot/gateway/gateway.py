@@ -112,15 +112,16 @@ class Gateway:
         stored_tokens = await self._stored.check(whose.company_id, asked.provider, ask.stored)
         if stored_tokens is not None:
             ask.size = replace(ask.size, stored_tokens=stored_tokens)
-        ask = ask_of(self._books.lessons.untold, _served(asked, whose, ask), endpoint, ask, _now_s())
+        served = _served(asked, whose, ask)
+        ask = ask_of(self._books.lessons.untold, served, endpoint, ask, _now_s())
         attempt = attempt_of(_caller(asked, whose), _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:
-            return await self._carry_out(asked, whose, client, ask, attempt)
+            return await self._carry_out(asked, whose, client, ask, served, attempt)
         if await self._is_given(attempt, asked.provider, whose, client):
             return None
         running = self._joining.begin(attempt)
         try:
-            return await self._carry_out(asked, whose, client, ask, attempt)
+            return await self._carry_out(asked, whose, client, ask, served, attempt)
         finally:
             self._joining.end(running)
 
@@ -136,11 +137,11 @@ class Gateway:
                 return False
 
     async def _carry_out(
-        self, asked: Asked, whose: Whose, client: Client, ask: Ask, attempt: Attempt | None
+        self, asked: Asked, whose: Whose, client: Client, ask: Ask, served: Served, attempt: Attempt | None
     ) -> Exhausted | None:
         endpoint = asked.found.endpoint
         held_at_s = _now_s()
-        asked_hold, served = self._hold(asked, whose, ask, attempt), _served(asked, whose, ask)
+        asked_hold = self._hold(asked, whose, ask, attempt)
         tally = self._books.tallies.of(asked.provider.name, endpoint.name)
         try:
             held = await self._held(asked, whose, ask, asked_hold, served)

@@ -13,7 +13,9 @@ import re
 from collections.abc import Callable
 from time import time_ns
 
-TAG_BYTES = 5
+from kvot.core.store import TAG_DIGITS
+
+TAG_BYTES = TAG_DIGITS // 2
 
 _NS_PER_MS = 1_000_000
 _MS_BITS, _BELOW_MS_BITS = 48, 80
@@ -39,11 +41,6 @@ def new_gateway_id(
 def is_gateways(hold_id: str) -> bool:
     """Whether the gateway made the hold: nobody else may, nor end it."""
     return _GATEWAYS.fullmatch(hold_id) is not None
-
-
-def tag_of(hold_id: str) -> bytes | None:
-    """What may be the tag in the id of a hold; None: the gateway did not make it."""
-    return bytes.fromhex(hold_id[-2 * TAG_BYTES :]) if is_gateways(hold_id) else None
 
 
 def _uuid(version: int, wall_ns: int, below: bytes) -> str:
