@@ -152,14 +152,15 @@ async def test_a_client_that_left_while_its_answer_was_settled_is_charged_once(o
     scene = await open_scene()
     settling, may_settle = asyncio.Event(), asyncio.Event()
     ledger_type = type(scene.house.services.ledger)
-    settle = ledger_type.settle_soon
+    settle = ledger_type.settle
 
     async def held_up(*arguments: Any) -> Any:
         settling.set()
         await may_settle.wait()
         return await settle(*arguments)
 
-    monkeypatch.setattr(ledger_type, "settle_soon", held_up)
+    monkeypatch.setattr(ledger_type, "settles_soon", False)
+    monkeypatch.setattr(ledger_type, "settle", held_up)
     client = asyncio.create_task(ask(scene, "chat", FIRST))
     await settling.wait()
     client.cancel()
@@ -259,10 +260,10 @@ async def test_what_is_to_be_taken_back_is_so_although_its_settlement_comes_late
     settle, correct = ledger_type.settle_soon, ledger_type.correct
     faults, corrections = [StoreUnavailable("not now")], list[Any]()
 
-    async def fails_once(*arguments: Any) -> Any:
+    def fails_once(*arguments: Any) -> Any:
         if faults:
             raise faults.pop()
-        return await settle(*arguments)
+        return settle(*arguments)
 
     async def noted(*arguments: Any) -> Any:
         corrections.append(await correct(*arguments))

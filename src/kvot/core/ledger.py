@@ -131,12 +131,14 @@ class Ledger:
         _check_settlement(hold_id, settlement)
         return await self._store.settle(company_id, hold_id, settlement, now_ms=self._clock())
 
-    async def settle_soon(
-        self, company_id: str, hold_id: str, settlement: Settlement
-    ) -> Awaitable[HoldChange] | HoldChange:
+    @property
+    def settles_soon(self) -> bool:
+        return self._store.settles_soon
+
+    def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement) -> Awaitable[HoldChange]:
         """For whoever need not wait until it is durable: see the store's."""
         _check_settlement(hold_id, settlement)
-        return await self._store.settle_soon(company_id, hold_id, settlement, now_ms=self._clock())
+        return self._store.settle_soon(company_id, hold_id, settlement, now_ms=self._clock())
 
     async def record_unheld(self, company_id: str, hold_id: str, hold: Hold | None, settlement: Settlement) -> Recorded:
         """Count what the call of a hold used that cannot be settled any more: somebody released it, or it is gone.

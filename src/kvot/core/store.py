@@ -128,14 +128,19 @@ class Store(Protocol):
         """
         ...
 
-    async def settle_soon(
-        self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
-    ) -> Awaitable[HoldChange] | HoldChange:
-        """As `settle`, but return as soon as whatever is asked from now on, by whomever, is answered as after it.
+    @property
+    def settles_soon(self) -> bool:
+        """Whether what is asked after `settle_soon` has returned, by whomever, is answered as after the settlement."""
+        ...
 
-        What is returned is the answer, where the settlement is durable already. Otherwise it has the answer once that
-        is so, and raises StoreUnavailable if it never will be. If the process dies between, the hold is as it was:
-        open, and charged when it runs out.
+    def settle_soon(
+        self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
+    ) -> Awaitable[HoldChange]:
+        """As `settle`; but where `settles_soon`, the settlement has its place when this returns.
+
+        What is returned has the answer once it is durable, and raises StoreUnavailable if it never will be. If the
+        process dies between, the hold is as it was: open, and charged when it runs out. Raises StoreUnavailable at once
+        where nothing more is taken.
         """
         ...
 

@@ -4,9 +4,10 @@ Whatever happens the hold ends in the ledger. The provider's figures settle it w
 off, the client leaves, or the hold cannot be kept, the call is charged for what passed; when the provider refused, the
 hold is released. If the process dies, the hold, marked as sent from its beginning, is charged when it expires.
 
-The end of a reply is sent only once the settlement has its place in the ledger: a client that has its whole answer
-finds the tokens in its usage. The ledger may make it durable a little later (`settle_soon`): if the process dies
-between, the call is charged what was held for it, as any that a crash cuts.
+A client that has its whole answer finds the tokens in its usage. Where the ledger answers in order (`settles_soon`) the
+reply goes out first, and the settlement has its place before anything is read that comes after; elsewhere the end of
+the reply waits for it. If the process dies before it is durable, the call is charged what was held for it, as any that
+a crash cuts.
 """
 
 import asyncio
@@ -110,6 +111,7 @@ class HeldCall:
         self._unseen_s: float | None = None  # until the first of a stream's content was here
         self._charged: Settlement | None = None
         self._is_open = True
+        self._is_due = False  # its end is known, and on its way to the ledger
         self._cut_for: KvotError | None = None  # why we ended it
         self.guessed_input: int | None = None
         """What the input would have been charged as without the provider's figures."""
@@ -146,6 +148,7 @@ class HeldCall:
             task.uncancel()
             raise self._cut_for from None
         finally:
+            self._settle_due()
             keeper.stop()
             self._keeper = None  # it knows this call: that circle would be left to the garbage collector
             if self._is_open:
@@ -203,14 +206,32 @@ class HeldCall:
             if data:
                 await client.write(data)
         tail = meter.finish()
-        await self._end(End.WHOLE)
+        is_due = self._books.settler.settles_soon and self._remember is None and not meter.has_failed
+        if is_due:
+            self._is_open, self._is_due = False, True
+            asyncio.get_running_loop().call_soon(self._settle_due)
+        else:
+            await self._end(End.WHOLE)
         if not self._has_come:
             await client.begin(reply.status, reply.headers)
         if tail:
             await client.write(tail)
         await client.end()
+        if is_due:
+            await asyncio.sleep(0)  # what was written goes out between the turns of the event loop
 
     # -- the end of the hold -------------------------------------------------------------------------------------
+
+    def _settle_due(self) -> None:
+        """In the turn after the reply's end was written, before anything is read that a client sends after it; and at
+        once, whatever time the client takes to read it."""
+        if self._is_due:
+            self._is_due = False
+            settlement = self._settlement(End.WHOLE)
+            assert settlement is not None  # an answer is charged at least one token
+            self._books.settler.settle_soon(self._company_id, self._hold.hold_id, settlement)
+            if self._keeper is not None:
+                self._keeper.let_go()
 
     async def _end(self, end: End) -> None:
         self._is_open = False

@@ -55,10 +55,10 @@ class Settler:
         Cancelled, it leaves the rest to the background too: whether the write was on its way does not matter.
         """
         try:
-            if settlement is None or beside is not None:
+            if settlement is None or beside is not None or not self.settles_soon:
                 await self._write(company_id, hold_id, settlement, beside)
             else:
-                await self._settle_soon(company_id, hold_id, settlement)
+                self.settle_soon(company_id, hold_id, settlement)
         except StoreUnavailable:
             self.end_later(company_id, hold_id, settlement, beside, pause_s=_FIRST_PAUSE_S)
         except asyncio.CancelledError:
@@ -79,12 +79,18 @@ class Settler:
         end = partial(self._write, company_id, hold_id, settlement, beside)
         self._in_background(end, _Ended(what, company_id, hold_id), pause_s)
 
-    async def _settle_soon(self, company_id: str, hold_id: str, settlement: Settlement) -> None:
-        settled = await self._ledger.settle_soon(company_id, hold_id, settlement)
-        if isinstance(settled, HoldChange):
-            await self._counted(company_id, hold_id, settlement, settled)
+    @property
+    def settles_soon(self) -> bool:
+        return self._ledger.settles_soon
+
+    def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement) -> None:
+        """Where `settles_soon`: whatever is asked after this is answered as after it."""
+        try:
+            durable = self._ledger.settle_soon(company_id, hold_id, settlement)
+        except StoreUnavailable:
+            self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
         else:
-            self._see_through(settled, company_id, hold_id, settlement)
+            self._see_through(durable, company_id, hold_id, settlement)
 
     def _see_through(
         self, durable: Awaitable[HoldChange], company_id: str, hold_id: str, settlement: Settlement

@@ -54,6 +54,7 @@ class Exchange:
         self._head: tuple[Pair, ...] = ()
         self._kept = bytearray()
         self.has_sent = False  # the head
+        self.is_over = False  # all of it is sent: nobody leaves it
 
     def asked(self) -> tuple[str, str, Query]:
         """Verb, path behind the provider's prefix, and query. HEAD asks for what GET would say."""
@@ -71,6 +72,8 @@ class Exchange:
 
         def leave() -> None:
             nonlocal is_gone
+            if self.is_over:
+                return
             is_gone = True
             own_task.cancel()
 
@@ -106,7 +109,8 @@ class Exchange:
     async def _cancel_when_gone(self, task: "asyncio.Task[Any]") -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
-        task.cancel()
+        if not self.is_over:
+            task.cancel()
 
     # -- what the gateway sends ----------------------------------------------------------------------------------
 
@@ -133,6 +137,7 @@ class Exchange:
             await self._send({"type": "http.response.body", "body": b""})
         else:
             await self._reply(self.status, self._head, bytes(self._kept))
+        self.is_over = True
 
     async def refuse(self, refusal: Refusal, stands: tuple[Pair, ...] = ()) -> None:
         """A whole reply of our own; where the provider's has begun, its end, which is then missing. `stands`: how the

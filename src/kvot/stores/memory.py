@@ -4,7 +4,7 @@ A write lets time pass on the company and then acts; a read does the same on a c
 quick: a read costs a walk over all events. The rules themselves stand in `kvot.stores.memory_company`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from kvot.core.budget import Budget, BudgetChange, PartialBudget, Rules, completed
 from kvot.core.clock import LEAP_MAX_MS
@@ -134,8 +134,14 @@ class MemoryStore:
         company = self._write(company_id, now_ms)
         return _change(company_id, company, hold_id, company.settle(hold_id, settlement))
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
-        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+    @property
+    def settles_soon(self) -> bool:
+        return False
+
+    def settle_soon(
+        self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
+    ) -> Awaitable[HoldChange]:
+        return self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         company = self._write(company_id, now_ms)

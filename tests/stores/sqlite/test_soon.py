@@ -23,7 +23,7 @@ def no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def settled_soon(store: SqliteStore) -> Any:
     await store.reserve(COMPANY, NewHold("h", 100, 60_000, dispatched=True), now_ms=T0)
-    return await store.settle_soon(COMPANY, "h", SETTLEMENT, now_ms=T0)
+    return store.settle_soon(COMPANY, "h", SETTLEMENT, now_ms=T0)
 
 
 READS = {

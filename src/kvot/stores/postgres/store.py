@@ -4,7 +4,7 @@ Writes of one company go through its lane (`lanes`), so that concurrent ones sha
 database is first asked when it is first needed: `ready` tells whether it can be used.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Any, Self
 
@@ -208,9 +208,15 @@ class PostgresStore:
         )
         return await self._change(company_id, operation)
 
-    async def settle_soon(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
+    @property
+    def settles_soon(self) -> bool:
         """Another process may be asked next, and knows of nothing that is not committed."""
-        return await self.settle(company_id, hold_id, settlement, now_ms=now_ms)
+        return False
+
+    def settle_soon(
+        self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
+    ) -> Awaitable[HoldChange]:
+        return self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
     async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         return await self._change(company_id, to_operation("release", now_ms, id=hold_id))

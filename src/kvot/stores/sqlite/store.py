@@ -188,7 +188,11 @@ class SqliteStore:
     async def settle(self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int) -> HoldChange:
         return await self._write(holds.settle, company_id, hold_id, settlement, now_ms)
 
-    async def settle_soon(
+    @property
+    def settles_soon(self) -> bool:
+        return True
+
+    def settle_soon(
         self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
     ) -> Awaitable[HoldChange]:
         """It shares the commit of what is written next. Writes come after it anyway, and reads wait for it."""

@@ -1,0 +1,79 @@
+"""The end of a call: its reply goes out first, and whatever is asked after that finds what it was charged."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from kvot.http.exchange import Exchange
+from kvot.http.limits import ClientGone
+from kvot.http.protocol import ON_GONE
+from tests.gateway.calls import CALLS, ask, connect, headers_of
+from tests.gateway.conftest import Scene
+
+TOKENS = 21
+"""What the mock's answer comes to, by its own figures."""
+
+
+def asked(scene: Scene, verb: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    fields = {"host": "kvot", "content-length": str(len(body))} | headers
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{verb} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(scene, call):
+    """A client cannot ask sooner: both requests are there before the first is answered."""
+    path, body = CALLS[call]
+    first = asked(scene, "POST", path, headers_of(path, scene.key), json.dumps(body).encode())
+    own = {"authorization": f"Bearer {scene.key}", "connection": "close"}
+    reader, writer = await connect(scene)
+    writer.write(first + asked(scene, "GET", "/assistant/ai-chat/usage.json", own))
+    replies = await reader.read()
+    writer.close()
+    usage = json.loads(replies[replies.rindex(b"\r\n\r\n") :])
+    assert usage["tokensUsed"] == TOKENS
+
+
+async def test_a_fault_in_the_charge_costs_no_client_its_reply_and_frees_no_token(scene, monkeypatch):
+    def fails(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(scene.house.services.ledger), "settle_soon", fails)
+    unseen: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context["exception"]))
+    seen = await ask(scene, "chat")
+    assert (seen.status, seen.is_whole, await scene.held() > 0) == (200, True, True)
+    assert [type(each) for each in unseen] == [ZeroDivisionError]
+
+
+async def test_who_leaves_with_a_whole_reply_leaves_nothing(scene):
+    leaves: list[Any] = []
+
+    def on_gone(leave: Any) -> Any:
+        leaves.append(leave)
+        return lambda: None
+
+    async def send(_: Any) -> None: ...
+
+    async def receive() -> Any: ...
+
+    scope: Any = {"path": "/openai/v1/models", "method": "GET", "query_string": b"", "headers": []}
+    scope["extensions"] = {ON_GONE: on_gone}
+    provider = scene.app._gateway.provider("/openai/v1/models")
+
+    async def work(exchange: Exchange, *, is_whole: bool) -> None:
+        if is_whole:
+            await exchange.begin(200, ())
+            await exchange.end()
+        leaves[-1]()
+        await asyncio.sleep(0)
+
+    def exchange() -> Exchange:
+        return Exchange(provider, scope, receive, send)
+
+    whole, broken = exchange(), exchange()
+    await whole.watch(work(whole, is_whole=True))
+    with pytest.raises(ClientGone):
+        await broken.watch(work(broken, is_whole=False))
