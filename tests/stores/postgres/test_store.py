@@ -1,5 +1,8 @@
 """What the engine does of its own: any text, the audit log, big batches."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import asyncpg
 import pytest
 
@@ -46,6 +49,30 @@ async def test_four_labels_of_the_greatest_length_are_kept(store: PostgresStore)
     labels = [chr(0x1F600 + number) * 255 for number in range(4)]
     event = NewEvent("e", 1, None, detail=CallDetail._make([*labels, None, None, None, None]))
     assert (await store.record(COMPANY, event, now_ms=T0)).status is Status.DONE
+
+
+async def test_a_breakdown_puts_the_most_first_then_by_label_and_what_has_none_last(store: PostgresStore):
+    tokens = {"b": 5, "most": 9, "é": 5, "🙂": 5, "B": 5, None: 5, "": 5, "ba": 5, "least": 1}
+    for number, (label, count) in enumerate(tokens.items()):
+        event = NewEvent(f"e{number}", count, detail=CallDetail(user=label))
+        await store.record(COMPANY, event, now_ms=T0)
+    shares = await store.breakdown(COMPANY, "user", first_hour=0, end_hour=T0, now_ms=T0)
+    assert [share.label for share in shares] == ["most", "", "B", "b", "ba", "é", "🙂", None, "least"]
+
+
+async def test_its_lines_are_made_beside_the_loop(store: PostgresStore):
+    class Counted(ThreadPoolExecutor):
+        count = 0
+
+        def submit(self, *values, **named):
+            self.count += 1
+            return super().submit(*values, **named)
+
+    await store.record(COMPANY, NewEvent("e", 5), now_ms=T0)
+    with Counted() as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        (share,) = await store.breakdown(COMPANY, "user", first_hour=0, end_hour=T0, now_ms=T0)
+    assert (share.tokens, threads.count) == (5, 1)
 
 
 async def test_a_url_opens_the_engine(url: str):
