@@ -1,5 +1,6 @@
 """Settings: where they come from, what they refuse and how they say so; the secret's file."""
 
+import json
 import os
 from pathlib import Path
 
@@ -129,9 +130,8 @@ class TestRefusals:
             ({"KVOT_DEFAULT_TOKEN_LIMIT": "-1"}, "must be a whole number from 0 to 2147483647"),
             ({"KVOT_JSON_CASE": "snake"}, "KVOT_JSON_CASE is 'snake': must be camel or pascal."),
             ({"KVOT_HOST": ""}, "KVOT_HOST is empty: remove it, or give it a value (text without a line break)."),
-            ({"KVOT_OPENAI_API_KEY": ""}, "KVOT_OPENAI_API_KEY is empty: remove it, or give it a value (text"),
+            ({"KVOT_OPENAI_API_KEY": ""}, "KVOT_OPENAI_API_KEY is empty: remove it, or give it a value (ASCII"),
             ({"KVOT_HOST": "a\nb"}, "KVOT_HOST is 'a\\nb': must be text without a line break."),
-            ({"KVOT_OPENAI_API_KEY": "sk-1\n"}, "KVOT_OPENAI_API_KEY: must be text without a line break."),
             ({"KVOT_DATABASE": "kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_DATABASE": "sqlite://kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_DATABASE": "sqlite:///:memory:"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
@@ -221,6 +221,22 @@ class TestRefusals:
         assert "sesame" not in " ".join(faults({**good, name: "sesame\n"}))
 
 
+KEYS = [f"KVOT_{name}API_KEY" for name in ("", "OPENAI_", "ANTHROPIC_", "GEMINI_", "OLLAMA_")]
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize(
+    "key",
+    ["sesame\n", "sesame\r\nx-evil: 1", "sesame 1", " sesame", "sesame\0", "sesame\x7f", "sesam\u00e9", "sesame\u2013"],
+)
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(tmp_path, name, key):
+    config = write(tmp_path / "kvot.toml", f"{name.removeprefix('KVOT_').lower()} = {json.dumps(key)}")
+    words = ": must be ASCII text without a space or a line break."
+    base_url = {"KVOT_OLLAMA_BASE_URL": "http://127.0.0.1:11434"}
+    assert faults({**base_url, name: key}) == (name + words,)
+    assert faults(base_url, config) == (f"{name.removeprefix('KVOT_').lower()} in {config}{words}",)
+
+
 MISTRAL = '[providers.mistral]\ndialect = "mistral"\nbase_url = "https://api.mistral.ai/v1/"\napi_key = "sk-m"\n'
 
 
@@ -263,6 +279,7 @@ class TestProviders:
             (MISTRAL.replace("[providers.mistral]", "[providers.openai]"), "leads elsewhere already"),
             (MISTRAL.replace("[providers.mistral]", "[providers.Mistral]"), "must be in TOML"),
             (MISTRAL.replace("api_key", "key"), "must be in TOML"),
+            (MISTRAL.replace("sk-m", "sk-m\\u00e5"), "api_key (ASCII text without a space or a line break)"),
             (MISTRAL.replace("https", "ftp"), "must be in TOML"),
             ('providers = "mistral"', "must be in TOML"),
         ],

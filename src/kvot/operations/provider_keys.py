@@ -17,6 +17,7 @@ from kvot.core.faults import fault, length_fault
 from kvot.core.provider_keys import SealedKey
 from kvot.operations.company import company_for
 from kvot.operations.services import Caller, ProviderKeys, Services
+from kvot.settings import is_key_text
 
 KEY_LENGTH_MIN = 8
 KEY_LENGTH_MAX = 4_096
@@ -94,6 +95,6 @@ def _fault(api_key: str) -> FieldError | None:
     """The message never holds what was sent: it may be a key with one character too many."""
     if not KEY_LENGTH_MIN <= len(api_key) <= KEY_LENGTH_MAX:
         return length_fault("ApiKey", "*" * len(api_key), KEY_LENGTH_MIN, KEY_LENGTH_MAX)
-    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+    if not is_key_text(api_key):
         return fault("ApiKey", "RegularExpression", None)
     return None

@@ -1,6 +1,6 @@
 """What whoever runs Kvot may choose, and the secret that everything else is derived from."""
 
-from kvot.settings.accepted import DATABASE, ProviderSettings, SettingsError
+from kvot.settings.accepted import DATABASE, ProviderSettings, SettingsError, is_key_text
 from kvot.settings.secret import read_secret
 from kvot.settings.settings import (
     OWN_PROVIDERS,
@@ -19,6 +19,7 @@ __all__ = [
     "ProviderSettings",
     "Settings",
     "SettingsError",
+    "is_key_text",
     "option",
     "providers_of",
     "read_secret",

@@ -49,6 +49,16 @@ def _read_text(value: object) -> str | None:
     return str(value) if is_text else None
 
 
+def is_key_text(text: str) -> bool:
+    """Whether text can be a key that goes out in a header: nothing that HTTP forbids there, or that would end it."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _read_key(value: object) -> str | None:
+    text = _read_text(value)
+    return text if text and is_key_text(text) else None
+
+
 def _read_path(value: object) -> Path | None:
     return Path(text) if (text := _read_text(value)) else None
 
@@ -128,7 +138,7 @@ def _read_provider(name: str, value: object) -> "ProviderSettings | None":
     if not _PROVIDER_NAME.fullmatch(name) or not isinstance(value, dict) or value.keys() - _PROVIDER_KEYS:
         return None
     dialect, base_url = _read_text(value.get("dialect")), _read_server_url(value.get("base_url"))
-    api_key = _read_text(value["api_key"]) if "api_key" in value else ""
+    api_key = _read_key(value["api_key"]) if "api_key" in value else ""
     if dialect is None or base_url is None or api_key is None:
         return None
     return ProviderSettings(name, dialect, base_url, api_key)
@@ -154,7 +164,10 @@ _LOG_LEVELS = {
 _PROVIDER_KEYS = frozenset({"dialect", "base_url", "api_key"})
 _PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
+_KEY_WORDS = "ASCII text without a space or a line break"
+
 TEXT = Accepted("text without a line break", _read_text)
+KEY = Accepted(_KEY_WORDS, _read_key)
 PATH = Accepted("the path of a file", _read_path)
 SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text without a line break", _read_secret_text)
 DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", read_database)
@@ -164,7 +177,7 @@ SERVER = Accepted("an http:// or https:// address", _read_server_url)
 NETWORKS = Accepted("addresses or CIDR ranges, with commas between them, or *", _read_networks)
 LOG_LEVEL = Accepted("debug, info, warning or error", _read_log_level)
 PROVIDERS = Accepted(
-    "in TOML, a table for each with dialect, base_url and, if it asks for one, api_key", _read_providers
+    f"in TOML, a table for each with dialect, base_url and, if it asks for one, api_key ({_KEY_WORDS})", _read_providers
 )
 OWN_KEYS = Accepted("openai, anthropic or gemini, with commas between them", _read_own_key_providers)
 

@@ -15,6 +15,7 @@ from typing import Any
 from kvot.settings.accepted import (
     DATABASE,
     JWKS,
+    KEY,
     LOG_LEVEL,
     NETWORKS,
     ORIGINS,
@@ -127,25 +128,25 @@ class Settings:
     openai_base_url: str = _setting(SERVER, "https://api.openai.com/v1")
     """Where OpenAI's API, or one compatible with it, is: what its own client would be given as `base_url`."""
 
-    openai_api_key: str | None = _setting(TEXT, is_secret=True)
+    openai_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/openai/v1` leads to it."""
 
     anthropic_base_url: str = _setting(SERVER, "https://api.anthropic.com")
     """Where Anthropic's API is, without `/v1`."""
 
-    anthropic_api_key: str | None = _setting(TEXT, is_secret=True)
+    anthropic_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/anthropic` leads to it."""
 
     gemini_base_url: str = _setting(SERVER, "https://generativelanguage.googleapis.com")
     """Where Gemini's API is, without a version."""
 
-    gemini_api_key: str | None = _setting(TEXT, is_secret=True)
+    gemini_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/gemini` leads to it."""
 
     ollama_base_url: str | None = _setting(SERVER)
     """Where Ollama is, `http://127.0.0.1:11434` on the same machine. With an address, `/ollama` leads to it."""
 
-    ollama_api_key: str | None = _setting(TEXT, is_secret=True)
+    ollama_api_key: str | None = _setting(KEY, is_secret=True)
     """A key, if something in front of it asks for one."""
 
     providers: tuple[ProviderSettings, ...] = _setting(PROVIDERS, (), is_secret=True)
@@ -220,7 +221,7 @@ class Settings:
     url: str | None = _setting(SERVER)
     """For commands: the running server to talk to, instead of the database."""
 
-    api_key: str | None = _setting(TEXT, is_secret=True)
+    api_key: str | None = _setting(KEY, is_secret=True)
     """For commands: the API key to show to that server."""
 
     config: Path | None = _setting(PATH)
