@@ -32,6 +32,13 @@ def words(call: str, body: bytes) -> Any:
     return document["error"]["message"]
 
 
+def message_of(body: bytes) -> str:
+    """The same, whichever it is."""
+    error = json.loads(body)["error"]
+    message: str = error if isinstance(error, str) else error["message"]
+    return message
+
+
 async def request(scene: Scene, verb: str, path: str, headers: Any = None, **more: Any) -> Any:
     async with httpx2.AsyncClient(verify=False) as client:
         return await client.request(verb, scene.url + path, headers=headers, **more)
@@ -52,7 +59,7 @@ def faults() -> dict[str, tuple[str, Exception, int]]:
             StoreUnavailable(SECRET),
             503,
         ),
-        "the request cannot be read": ("kvot.http.gateway.find", RuntimeError(SECRET), 500),
+        "the request cannot be read": ("kvot.gateway.gateway.Gateway.find", RuntimeError(SECRET), 500),
         "the estimate fails": ("kvot.gateway.estimate.Estimator.held_input_tokens", ZeroDivisionError(SECRET), 500),
         "the request cannot be built": ("kvot.gateway.gateway.request_headers", RuntimeError(SECRET), 500),
     }
@@ -151,33 +158,55 @@ async def test_a_path_that_cannot_be_metered_is_not_passed(scene, call):
 
 
 @pytest.mark.parametrize(
-    ("path", "last"),
+    ("path", "base_url"),
     [
-        ("/anthropic/v1/v1/messages", "/v1"),
-        ("/openai/v1/v1/chat/completions", "/v1"),
-        ("/gemini/v1beta/v1beta/models/m:generateContent", "/v1beta"),
-        ("/ollama/api/api/chat", "/api"),
+        ("/anthropic/v1/v1/messages", "/anthropic"),
+        ("/openai/v1/v1/chat/completions", "/openai/v1"),
+        ("/gemini/v1beta/v1beta/models/m:generateContent", "/gemini"),
+        ("/ollama/api/api/chat", "/ollama"),
+        ("/anthropic/messages", "/anthropic/v1"),
+        ("/gemini/models/m:generateContent", "/gemini/v1beta"),
+        ("/ollama/chat", "/ollama/api"),
     ],
 )
-async def test_a_base_url_that_ends_in_what_its_client_adds_is_told_so(scene, path, last):
+async def test_a_base_url_with_a_segment_too_many_or_too_few_is_told_so(scene, path, base_url):
     seen = await post(scene, path, {"model": "m"})
     assert (seen.status, len(scene.provider.requests)) == (404, 0)
-    assert f"With a base URL that does not end in {last} it would be." in seen.body.decode()
+    assert message_of(seen.body).endswith(f"that Kvot passes on. For one that is, the base URL would be …{base_url}.")
 
 
-@pytest.mark.parametrize(
-    ("path", "speaker"),
-    [
-        ("/anthropic/v1/chat/completions", "openai"),
-        ("/openai/v1/messages", "anthropic"),
-        ("/ollama/v1beta/models/m:generateContent", "gemini"),
-        ("/gemini/api/chat", "ollama"),
-    ],
-)
-async def test_a_path_of_another_api_says_whose_it_is(scene, path, speaker):
+# What a client of one API asks for whose base URL leads to another, and is right besides or has a segment too many or
+# too few; the API, and the base URL that would be right.
+OF_ANOTHER_API = [
+    ("/claude/v1/chat/completions", "openai", "/openai/v1"),
+    ("/claude/v1/v1/chat/completions", "openai", "/openai/v1"),
+    ("/claude/chat/completions", "openai", "/openai/v1"),
+    ("/openai/v1/messages", "anthropic", "/claude"),
+    ("/openai/v1/v1/messages", "anthropic", "/claude"),
+    ("/openai/messages", "anthropic", "/claude/v1"),
+    ("/ollama/v1beta/models/m:generateContent", "gemini", "/gemini"),
+    ("/openai/v1/v1beta/models/m:generateContent", "gemini", "/gemini"),
+    ("/openai/models/m:generateContent", "gemini", "/gemini/v1beta"),
+    ("/gemini/api/chat", "ollama", "/ollama"),
+    ("/openai/v1/api/chat", "ollama", "/ollama"),
+]
+
+
+@pytest.mark.parametrize(("path", "speaker", "base_url"), OF_ANOTHER_API)
+async def test_a_path_of_another_api_says_whose_it_is_and_which_provider_speaks_it(open_scene, path, speaker, base_url):
+    claude = {"claude": {"dialect": "anthropic", "base_url": "http://127.0.0.1:9"}}
+    scene = await open_scene(anthropic_base_url=None, anthropic_api_key=None, providers=claude)
     seen = await post(scene, path, {})
     assert (seen.status, len(scene.provider.requests)) == (404, 0)
-    assert f"It is one of the API that {speaker} speaks" in seen.body.decode()
+    assert message_of(seen.body).endswith(f"the API that {speaker} speaks: the base URL would be …{base_url}.")
+
+
+@pytest.mark.parametrize("path", ["/openai/v1/messages", "/openai/v1/v1/messages", "/openai/messages"])
+async def test_where_no_provider_speaks_it_that_is_said(open_scene, path):
+    scene = await open_scene(anthropic_base_url=None, anthropic_api_key=None)
+    seen = await post(scene, path, {})
+    told = "It is one of the API that anthropic speaks, as no provider here does."
+    assert (seen.status, message_of(seen.body).endswith(told)) == (404, True)
 
 
 FREE = {

@@ -5,7 +5,7 @@ to that decision fails the call.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
@@ -32,6 +32,9 @@ from kvot.gateway.unmetered import pass_unmetered
 from kvot.gateway.untold import ask_of
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamPacked, UpstreamRedirected, UpstreamRequest
 from kvot.telemetry.tally import Tally
+
+_VERSIONS = ("/v1beta", "/v1", "/api")
+"""What official clients put in front of their paths by themselves, and some others leave to the base URL."""
 
 
 class Asked(NamedTuple):
@@ -93,6 +96,14 @@ class Gateway:
     def provider(self, path: str) -> Provider | None:
         """The provider that a path leads to, by its first segment."""
         return self._providers.get(path[1:].partition("/")[0])
+
+    def find(self, provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> Found:
+        """What a path behind a provider's prefix means. Raises NotFound: what we do not know we cannot meter."""
+        found = provider.dialect.find(verb, path, query)
+        if found is None:
+            message = f"{verb} {path or '/'} is not a path of {provider.name} that Kvot passes on."
+            raise NotFound(message + _hint(self._providers.values(), provider, verb, path, query))
+        return found
 
     async def pass_on(self, asked: Asked, whose: Whose, client: Client) -> Exhausted | None:
         """Carry out a call; Exhausted, and nothing was sent anywhere, when its tokens do not fit.
@@ -253,28 +264,24 @@ def _now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def find(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> Found:
-    """What a path behind a provider's prefix means. Raises NotFound: what we do not know we cannot meter."""
-    found = provider.dialect.find(verb, path, query)
-    if found is None:
-        message = f"{verb} {path or '/'} is not a path of {provider.name} that Kvot passes on."
-        hint = _without_its_first(provider, verb, path, query) or _of_another_api(verb, path, query)
-        raise NotFound(message + hint)
-    return found
+def _hint(providers: Iterable[Provider], asked: Provider, verb: str, path: str, query: Mapping[str, str]) -> str:
+    """Which base URL would make a path known: without a segment that clients add by themselves, with one that they
+    leave to it, or that of a provider which speaks the API that was meant."""
+    shorter = f"/{path[1:].partition('/')[2]}"
+    meant = [("", path), ("", shorter), *((version, version + path) for version in _VERSIONS)]
+    for version, each in meant:
+        for provider in (asked, *providers):
+            dialect = provider.dialect
+            if dialect.find(verb, each, query):
+                base_url = f"the base URL would be …/{provider.name}{'/v1' if dialect.base_has_version else version}."
+                return f" For one that is, {base_url}" if provider is asked else f"{_of_api(dialect)}: {base_url}"
+    speakers = (dialect for _, each in meant for dialect in DIALECTS.values() if dialect.find(verb, each, query))
+    speaker = next(speakers, None)
+    return "" if speaker is None else f"{_of_api(speaker)}, as no provider here does."
 
 
-def _without_its_first(provider: Provider, verb: str, path: str, query: Mapping[str, str]) -> str:
-    """What to mend in a base URL whose last segment clients add by themselves, as `/v1` of Anthropic's."""
-    first, _, rest = path[1:].partition("/")
-    if not provider.dialect.find(verb, f"/{rest}", query):
-        return ""
-    return f" With a base URL that does not end in /{first} it would be."
-
-
-def _of_another_api(verb: str, path: str, query: Mapping[str, str]) -> str:
-    """What an official client is told whose base URL leads to a provider that speaks another API than it does."""
-    name = next((each.name for each in DIALECTS.values() if each.find(verb, path, query)), None)
-    return "" if name is None else f" It is one of the API that {name} speaks: the base URL is to name such a provider."
+def _of_api(dialect: Dialect) -> str:
+    return f" It is one of the API that {dialect.name} speaks"
 
 
 def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:

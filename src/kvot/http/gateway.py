@@ -19,7 +19,7 @@ from kvot.core.errors import (
 from kvot.core.model import TEXT_LENGTH_MAX
 from kvot.core.principal import Principal
 from kvot.gateway.dialect import Found, Pair, Refusal
-from kvot.gateway.gateway import Asked, Gateway, Whose, find
+from kvot.gateway.gateway import Asked, Gateway, Whose
 from kvot.gateway.provider import Provider
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
@@ -134,7 +134,7 @@ class GatewayEdge:
             raise MethodNotAllowed(_NO_PAGES)
         principal = exchange.principal = await self._principal(exchange, headers, query)
         exchange.company_id = principal.company_id
-        found = exchange.found = find(exchange.provider, verb, path, query)
+        found = exchange.found = self._gateway.find(exchange.provider, verb, path, query)
         whose = _whose(principal, headers, found)
         exchange.company_id = whose.company_id
         body = b""
