@@ -27,7 +27,20 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benches.load import CHUNKS, OTHERS_CORE, OURS_CORE, Ask, Figure, Side, load, nginx, ready, rss_mb, rss_of_streams
+from benches.load import (
+    BOTH_CORES,
+    CHUNKS,
+    OTHERS_CORE,
+    OURS_CORE,
+    Ask,
+    Figure,
+    Side,
+    load,
+    nginx,
+    ready,
+    rss_mb,
+    rss_of_streams,
+)
 from benches.report import Ratio, ratio_of
 
 ROUNDS = 4
@@ -47,6 +60,7 @@ def measure() -> Iterator[Ratio]:
         yield from _alone_and_streams(sides)
     with _sides("--plans", "0") as sides:
         yield from _calls("each reply made anew", sides)
+    yield from _alone_anywhere()
     yield _slow_streams()
 
 
@@ -88,7 +102,7 @@ def _calls(mock: str, sides: Sides) -> Iterator[Ratio]:
 def _alone_and_streams(sides: Sides) -> Iterator[Ratio]:
     ours, theirs = Ask("/openai" + _PATH, _PLAIN, sides.key), Ask(_PATH, _PLAIN)
     kvot, without, bare = _in_turn(1, sides.folder, (sides.kvot, ours), (sides.provider, theirs), (sides.bare, theirs))
-    yield _added("p50 at 1 connection, ms more than without", "≤ 0.8", kvot, without)
+    yield _added("p50 at 1 connection, ms more than without, pinned apart", "≤ 0.8", kvot, without)
     yield _added("the same of the bare passthrough, without a hold and its flush", "–", bare, without)
     ours, theirs = ours._replace(body=_STREAM), theirs._replace(body=_STREAM)
     streams = _in_turn(16, sides.folder, (sides.kvot, ours), (sides.bare, theirs))
@@ -98,11 +112,22 @@ def _alone_and_streams(sides: Sides) -> Iterator[Ratio]:
 Figures = list[Figure]
 
 
-def _in_turn(connections: int, folder: Path, *sides: tuple[Side, Ask]) -> list[Figures]:
+def _alone_anywhere() -> Iterator[Ratio]:
+    """Whoever takes one core from each of them makes every way between them wake the other core."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        provider = stack.enter_context(ready("tests.provider", core=BOTH_CORES))
+        ours, theirs = Ask("/openai" + _PATH, _PLAIN, _key(folder)), Ask(_PATH, _PLAIN)
+        kvot = stack.enter_context(_kvot(folder, provider, BOTH_CORES))
+        figures = _in_turn(1, folder, (kvot, ours), (provider, theirs), core=BOTH_CORES)
+        yield _added("p50 at 1 connection, ms more than without, nothing pinned to a core", "≤ 0.8", *figures)
+
+
+def _in_turn(connections: int, folder: Path, *sides: tuple[Side, Ask], core: str = OTHERS_CORE) -> list[Figures]:
     figures: list[Figures] = [[] for _ in sides]
     for number in range(ROUNDS + 1):
         for (side, ask), kept in zip(sides, figures, strict=True):
-            figure = load(side, connections, ask, folder)
+            figure = load(side, connections, ask, folder, core)
             if number:  # the first round warms up
                 kept.append(figure)
     return figures
@@ -152,8 +177,8 @@ def _cli(folder: Path, *words: str) -> str:
 
 
 @contextmanager
-def _kvot(folder: Path, provider: Side) -> Iterator[Side]:
-    command = ["taskset", "-c", OURS_CORE, sys.executable, "-m", "kvot.cli", "serve", "--port", "0"]
+def _kvot(folder: Path, provider: Side, core: str = OURS_CORE) -> Iterator[Side]:
+    command = ["taskset", "-c", core, sys.executable, "-m", "kvot.cli", "serve", "--port", "0"]
     command += ["--database", f"sqlite:///{folder / 'kvot.db'}"]
     environment = {"KVOT_OPENAI_BASE_URL": provider.url + "/v1", "KVOT_OPENAI_API_KEY": "sk-bench", "PATH": "/usr/bin"}
     environment["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")

@@ -18,6 +18,7 @@ from typing import NamedTuple
 CHUNKS = 200
 SECONDS = 2
 OURS_CORE, OTHERS_CORE = "0", "1"
+BOTH_CORES = f"{OURS_CORE},{OTHERS_CORE}"
 NGINX_PORTS = {"kept": 18_098, "plain": 18_099}
 _AT_ONCE = 100
 _US = {"us": 1.0, "ms": 1e3, "s": 1e6}
@@ -115,9 +116,9 @@ class Ask(NamedTuple):
         return path
 
 
-def load(side: Side, connections: int, ask: Ask, folder: Path) -> Figure:
+def load(side: Side, connections: int, ask: Ask, folder: Path, core: str = OTHERS_CORE) -> Figure:
     """One run of wrk. A reply that is not 2xx ends the bench."""
-    command = ["taskset", "-c", OTHERS_CORE, "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency"]
+    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency"]
     command += ["-s", str(ask.script(folder)), side.url + ask.path]
     before = _cpu_s(side.pid)
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -11,6 +11,7 @@ from types import ModuleType
 from tests.conformance import test_races
 from tests.conformance.scene import Scene
 from tests.conformance.sentences import (
+    test_audit,
     test_budget,
     test_correct,
     test_keys,
@@ -30,6 +31,7 @@ from tests.conformance.tables import test_hold_life, test_window_edges
 Check = Callable[[Scene], Awaitable[None]]
 
 SENTENCES = (
+    test_audit,
     test_budget,
     test_correct,
     test_keys,

@@ -63,7 +63,7 @@ async def damage_postgres(_store: FullStore, folder: Path, _company_id: str) -> 
 
 
 ENGINES = {
-    "memory": Engine(open_memory, is_durable=False, archive=Archive(read_memory, make_memory)),
+    "memory": Engine(open_memory, is_durable=False, archive=Archive(read_memory, make_memory, keeps_audit=False)),
     "sqlite": Engine(open_sqlite, is_durable=True, damage=damage_sqlite, archive=Archive(read_sqlite, make_sqlite)),
     "postgres": Engine(
         open_postgres,

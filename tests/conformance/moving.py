@@ -23,7 +23,8 @@ class Mover:
 
     @property
     def engine(self) -> Engine:
-        archive = Archive(self._read, archive_of(self._first).make)
+        both = (archive_of(self._first), archive_of(self._other))
+        archive = Archive(self._read, both[0].make, keeps_audit=all(each.keeps_audit for each in both))
         return Engine(self._open, is_durable=True, discard=self._discard, archive=archive)
 
     async def _read(self, store: FullStore, folder: Path, rules: Rules) -> ArchiveSource:

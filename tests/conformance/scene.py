@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
-from kvot.core.archive import Sink
+from kvot.core.archive import Audit, AuditLine, Sink
 from kvot.core.archive import Source as ArchiveSource
 from kvot.core.budget import Budget, Rules
 from kvot.core.keys import KeyStore
@@ -56,6 +56,7 @@ class Archive(NamedTuple):
     read: Callable[[FullStore, Path, Rules], Awaitable[ArchiveSource]]
     make: Callable[[Path, Rules], Awaitable[tuple[Sink, Opening]]]
     """A sink, and what opens the store once that is closed."""
+    keeps_audit: bool = True
 
 
 class Engine(NamedTuple):
@@ -191,8 +192,10 @@ class Scene:
         settlement = Settlement(tokens, source, CallDetail(**detail), receipt)
         return await self.store.settle(company, hold_id, settlement, now_ms=now_ms)
 
-    async def release(self, hold_id: str, *, now_ms: int = T0, company: str = COMPANY) -> HoldChange:
-        return await self.store.release(company, hold_id, now_ms=now_ms)
+    async def release(
+        self, hold_id: str, *, actor: str | None = None, now_ms: int = T0, company: str = COMPANY
+    ) -> HoldChange:
+        return await self.store.release(company, hold_id, actor=actor, now_ms=now_ms)
 
     async def hold(self, hold_id: str, *, now_ms: int = T0, company: str = COMPANY) -> HoldChange:
         return await self.store.hold(company, hold_id, now_ms=now_ms)
@@ -216,6 +219,15 @@ class Scene:
         source = await self.engine.archive.read(self.store, self.folder, self.rules)
         try:
             return await source.latest(company, since_ms=since_ms, until_ms=until_ms, events_max=events_max)
+        finally:
+            await source.close()
+
+    async def audit(self) -> list[AuditLine]:
+        """The lines of the audit log, as they stand in the database: of one company in their order."""
+        assert self.engine.archive is not None
+        source = await self.engine.archive.read(self.store, self.folder, self.rules)
+        try:
+            return [line async for part in source.shared() if isinstance(part, Audit) for line in part.lines]
         finally:
             await source.close()
 

@@ -12,6 +12,7 @@ from kvot.contract.holds import (
     SettleAiChatHold,
 )
 from kvot.contract.usage import GetAiChatUsage, RecordAiChatUsage
+from kvot.core.archive import Audit
 from kvot.core.budget import Rules
 from kvot.core.errors import BudgetExceeded, Conflict, Forbidden, InvalidRequest, NotFound, Refusal, holds_wait_ms
 from kvot.core.ledger import Ledger
@@ -24,6 +25,7 @@ from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from kvot.stores.sqlite import SqliteStore
+from kvot.stores.sqlite.archive import SqliteSource
 from tests.operations.support import ACME, NOW_MS, OPERATOR, OTHER, USER, ask
 
 TTL_MS = 120_000
@@ -104,6 +106,26 @@ async def test_an_operator_drops_a_hold_that_the_gateway_left(house):
     with pytest.raises(NotFound):
         await house(SettleAiChatHold(company_id=ACME, hold_id=GATEWAYS, tokens_used=1), OPERATOR)
     assert (await house(ReleaseAiChatHold(company_id=ACME, hold_id=GATEWAYS), OPERATOR)).hold_state == "released"
+
+
+@pytest.mark.parametrize(
+    ("release", "caller"),
+    [(ReleaseAiChatHold(hold_id="h"), USER), (ReleaseAiChatHold(company_id=ACME, hold_id="h"), OPERATOR)],
+)
+async def test_whoever_takes_a_charge_back_stands_in_the_audit_log_once(release, caller, tmp_path):
+    house = House(SqliteStore.open(tmp_path / "kvot.db", Rules()))
+    await house(reserve(40))
+    house.now_ms += TTL_MS
+    assert (await house(GetAiChatHold(hold_id="h"))).hold_state == "charged"
+    for _ in range(2):
+        assert (await house(release, caller)).tokens_used == 0
+    source = SqliteSource.open(tmp_path / "kvot.db", Rules())
+    (line,) = [line async for part in source.shared() if isinstance(part, Audit) for line in part.lines]
+    assert line == (house.now_ms, caller.principal.credential_id, "release", ACME, "h", '{"tokens_taken_back":40}')
+    await source.close()
+    found = await house.services.ledger.verify_shared()
+    assert (found.audit_lines, found.differences) == (1, ())
+    await house.store.close()
 
 
 async def test_an_operator_sees_what_held_tokens_are_held_for(house):

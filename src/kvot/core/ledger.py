@@ -152,9 +152,10 @@ class Ledger:
         event = NewEvent(unheld_event_id(hold_id), *counted)
         return await self._store.record(company_id, event, now_ms=self._clock())
 
-    async def release(self, company_id: str, hold_id: str) -> HoldChange:
+    async def release(self, company_id: str, hold_id: str, *, actor: str | None = None) -> HoldChange:
+        """Drop a hold. `actor`: whose decision it is, for the audit log; see the store's."""
         _check_id("HoldId", hold_id)
-        return await self._store.release(company_id, hold_id, now_ms=self._clock())
+        return await self._store.release(company_id, hold_id, actor=actor, now_ms=self._clock())
 
     async def hold(self, company_id: str, hold_id: str) -> HoldChange:
         _check_id("HoldId", hold_id)

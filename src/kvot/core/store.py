@@ -144,10 +144,12 @@ class Store(Protocol):
         """
         ...
 
-    async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
+    async def release(self, company_id: str, hold_id: str, *, actor: str | None = None, now_ms: int) -> HoldChange:
         """Drop a hold whose call used nothing. DONE, REPLAYED, CONFLICT (settled), NOT_FOUND, BEYOND_RETENTION.
 
-        A hold that ran out uncharged stays EXPIRED (REPLAYED); one that was charged is corrected to zero.
+        A hold that ran out uncharged stays EXPIRED (REPLAYED); one that was charged is corrected to zero. That leaves a
+        line in the audit log, in the same transaction, of whose doing it is. `actor` None: nobody's decision, and no
+        line: so the gateway drops the holds of calls that were refused.
         """
         ...
 

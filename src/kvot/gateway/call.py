@@ -209,6 +209,7 @@ class HeldCall:
         is_due = self._books.settler.settles_soon and self._remember is None and not meter.has_failed
         if is_due:
             self._is_open, self._is_due = False, True
+            self._let_go()
             asyncio.get_running_loop().call_soon(self._settle_due)
         else:
             await self._end(End.WHOLE)
@@ -230,8 +231,6 @@ class HeldCall:
             settlement = self._settlement(End.WHOLE)
             assert settlement is not None  # an answer is charged at least one token
             self._books.settler.settle_soon(self._company_id, self._hold.hold_id, settlement)
-            if self._keeper is not None:
-                self._keeper.let_go()
 
     async def _end(self, end: End) -> None:
         self._is_open = False

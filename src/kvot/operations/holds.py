@@ -106,7 +106,7 @@ async def settle_hold(services: Services, caller: Caller, request: SettleAiChatH
 
 async def release_hold(services: Services, caller: Caller, request: ReleaseAiChatHold) -> AiChatHoldResponse:
     company_id, hold_id = _named(caller, request, by_operator=caller.principal.is_superadmin)
-    released = await services.ledger.release(company_id, hold_id)
+    released = await services.ledger.release(company_id, hold_id, actor=caller.principal.credential_id)
     raise_change_refused(released)
     return _of_change(released)
 

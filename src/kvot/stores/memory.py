@@ -143,7 +143,7 @@ class MemoryStore:
     ) -> Awaitable[HoldChange]:
         return self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
-    async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
+    async def release(self, company_id: str, hold_id: str, *, actor: str | None = None, now_ms: int) -> HoldChange:
         company = self._write(company_id, now_ms)
         return _change(company_id, company, hold_id, company.release(hold_id))
 

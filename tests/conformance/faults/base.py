@@ -30,7 +30,7 @@ def engine_of(faulty: type[Company] | type[DurableMemory]) -> Engine:
         kept[folder] = store
         return store
 
-    return Engine(open_faulty, is_durable=True, archive=Archive(read_memory, make_memory))
+    return Engine(open_faulty, is_durable=True, archive=Archive(read_memory, make_memory, keeps_audit=False))
 
 
 async def read_memory(store: FullStore, _folder: Path, _rules: Rules) -> ArchiveSource:

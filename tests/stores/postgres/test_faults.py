@@ -143,6 +143,20 @@ FAULTS = [
         "test_settling_a_charge_that_was_corrected_meanwhile_comes_to_the_figure",
     ),
     Fault(
+        "nobody is told who took a charge back",
+        "take_back",
+        "PERFORM kvot.note_change(t, p_actor,",
+        "PERFORM (t, p_actor,",
+        "test_taking_a_charge_back_leaves_a_line_of_whose_doing_it_is",
+    ),
+    Fault(
+        "a charge is taken back by nobody in particular",
+        "take_back",
+        "IF t.status = 'done' AND p_actor IS NOT NULL THEN",
+        "p_actor := coalesce(p_actor, 'somebody'); IF t.status = 'done' THEN",
+        "test_what_nobody_decided_leaves_no_line",
+    ),
+    Fault(
         "pruning takes a slot too much",
         "sweep_piece",
         "AND e.event_id <= next\n        AND e.at <= floor_ms",

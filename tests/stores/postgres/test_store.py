@@ -8,6 +8,7 @@ import pytest
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.clock import LEAP_MAX_MS
+from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
 from kvot.core.model import CallDetail, Correction, Difference, EventColumns, NewEvent, NewHold, Status
 from kvot.core.provider_keys import SealedKey
@@ -144,6 +145,21 @@ async def test_each_change_of_a_key_leaves_a_line(audited: PostgresStore, url: s
         ("set_provider_key", "eve", "openai"),
         ("remove_provider_key", "ada", "openai"),
     ]
+
+
+GUARD = """CREATE FUNCTION kvot.full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no more lines'; END $$;
+    CREATE TRIGGER full_log BEFORE INSERT ON kvot.audit FOR EACH ROW EXECUTE FUNCTION kvot.full()"""
+
+
+async def test_a_charge_whose_line_cannot_be_written_is_not_taken_back(store: PostgresStore, url: str):
+    await store.reserve(COMPANY, NewHold("h", 80, 1, dispatched=True), now_ms=T0)
+    await run(database_of(url), GUARD)
+    with pytest.raises(StoreUnavailable):
+        await store.release(COMPANY, "h", actor="ada", now_ms=T0 + 1)
+    await run(database_of(url), "DROP FUNCTION kvot.full CASCADE")
+    assert (await store.usage(COMPANY, now_ms=T0 + 1)).tokens_used == 80
+    assert (await store.release(COMPANY, "h", actor="ada", now_ms=T0 + 1)).status is Status.DONE
+    assert (await store.verify_shared(now_ms=T0 + 1)).audit_lines == 1
 
 
 @pytest.mark.parametrize(("tampering", "line"), TAMPERING)

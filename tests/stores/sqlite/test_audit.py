@@ -3,9 +3,14 @@
 import pytest
 
 from kvot.core.budget import Budget
+from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
-from kvot.core.model import Correction, Difference, NewEvent
+from kvot.core.model import Correction, Difference, NewEvent, NewHold, Status
 from kvot.core.provider_keys import SealedKey
+from kvot.stores.sqlite import SqliteStore
+from tests.conformance.conftest import ENGINES
+from tests.conformance.scene import Scene
+from tests.conformance.sentences import test_audit as sentences
 
 from .conftest import COMPANY, T0
 
@@ -54,6 +59,45 @@ async def test_what_changed_nothing_leaves_no_line(audited):
     await audited.correct(COMPANY, Correction("c1", "e1", -4, "bob", "twice"), now_ms=T0)
     await audited.correct(COMPANY, Correction("c2", "e1", -40, "bob"), now_ms=T0)
     assert len(audited._reader.execute(LINES).fetchall()) == 6
+
+
+async def test_a_charge_whose_line_cannot_be_written_is_not_taken_back(store):
+    await store.reserve(COMPANY, NewHold("h", 80, 1, dispatched=True), now_ms=T0)
+    guard = "CREATE TEMP TRIGGER full_log BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no more lines'); END"
+    store._write_connection.execute(guard)
+    with pytest.raises(StoreUnavailable, match="no more lines"):
+        await store.release(COMPANY, "h", actor="ada", now_ms=T0 + 1)
+    assert (await store.usage(COMPANY, now_ms=T0 + 1)).tokens_used == 80
+    store._write_connection.execute("DROP TRIGGER full_log")
+    assert (await store.release(COMPANY, "h", actor="ada", now_ms=T0 + 1)).status is Status.DONE
+    assert (await store.verify_shared(now_ms=T0 + 1)).audit_lines == 1
+
+
+class ReleasesForNobody(SqliteStore):
+    async def release(self, company_id, hold_id, *, actor=None, now_ms):
+        return await super().release(company_id, hold_id, now_ms=now_ms)
+
+
+class ReleasesAsSomebody(SqliteStore):
+    async def release(self, company_id, hold_id, *, actor=None, now_ms):
+        return await super().release(company_id, hold_id, actor=actor or "somebody", now_ms=now_ms)
+
+
+FAULTY = [
+    (ReleasesForNobody, sentences.test_taking_a_charge_back_leaves_a_line_of_whose_doing_it_is),
+    (ReleasesAsSomebody, sentences.test_what_nobody_decided_leaves_no_line),
+]
+
+
+@pytest.mark.parametrize(("faulty", "sentence"), FAULTY)
+async def test_a_planted_fault_in_who_took_a_charge_back_is_caught(faulty, sentence, tmp_path):
+    async def open_(folder, rules):
+        return faulty.open(folder / "kvot.db", rules)
+
+    scene = await Scene.open(ENGINES["sqlite"]._replace(open=open_), tmp_path)
+    with pytest.raises((AssertionError, ValueError)):
+        await sentence(scene)
+    await scene.close()
 
 
 @pytest.mark.parametrize("tampering", ["UPDATE audit SET actor = 'somebody'", "DELETE FROM audit"])

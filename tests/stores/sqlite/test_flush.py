@@ -18,8 +18,9 @@ LATER = T0 + 120_000
 
 
 @pytest.fixture(autouse=True)
-def no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+def all_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "SHARE_WITHIN_S", 3_600.0)
+    monkeypatch.setattr(writer, "FEW", 0)
 
 
 def event(number: int, model: str = "m") -> NewEvent:

@@ -37,6 +37,21 @@ async def test_operations_that_wait_together_share_a_commit(store):
     assert 1 <= len(commits) < 100
 
 
+async def test_where_there_was_little_to_do_nobody_waits_for_more(store):
+    await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    second = store._writer.submit(lambda _: "done")
+    third = store._writer.submit(lambda _: "done")
+    assert [len(store._writer._gathered), await second, await third] == [1, "done", "done"]
+
+
+async def test_after_a_commit_of_many_one_waits_for_more(store):
+    await asyncio.gather(*(store.record(COMPANY, NewEvent(f"e{number}", 1), now_ms=T0) for number in range(20)))
+    with counted_commits(store) as commits:
+        answers = [store._writer.submit(lambda _: "done") for _ in range(3)]
+        assert [len(store._writer._gathered), *await asyncio.gather(*answers)] == [3, "done", "done", "done"]
+    assert len(commits) == 1
+
+
 async def test_no_answer_is_given_when_the_commit_fails(store, path):
     """The commit hook turns the commit of a whole batch into a rollback."""
     store._write_connection.set_commit_hook(lambda: True)

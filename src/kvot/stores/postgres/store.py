@@ -221,8 +221,9 @@ class PostgresStore:
     ) -> Awaitable[HoldChange]:
         return self.settle(company_id, hold_id, settlement, now_ms=now_ms)
 
-    async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
-        return await self._change(company_id, to_operation("release", now_ms, id=hold_id))
+    async def release(self, company_id: str, hold_id: str, *, actor: str | None = None, now_ms: int) -> HoldChange:
+        operation = to_operation("release", now_ms, id=hold_id, actor=to_optional_text(actor))
+        return await self._change(company_id, operation)
 
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         rows = await self._pool.run(_HOLD, *self._question(company_id, now_ms), hold_id)

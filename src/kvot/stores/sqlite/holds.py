@@ -14,7 +14,7 @@ import json
 from kvot.core.budget import fits
 from kvot.core.model import CallDetail, Decision, Hold, HoldChange, HoldState, Kind, NewHold, Settlement, Status
 from kvot.core.store import late_settlement_event_id, settlement_event_id
-from kvot.stores.sqlite import chain, forecast, hold_rows, labels
+from kvot.stores.sqlite import audit, chain, forecast, hold_rows, labels
 from kvot.stores.sqlite.begin import begin
 from kvot.stores.sqlite.company import Company, save
 from kvot.stores.sqlite.connection import Tx
@@ -165,7 +165,10 @@ def _described(detail: CallDetail, held: labels.Labels) -> CallDetail:
 
 
 def _correct_charge(tx: Tx, company: Company, kept: HoldRow, figure: Settlement) -> Status:
-    """Make the charge, with whatever corrections it has had, come to the figure."""
+    """Make the charge, with whatever corrections it has had, come to the figure.
+
+    A figure that comes late leaves no line in the audit log: it is what was measured, and nobody's decision.
+    """
     hold_id = hold_rows.id_of(kept)
     charge = find(tx, company, settlement_event_id(hold_id))
     if charge is None:  # only damage can have taken it: verify will say so
@@ -182,23 +185,42 @@ def _correct_charge(tx: Tx, company: Company, kept: HoldRow, figure: Settlement)
     )
 
 
-def release(tx: Tx, company_id: str, hold_id: str, now_ms: int) -> HoldChange:
+def release(tx: Tx, company_id: str, hold_id: str, actor: str | None, now_ms: int) -> HoldChange:
     company = begin(tx, company_id, now_ms)
     kept = hold_rows.find(tx, company, hold_id)
-    return _finish(tx, company, *_release(tx, company, kept))
+    return _finish(tx, company, *_release(tx, company, kept, actor))
 
 
-def _release(tx: Tx, company: Company, kept: HoldRow | None) -> Ended:
+def _release(tx: Tx, company: Company, kept: HoldRow | None, actor: str | None) -> Ended:
     if kept is None:
         return Status.NOT_FOUND, None
     if kept.state in (RELEASED, EXPIRED):
         return Status.REPLAYED, kept
     if kept.state == SETTLED:
         return Status.CONFLICT, kept
-    status = _correct_charge(tx, company, kept, Settlement(0)) if kept.state == CHARGED else Status.DONE
+    status = _take_back(tx, company, kept, actor) if kept.state == CHARGED else Status.DONE
     if status is Status.DONE:
         kept = _close(tx, company, kept, RELEASED)
     return status, kept
+
+
+def _take_back(tx: Tx, company: Company, kept: HoldRow, actor: str | None) -> Status:
+    """Correct the charge to zero. That is a decision, so that the audit log says whose."""
+    status = _correct_charge(tx, company, kept, Settlement(0))
+    if status is Status.DONE and actor is not None:
+        hold_id = hold_rows.id_of(kept)
+        correction = find(tx, company, late_settlement_event_id(hold_id))
+        assert correction is not None, "it was just written"
+        audit.note(
+            tx,
+            at_ms=company.clock,
+            actor=actor,
+            action="release",
+            company_id=company.company_id,
+            subject=hold_id,
+            detail={"tokens_taken_back": -correction[3]},
+        )
+    return status
 
 
 def _close(

@@ -206,8 +206,8 @@ class SqliteStore:
         if self._under_way.get(guid) is future:
             del self._under_way[guid]
 
-    async def release(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
-        return await self._write(holds.release, company_id, hold_id, now_ms)
+    async def release(self, company_id: str, hold_id: str, *, actor: str | None = None, now_ms: int) -> HoldChange:
+        return await self._write(holds.release, company_id, hold_id, actor, now_ms)
 
     async def hold(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         await self._catch_up(company_id)

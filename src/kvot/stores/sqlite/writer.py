@@ -4,7 +4,7 @@ An operation is a plain function of a transaction. One that fails is undone alon
 without savepoints, and only if one fails is all of it undone and done again, each operation inside a savepoint of its
 own. InvalidRequest is an answer, not a failure: what was written before it stays. Operations are handed over together
 after a turn of the event loop in which no more came, and while a commit waits for the disk the next ones gather, so the
-more there is to do the more one commit carries; a lone operation that somebody waits for waits for an empty turn alone.
+more there is to do the more one commit carries. Where there is little to do nobody is waited for.
 Nothing is ever acknowledged that a commit did not return for.
 """
 
@@ -30,6 +30,10 @@ SHARE_WITHIN_S = 0.005
 TURNS_MAX = 4
 """Of the event loop, after which operations are handed over although more still come: a busy turn takes some ms."""
 
+FEW = 2
+"""Operations of one commit, at most, after which the next one is not made to wait for more: a call's hold, and the
+settlement of the call before it."""
+
 BATCH_WEIGHT_MAX = 2_000
 """Rows after which a transaction takes no further operation, so that no answer waits for more than tens of ms."""
 
@@ -50,6 +54,7 @@ class Writer:
         self._path = path
         self._gathered: list[_Job] = []
         self._is_hurried = False
+        self._has_few = False  # there was little to do for the last commit
         self._turns = self._seen = 0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0
@@ -74,12 +79,16 @@ class Writer:
             raise StoreUnavailable(f"{self._path} is busy: {WAITING_MAX} operations are waiting. Try again.")
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        if is_awaited:
-            self.hurry()
-        elif not self._gathered:
-            self._timer = loop.call_later(SHARE_WITHIN_S, self._hand_over)
+        is_idle = self._waiting == len(self._gathered)
         self._gathered.append(_Job(operation, values, weight, future, loop))
         self._waiting += 1
+        if not is_awaited:
+            if self._timer is None:
+                self._timer = loop.call_later(SHARE_WITHIN_S, self._hand_over)
+        elif is_idle and self._has_few:
+            self._hand_over()
+        else:
+            self.hurry()
         return future
 
     def hurry(self) -> None:
@@ -223,6 +232,7 @@ class Writer:
 
     def _resolve(self, pairs: list[tuple[asyncio.Future[Any], Any]]) -> None:
         self._waiting -= len(pairs)
+        self._has_few = len(pairs) <= FEW
         for future, answer in pairs:
             if future.done():  # its caller was cancelled
                 continue
