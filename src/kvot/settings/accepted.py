@@ -56,7 +56,7 @@ def is_key_text(text: str) -> bool:
 
 def _read_key(value: object) -> str | None:
     text = _read_text(value)
-    return text if text and is_key_text(text) else None
+    return text if text is not None and is_key_text(text) else None
 
 
 def _read_path(value: object) -> Path | None:
