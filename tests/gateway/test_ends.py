@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kvot.gateway.keeper import HoldKeeper
 from kvot.http.exchange import Exchange
 from kvot.http.limits import ClientGone
 from kvot.http.protocol import ON_GONE
@@ -20,6 +21,10 @@ def asked(scene: Scene, verb: str, path: str, headers: dict[str, str], body: byt
     fields = {"host": "kvot", "content-length": str(len(body))} | headers
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"{verb} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+def outcomes(scene: Scene) -> list[str]:
+    return [outcome for (_, _, outcome), _ in scene.app._gateway._calls.items()]
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -46,6 +51,27 @@ async def test_a_fault_in_the_charge_costs_no_client_its_reply_and_frees_no_toke
     seen = await ask(scene, "chat")
     assert (seen.status, seen.is_whole, await scene.held() > 0) == (200, True, True)
     assert [type(each) for each in unseen] == [ZeroDivisionError]
+
+
+async def test_nothing_cuts_a_call_whose_reply_is_out(open_scene, monkeypatch):
+    """The longest that it may take is over in the turn of the event loop between its reply and its charge."""
+    scene, loop = await open_scene(call_max_s=60, hold_ttl_s=600), asyncio.get_running_loop()
+    keep, end = HoldKeeper.__init__, Exchange.end
+    timers: list[asyncio.TimerHandle] = []
+
+    def noted(keeper: HoldKeeper, *arguments: Any) -> None:
+        keep(keeper, *arguments)
+        timers.append(keeper._timer)
+
+    async def ends_as_its_time_does(exchange: Exchange) -> None:
+        await end(exchange)
+        loop.call_soon(lambda: timers[0].cancelled() or timers[0]._run())
+
+    monkeypatch.setattr(HoldKeeper, "__init__", noted)
+    monkeypatch.setattr(Exchange, "end", ends_as_its_time_does)
+    seen = await ask(scene, "chat")
+    assert (seen.status, seen.is_whole, await scene.settled()) == (200, True, TOKENS)
+    assert outcomes(scene) == ["passed"]
 
 
 async def test_who_leaves_with_a_whole_reply_leaves_nothing(scene):

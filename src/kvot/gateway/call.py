@@ -136,7 +136,7 @@ class HeldCall:
         ProviderFailed: what has been passed on by then stays. To cancel it is to say that the client left."""
         task = asyncio.current_task()
         assert task is not None
-        self._keeper = keeper = self._keep(task)
+        self._keeper = self._keep(task)
         try:
             await self._send(upstream, request, client)
         except UpstreamFailed:
@@ -148,9 +148,8 @@ class HeldCall:
             task.uncancel()
             raise self._cut_for from None
         finally:
+            self._stop_keeping()
             self._settle_due()
-            keeper.stop()
-            self._keeper = None  # it knows this call: that circle would be left to the garbage collector
             if self._is_open:
                 self._end_later(End.CUT)
 
@@ -218,6 +217,7 @@ class HeldCall:
             await client.write(tail)
         await client.end()
         if is_due:
+            self._stop_keeping()  # nothing cuts a call whose reply is out
             await asyncio.sleep(0)  # what was written goes out between the turns of the event loop
 
     # -- the end of the hold -------------------------------------------------------------------------------------
@@ -237,6 +237,12 @@ class HeldCall:
         self._is_open = False
         await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
         self._let_go()
+
+    def _stop_keeping(self) -> None:
+        """More than once does no harm."""
+        if self._keeper is not None:
+            self._keeper.stop()
+            self._keeper = None  # it knows this call: that circle would be left to the garbage collector
 
     def _let_go(self) -> None:
         assert self._keeper is not None
