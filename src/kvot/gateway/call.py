@@ -12,6 +12,7 @@ a crash cuts.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -208,7 +209,7 @@ class HeldCall:
         is_due = self._books.settler.settles_soon and self._remember is None and not meter.has_failed
         if is_due:
             self._is_open, self._is_due = False, True
-            asyncio.get_running_loop().call_soon(self._settle_due)
+            asyncio.get_running_loop().call_soon(self._settle_in_turn)
         else:
             await self._end(End.WHOLE)
         if not self._has_come:
@@ -222,16 +223,21 @@ class HeldCall:
 
     # -- the end of the hold -------------------------------------------------------------------------------------
 
+    def _settle_in_turn(self) -> None:
+        """In the turn that was asked for before the reply's end was written, so before that of whatever is asked after
+        it; and at once, whatever time the client takes to read it. A fault is left to `run`, which meets it again and
+        raises it: the event loop would log its text."""
+        with suppress(Exception):
+            self._settle_due()
+
     def _settle_due(self) -> None:
-        """In the turn after the reply's end was written, before anything is read that a client sends after it; and at
-        once, whatever time the client takes to read it."""
         if self._is_due:
-            self._is_due = False
             settlement = self._settlement(End.WHOLE)
             assert settlement is not None  # an answer is charged at least one token
             self._books.settler.settle_soon(self._company_id, self._hold.hold_id, settlement)
             if self._keeper is not None:
                 self._keeper.let_go()
+            self._is_due = False
 
     async def _end(self, end: End) -> None:
         self._is_open = False
