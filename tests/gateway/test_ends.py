@@ -78,6 +78,21 @@ async def test_nothing_cuts_a_call_whose_reply_is_out(open_scene, monkeypatch):
     assert outcomes(scene) == ["passed"]
 
 
+async def test_a_server_that_stops_at_once_cuts_no_call_whose_reply_is_out(scene, monkeypatch):
+    end = Exchange.end
+
+    async def ends_as_the_server_does(exchange: Exchange) -> None:
+        await end(exchange)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    monkeypatch.setattr(Exchange, "end", ends_as_the_server_does)
+    seen = await ask(scene, "chat")
+    assert (seen.status, seen.is_whole, await scene.settled()) == (200, True, TOKENS)
+    assert outcomes(scene) == ["passed"]
+
+
 async def test_who_leaves_with_a_whole_reply_leaves_nothing(scene):
     leaves: list[Any] = []
 
