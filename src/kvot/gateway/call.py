@@ -5,9 +5,9 @@ off, the client leaves, or the hold cannot be kept, the call is charged for what
 hold is released. If the process dies, the hold, marked as sent from its beginning, is charged when it expires.
 
 A client that has its whole answer finds the tokens in its usage. Where the ledger answers in order (`settles_soon`) the
-reply goes out first, and the settlement has its place before anything is read that comes after; elsewhere the end of
-the reply waits for it. If the process dies before it is durable, the call is charged what was held for it, as any that
-a crash cuts.
+reply goes out first, and the settlement has its place before whatever is asked after it. Elsewhere the end of the reply
+waits for it, and everywhere where the reply's id is remembered, or an error is in it, for which nothing may be charged.
+If the process dies before it is durable, the call is charged what was held for it, as any that a crash cuts.
 """
 
 import asyncio
