@@ -5,13 +5,15 @@ import json
 from typing import Any
 
 import pytest
+import uvloop
 
 from kvot.gateway.keeper import HoldKeeper
 from kvot.http.exchange import Exchange
 from kvot.http.limits import ClientGone
 from kvot.http.protocol import ON_GONE
 from tests.gateway.calls import CALLS, ask, connect, headers_of
-from tests.gateway.conftest import Scene
+from tests.gateway.conftest import Scene, opened
+from tests.provider import Script
 
 TOKENS = 21
 """What the mock's answer comes to, by its own figures."""
@@ -27,9 +29,8 @@ def outcomes(scene: Any) -> list[str]:
     return [outcome for (_, _, outcome), _ in scene.app._gateway._calls.items()]
 
 
-@pytest.mark.parametrize("call", CALLS)
-async def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(scene, call):
-    """A client cannot ask sooner: both requests are there before the first is answered."""
+async def used_behind(scene: Scene, call: str) -> int:
+    """What a client is told that asks in one breath with its call. It cannot ask sooner."""
     path, body = CALLS[call]
     first = asked(scene, "POST", path, headers_of(path, scene.key), json.dumps(body).encode())
     own = {"authorization": f"Bearer {scene.key}", "connection": "close"}
@@ -37,8 +38,20 @@ async def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(scene,
     writer.write(first + asked(scene, "GET", "/assistant/ai-chat/usage.json", own))
     replies = await reader.read()
     writer.close()
-    usage = json.loads(replies[replies.rindex(b"\r\n\r\n") :])
-    assert usage["tokensUsed"] == TOKENS
+    used: int = json.loads(replies[replies.rindex(b"\r\n\r\n") :])["tokensUsed"]
+    return used
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(new_loop, tmp_path):
+    """Each loop writes, reads and takes up what waits in an order of its own; the server runs on uvloop's."""
+
+    async def found() -> list[int]:
+        async with opened(tmp_path, Script()) as scene:
+            return [await used_behind(scene, call) for call in CALLS]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(found()) == [TOKENS * (calls + 1) for calls in range(len(CALLS))]
 
 
 async def test_a_fault_in_the_charge_costs_no_client_its_reply_and_frees_no_token(scene, monkeypatch):
