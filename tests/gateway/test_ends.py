@@ -5,12 +5,15 @@ import json
 from typing import Any
 
 import pytest
+import uvloop
 
+from kvot.gateway.keeper import HoldKeeper
 from kvot.http.exchange import Exchange
 from kvot.http.limits import ClientGone
 from kvot.http.protocol import ON_GONE
 from tests.gateway.calls import CALLS, ask, connect, headers_of
-from tests.gateway.conftest import Scene
+from tests.gateway.conftest import Scene, opened
+from tests.provider import Script
 
 TOKENS = 21
 """What the mock's answer comes to, by its own figures."""
@@ -22,9 +25,12 @@ def asked(scene: Scene, verb: str, path: str, headers: dict[str, str], body: byt
     return f"{verb} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
-@pytest.mark.parametrize("call", CALLS)
-async def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(scene, call):
-    """A client cannot ask sooner: both requests are there before the first is answered."""
+def outcomes(scene: Any) -> list[str]:
+    return [outcome for (_, _, outcome), _ in scene.app._gateway._calls.items()]
+
+
+async def used_behind(scene: Scene, call: str) -> int:
+    """What a client is told that asks in one breath with its call. It cannot ask sooner."""
     path, body = CALLS[call]
     first = asked(scene, "POST", path, headers_of(path, scene.key), json.dumps(body).encode())
     own = {"authorization": f"Bearer {scene.key}", "connection": "close"}
@@ -32,8 +38,20 @@ async def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(scene,
     writer.write(first + asked(scene, "GET", "/assistant/ai-chat/usage.json", own))
     replies = await reader.read()
     writer.close()
-    usage = json.loads(replies[replies.rindex(b"\r\n\r\n") :])
-    assert usage["tokensUsed"] == TOKENS
+    used: int = json.loads(replies[replies.rindex(b"\r\n\r\n") :])["tokensUsed"]
+    return used
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(new_loop, tmp_path):
+    """Each loop writes, reads and takes up what waits in an order of its own; the server runs on uvloop's."""
+
+    async def found() -> list[int]:
+        async with opened(tmp_path, Script()) as scene:
+            return [await used_behind(scene, call) for call in CALLS]
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(found()) == [TOKENS * (calls + 1) for calls in range(len(CALLS))]
 
 
 async def test_a_fault_in_the_charge_costs_no_client_its_reply_and_frees_no_token(scene, monkeypatch):
@@ -42,10 +60,50 @@ async def test_a_fault_in_the_charge_costs_no_client_its_reply_and_frees_no_toke
 
     monkeypatch.setattr(type(scene.house.services.ledger), "settle_soon", fails)
     unseen: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context["exception"]))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     seen = await ask(scene, "chat")
     assert (seen.status, seen.is_whole, await scene.held() > 0) == (200, True, True)
-    assert [type(each) for each in unseen] == [ZeroDivisionError]
+    assert (unseen, outcomes(scene)) == ([], ["failed"])
+
+
+async def test_nothing_cuts_a_call_whose_reply_is_out(open_scene, monkeypatch):
+    """The longest that it may take is over in the turn of the event loop between its reply and its charge."""
+    scene, loop = await open_scene(call_max_s=60, hold_ttl_s=600), asyncio.get_running_loop()
+    keep, end = HoldKeeper.__init__, Exchange.end
+    timers: list[asyncio.TimerHandle] = []
+
+    def ring() -> None:
+        if not timers[0].cancelled():
+            timers[0]._run()
+
+    def noted(keeper: HoldKeeper, *arguments: Any) -> None:
+        keep(keeper, *arguments)
+        timers.append(keeper._timer)
+
+    async def ends_as_its_time_does(exchange: Exchange) -> None:
+        await end(exchange)
+        loop.call_soon(ring)
+
+    monkeypatch.setattr(HoldKeeper, "__init__", noted)
+    monkeypatch.setattr(Exchange, "end", ends_as_its_time_does)
+    seen = await ask(scene, "chat")
+    assert (seen.status, seen.is_whole, await scene.settled()) == (200, True, TOKENS)
+    assert outcomes(scene) == ["passed"]
+
+
+async def test_a_server_that_stops_at_once_cuts_no_call_whose_reply_is_out(scene, monkeypatch):
+    end = Exchange.end
+
+    async def ends_as_the_server_does(exchange: Exchange) -> None:
+        await end(exchange)
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    monkeypatch.setattr(Exchange, "end", ends_as_the_server_does)
+    seen = await ask(scene, "chat")
+    assert (seen.status, seen.is_whole, await scene.settled()) == (200, True, TOKENS)
+    assert outcomes(scene) == ["passed"]
 
 
 async def test_who_leaves_with_a_whole_reply_leaves_nothing(scene):

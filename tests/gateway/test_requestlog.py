@@ -55,6 +55,19 @@ async def test_both_lines_of_a_call_that_failed_name_it_as_its_client_was_told_t
         assert not [word for word in (MARKER, TEXT, scene.key, "sk-") if word in repr(line)]
 
 
+async def test_a_fault_in_the_charge_of_a_call_is_named_by_it_and_without_its_text(scene, monkeypatch, capfd):
+    lines = Lines(scene)
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError(MARKER)
+
+    monkeypatch.setattr("kvot.core.ledger.Ledger.settle_soon", fails)
+    seen = await ask(scene, "chat")
+    ((event, line),) = lines.all
+    assert (event, line["request_id"]) == ("unforeseen error", seen.headers["x-kvot-request-id"])
+    assert MARKER not in repr(line) + capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("path", "endpoint"), [("/gemini/v1beta/models/zq-marker:countTokens", "count_tokens"), ("/gemini/zq-marker", None)]
 )

@@ -136,7 +136,8 @@ class Store(Protocol):
     def settle_soon(
         self, company_id: str, hold_id: str, settlement: Settlement, *, now_ms: int
     ) -> Awaitable[HoldChange]:
-        """As `settle`; but where `settles_soon`, the settlement has its place when this returns.
+        """As `settle`; but where `settles_soon`, the settlement has its place when this returns. Elsewhere nothing is
+        done until what is returned is awaited.
 
         What is returned has the answer once it is durable, and raises StoreUnavailable if it never will be. If the
         process dies between, the hold is as it was: open, and charged when it runs out. Raises StoreUnavailable at once

@@ -5,13 +5,14 @@ off, the client leaves, or the hold cannot be kept, the call is charged for what
 hold is released. If the process dies, the hold, marked as sent from its beginning, is charged when it expires.
 
 A client that has its whole answer finds the tokens in its usage. Where the ledger answers in order (`settles_soon`) the
-reply goes out first, and the settlement has its place before anything is read that comes after; elsewhere the end of
-the reply waits for it. If the process dies before it is durable, the call is charged what was held for it, as any that
-a crash cuts.
+reply goes out first, and the settlement has its place before whatever is asked after it. Elsewhere the end of the reply
+waits for it, and everywhere where the reply's id is remembered, or an error is in it, for which nothing may be charged.
+If the process dies before it is durable, the call is charged what was held for it, as any that a crash cuts.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -136,7 +137,7 @@ class HeldCall:
         ProviderFailed: what has been passed on by then stays. To cancel it is to say that the client left."""
         task = asyncio.current_task()
         assert task is not None
-        self._keeper = keeper = self._keep(task)
+        self._keeper = self._keep(task)
         try:
             await self._send(upstream, request, client)
         except UpstreamFailed:
@@ -148,9 +149,8 @@ class HeldCall:
             task.uncancel()
             raise self._cut_for from None
         finally:
+            self._stop_keeping()
             self._settle_due()
-            keeper.stop()
-            self._keeper = None  # it knows this call: that circle would be left to the garbage collector
             if self._is_open:
                 self._end_later(End.CUT)
 
@@ -210,7 +210,7 @@ class HeldCall:
         if is_due:
             self._is_open, self._is_due = False, True
             self._let_go()
-            asyncio.get_running_loop().call_soon(self._settle_due)
+            asyncio.get_running_loop().call_soon(self._settle_in_turn)
         else:
             await self._end(End.WHOLE)
         if not self._has_come:
@@ -219,23 +219,35 @@ class HeldCall:
             await client.write(tail)
         await client.end()
         if is_due:
+            self._stop_keeping()  # nothing cuts a call whose reply is out
             await asyncio.sleep(0)  # what was written goes out between the turns of the event loop
 
     # -- the end of the hold -------------------------------------------------------------------------------------
 
+    def _settle_in_turn(self) -> None:
+        """In the turn that was asked for before the reply's end was written, so before that of whatever is asked after
+        it; and at once, whatever time the client takes to read it. A fault is left to `run`, which meets it again and
+        raises it: the event loop would log its text."""
+        with suppress(Exception):
+            self._settle_due()
+
     def _settle_due(self) -> None:
-        """In the turn after the reply's end was written, before anything is read that a client sends after it; and at
-        once, whatever time the client takes to read it."""
         if self._is_due:
-            self._is_due = False
             settlement = self._settlement(End.WHOLE)
             assert settlement is not None  # an answer is charged at least one token
             self._books.settler.settle_soon(self._company_id, self._hold.hold_id, settlement)
+            self._is_due = False
 
     async def _end(self, end: End) -> None:
         self._is_open = False
         await self._books.settler.end(self._company_id, self._hold.hold_id, self._settlement(end), self._beside())
         self._let_go()
+
+    def _stop_keeping(self) -> None:
+        """More than once does no harm."""
+        if self._keeper is not None:
+            self._keeper.stop()
+            self._keeper = None  # it knows this call: that circle would be left to the garbage collector
 
     def _let_go(self) -> None:
         assert self._keeper is not None

@@ -86,9 +86,10 @@ class GatewayEdge:
         try:
             await self._answer(exchange)
         except (ClientGone, asyncio.CancelledError):  # cancelled: the server was told to stop at once
-            exchange.outcome = "cut"
-            exchange.cut()
-            return
+            if not exchange.is_over:
+                exchange.outcome = "cut"
+                exchange.cut()
+                return
         finally:
             self._calls.end(provider.name, exchange.endpoint_name, exchange.outcome)
         if exchange.status >= self._log.least_status:
