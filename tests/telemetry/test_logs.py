@@ -1,9 +1,58 @@
 """What a process logs, seen from outside."""
 
+import asyncio
+import io
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from kvot.telemetry import logs
+
+SECRET = "what a client said"
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is logged, through the standard library or not, once it has been set up."""
+    root, stream = logging.getLogger(), io.StringIO()
+    before = root.handlers[:], root.level, logging.raiseExceptions
+    logs.configure(stream)
+    yield stream
+    root.handlers[:], root.level, logging.raiseExceptions = before
+    structlog.reset_defaults()
+
+
+def failing(_: str) -> None:
+    raise ValueError(SECRET)
+
+
+def test_a_fault_that_a_library_logs_has_its_place_but_not_its_text(lines):
+    try:
+        failing(SECRET)
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    line = json.loads(lines.getvalue())
+    assert (line["event"], line["error"]) == ("Exception in ASGI application", "ValueError")
+    assert line["at"][-1].endswith(" failing")
+    assert SECRET not in lines.getvalue()
+
+
+async def test_a_fault_that_nobody_waits_for_has_neither_text_nor_values(lines):
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.in_background)
+    loop.call_soon(failing, SECRET)
+    loop.call_exception_handler({"message": "Task was destroyed but it is pending!"})
+    await asyncio.sleep(0)
+    without, with_error = map(json.loads, lines.getvalue().splitlines())
+    assert (without["event"], without["reason"]) == ("unforeseen error", "Task was destroyed but it is pending!")
+    assert (with_error["error"], with_error["at"][-1].split()[-1]) == ("ValueError", "failing")
+    assert SECRET not in lines.getvalue()
 
 
 def test_logs_are_json_where_nobody_watches():

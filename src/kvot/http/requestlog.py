@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from kvot.contract.describe import Operation
 from kvot.core.errors import ProviderFailed, StoreUnavailable
 from kvot.core.principal import Principal
-from kvot.telemetry.logs import logger
+from kvot.telemetry.logs import logger, without_text
 
 EVERY_STATUS, REFUSED_STATUS = 0, 400
 """From which on requests are logged: all of them, or those that did not go well."""
@@ -66,8 +66,7 @@ class RequestLog:
             "unforeseen error",
             **{"request_id": request_id, **_what(operation, call)},
             method=scope["method"],
-            error=type(error).__name__,
-            at=_frames(error),
+            **without_text(error),
         )
         return request_id
 
@@ -75,14 +74,3 @@ class RequestLog:
 def _what(operation: Operation | None, call: CallName | None) -> dict[str, str | None]:
     """What was asked for: never as the client wrote it, as a path or a query may hold what it should not."""
     return {"operation": operation.name if operation else None} if call is None else call._asdict()
-
-
-def _frames(error: BaseException) -> list[str]:
-    """Where it happened, innermost last: file, line and function of the last few frames."""
-    frames: list[str] = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename.rpartition('/kvot/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return frames[-8:]

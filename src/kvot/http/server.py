@@ -19,6 +19,7 @@ from kvot.core.errors import KvotError
 from kvot.http.app import App
 from kvot.http.forwarded import Forwarded
 from kvot.http.protocol import BoundedProtocol
+from kvot.telemetry.logs import in_background
 
 KEEP_ALIVE_S = 75
 """Longer than the idle time of common load balancers (60 s), so that they, not we, close a connection first."""
@@ -78,6 +79,7 @@ async def serve(
         raise cannot_listen(host, port, error) from error
     server = _Server(app, lambda: on_started(url_of(host, listener.getsockname()[1])))
     stopper.bind(server)
+    asyncio.get_running_loop().set_exception_handler(in_background)
     try:
         with _signals(server):
             await server.serve(sockets=[listener])

@@ -1,5 +1,9 @@
-"""Logs: one event per line on standard error, as JSON unless a person is watching. Never a body, a header or a key."""
+"""Logs: one event per line on standard error, as JSON unless a person is watching. Never a body, a header or a key.
 
+So of a fault it is logged what it is and where it happened, but not its text, which may hold what a client sent.
+"""
+
+import asyncio
 import contextlib
 import logging
 import sys
@@ -11,7 +15,7 @@ import structlog
 def configure(stream: TextIO = sys.stderr, *, level: str = "info", has_colours: bool = True) -> None:
     """Set up logging for a process. Called once, by whoever starts it. `level`: the least that is logged.
 
-    What libraries log through the standard library comes out in the same form, from warnings on.
+    What libraries log through the standard library comes out in the same form, from warnings on, faults without text.
     """
     least = logging.getLevelNamesMapping()[level.upper()]
     last: Any = structlog.processors.JSONRenderer()
@@ -27,8 +31,35 @@ def configure(stream: TextIO = sys.stderr, *, level: str = "info", has_colours: 
     logging.raiseExceptions = False
     handler = logging.StreamHandler(stream)
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[remove_meta, last], foreign_pre_chain=common))
+    processors = [remove_meta, _faults_without_text, last]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=processors, foreign_pre_chain=common))
     logging.basicConfig(handlers=[handler], level=max(least, logging.WARNING), force=True)
+
+
+def in_background(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An event loop's exception handler, for faults that nobody waits for. Its own would log their text, and the values
+    that were handed to what failed."""
+    error = context.get("exception")
+    what = {"reason": context["message"]} if error is None else without_text(error)
+    logger("kvot").error("unforeseen error", **what)
+
+
+def without_text(error: BaseException) -> dict[str, Any]:
+    """What it is and where it happened, innermost last: file, line and function of the last few frames."""
+    frames: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename.rpartition('/kvot/')[2]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return {"error": type(error).__name__, "at": frames[-8:]}
+
+
+def _faults_without_text(_: Any, __: str, event: Any) -> Any:
+    """Of what libraries log."""
+    found = event.pop("exc_info", None)
+    error = found[1] if isinstance(found, tuple) else found
+    return event | without_text(error) if isinstance(error, BaseException) else event
 
 
 class _Lines:
