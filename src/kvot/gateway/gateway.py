@@ -23,7 +23,7 @@ from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
 from kvot.gateway.joining import Joining
 from kvot.gateway.known import Served
 from kvot.gateway.own_keys import OwnKeys
-from kvot.gateway.provider import Provider
+from kvot.gateway.provider import Provider, base_path
 from kvot.gateway.providers import DIALECTS
 from kvot.gateway.retries import Attempt, Charged, Retries
 from kvot.gateway.retries import attempt as attempt_of
@@ -273,7 +273,7 @@ def _hint(providers: Iterable[Provider], asked: Provider, verb: str, path: str, 
         for provider in (asked, *providers):
             dialect = provider.dialect
             if dialect.find(verb, each, query):
-                base_url = f"the base URL would be …/{provider.name}{'/v1' if dialect.base_has_version else version}."
+                base_url = f"the base URL would be …{base_path(provider.name, dialect, version)}."
                 return f" For one that is, {base_url}" if provider is asked else f"{_of_api(dialect)}: {base_url}"
     speakers = (dialect for _, each in meant for dialect in DIALECTS.values() if dialect.find(verb, each, query))
     speaker = next(speakers, None)

@@ -31,6 +31,11 @@ class Provider:
         return f"{address}?{query}" if query else address
 
 
+def base_path(name: str, dialect: Dialect, version: str = "") -> str:
+    """What the base URL of a client of a provider ends in. `version`: what this client leaves to it besides."""
+    return f"/{name}/v1" if dialect.base_has_version else f"/{name}{version}"
+
+
 @lru_cache(maxsize=1_024)
 def _address(base_url: str, path: str, *, base_has_version: bool) -> str:
     """Remembered, since most calls go to a few paths."""

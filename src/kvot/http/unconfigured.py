@@ -10,6 +10,7 @@ from functools import partial
 
 from kvot.core.errors import NotAuthenticated, NotFound
 from kvot.gateway.dialect import Dialect
+from kvot.gateway.provider import base_path
 from kvot.gateway.providers import DIALECTS
 from kvot.http.errors import STATUSES
 from kvot.http.limits import Headers
@@ -45,7 +46,8 @@ class Unconfigured:
         return None
 
     async def _nameless(self, speakers: Sequence[Dialect], path: str, asked: Asked) -> Reply:
-        base_url = _base_url(_speaker(speakers, asked.headers))
+        speaker = _speaker(speakers, asked.headers)
+        base_url = base_path(speaker.name, speaker)
         message = f"The path lacks the name of a provider in front: set the base URL of the client to …{base_url}."
         return await self._not_found(speakers, path, message, asked)
 
@@ -70,10 +72,6 @@ def _speaker(speakers: Sequence[Dialect], headers: Headers) -> Dialect:
     """Of those that share the path, the one whose clients send such headers; else the first, which most speak."""
     named = (each for each in speakers if _SENT.get(each.name) in headers)
     return next(named, speakers[0])
-
-
-def _base_url(dialect: Dialect) -> str:
-    return f"/{dialect.name}/v1" if dialect.base_has_version else f"/{dialect.name}"
 
 
 async def _refuse(dialect: Dialect, path: str, message: str, asked: Asked) -> Reply:
