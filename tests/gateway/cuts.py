@@ -17,11 +17,14 @@ class Passed(NamedTuple):
     has_failed: bool
     model: str | None
     request_id: str | None
+    is_over: bool
 
 
 def passed(meter: Meter, pieces: Sequence[bytes]) -> Passed:
     sent = b"".join([meter.feed(piece) for piece in pieces] + [meter.finish()])
-    return Passed(sent, meter.reported, meter.output_bytes, meter.has_failed, meter.model, meter.request_id)
+    return Passed(
+        sent, meter.reported, meter.output_bytes, meter.has_failed, meter.model, meter.request_id, meter.is_over
+    )
 
 
 def cut(stream: bytes, places: Sequence[int]) -> list[bytes]:

@@ -247,7 +247,7 @@ def test_a_plain_reply_is_metered():
     reply = {"id": "msg_1", "type": "message", "model": "claude-x", "content": content, "usage": usage}
     body = json.dumps(reply).encode()
     got = passed(meter(), [body[:40], body[40:]])
-    assert got == (body, final(50, 4_000, 1_000, 180, 120), 32, False, "claude-x", "msg_1")
+    assert got[:6] == (body, final(50, 4_000, 1_000, 180, 120), 32, False, "claude-x", "msg_1")
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class TestOpenai:
                 model="gpt-x", messages=SAID, stream=True, stream_options=options
             )
             chunks = [chunk async for chunk in stream]
-        assert chunks[-1].usage.total_tokens == await scene.settled() == TOKENS
+        assert chunks[-1].usage.total_tokens == await scene.used() == TOKENS
 
     async def test_embeddings_count_and_models_do_not(self, scene, of):
         async with of(scene) as client:
@@ -91,7 +91,7 @@ class TestAnthropic:
             text = "".join([piece async for piece in stream.text_stream])
             final = await stream.get_final_message()
         assert (text, final.usage.output_tokens) == (ANSWER, 12)
-        assert await scene.settled() == TOKENS
+        assert await scene.used() == TOKENS
 
     async def test_counting_costs_nothing(self, scene, of):
         async with of(scene) as client:
@@ -106,7 +106,7 @@ class TestAnthropic:
                     assert "".join(stream.text_stream) == ANSWER
 
         await asyncio.to_thread(work)
-        assert await scene.settled() == TOKENS
+        assert await scene.used() == TOKENS
 
     async def test_an_exhausted_budget_is_a_limit_of_spending(self, open_scene, of):
         async with of(await open_scene(limit=10)) as client:

@@ -13,7 +13,7 @@ from kvot.http.limits import ClientGone
 from kvot.http.protocol import ON_GONE
 from tests.gateway.calls import CALLS, ask, connect, headers_of
 from tests.gateway.conftest import Scene, opened
-from tests.provider import Script
+from tests.provider import Fault, Script
 
 TOKENS = 21
 """What the mock's answer comes to, by its own figures."""
@@ -52,6 +52,41 @@ def test_what_is_asked_behind_a_call_in_one_breath_finds_its_tokens(new_loop, tm
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         assert runner.run(found()) == [TOKENS * (calls + 1) for calls in range(len(CALLS))]
+
+
+LAST_WORDS = {
+    "chat-stream": b"data: [DONE]\n\n",
+    "responses-stream": b"event: response.completed\n",
+    "messages-stream": b"event: message_stop\n",
+    "ollama-stream": b'"done":true',
+    "ollama-text-stream": b'"done":true',
+}
+"""Gemini's have none: its clients read to the end of the reply."""
+
+
+@pytest.mark.parametrize("call", LAST_WORDS)
+@pytest.mark.parametrize("is_soon", [True, False], ids=["at once", "once it is durable"])
+async def test_who_has_read_the_last_word_finds_the_tokens_although_the_reply_does_not_end(
+    open_scene, monkeypatch, call, is_soon
+):
+    scene = await open_scene(Script(fault=Fault.NO_END))
+    monkeypatch.setattr(type(scene.house.services.ledger), "settles_soon", is_soon)
+    path, body = CALLS[call]
+    reader, writer = await connect(scene)
+    writer.write(asked(scene, "POST", path, headers_of(path, scene.key), json.dumps(body).encode()))
+    await reader.readuntil(LAST_WORDS[call])
+    usage = await scene.usage()
+    assert (usage.tokens_used, usage.tokens_held) == (TOKENS, 0)
+    writer.close()
+    await scene.provider.requests[0].closed.wait()
+    assert (await scene.used(), [share.label for share in await scene.shares("source")]) == (TOKENS, ["reported"])
+
+
+async def test_what_breaks_off_behind_the_last_word_is_charged_once(open_scene):
+    scene = await open_scene(Script(fault=Fault.NO_END), hold_ttl_s=3_600, call_max_s=1)
+    seen = await ask(scene, "chat-stream")
+    assert (seen.status, seen.is_whole, await scene.settled()) == (200, False, TOKENS)
+    assert outcomes(scene) == ["provider_failed"]
 
 
 async def test_a_fault_in_the_charge_costs_no_client_its_reply_and_frees_no_token(scene, monkeypatch):

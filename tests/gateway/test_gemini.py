@@ -291,7 +291,7 @@ def test_a_plain_reply_is_metered():
     reply = {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-x", "responseId": "r1"}
     body = json.dumps(reply).encode()
     got = passed(meter(), [body[:99], body[99:]])
-    assert got == (body, final(240, 1_000, 0, 80, 150), len("Grüß dich".encode()), False, "gemini-x", "r1")
+    assert got[:6] == (body, final(240, 1_000, 0, 80, 150), len("Grüß dich".encode()), False, "gemini-x", "r1")
 
 
 def test_a_generated_image_beyond_the_bound_is_metered_by_its_end():

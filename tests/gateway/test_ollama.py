@@ -193,7 +193,7 @@ def test_a_plain_reply_is_metered():
     figures = {"prompt_eval_count": 11, "prompt_eval_cached_count": 8, "eval_count": 18}
     body = json.dumps({"model": "m", "message": message, "done": True, **figures}).encode()
     got = passed(meter(), [body[:30], body[30:]])
-    assert got == (body, final(3, 8, 0, 18), len("Grüß dich".encode()), False, "m", None)
+    assert got[:6] == (body, final(3, 8, 0, 18), len("Grüß dich".encode()), False, "m", None)
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,19 @@ def test_a_stream_that_breaks_off_is_final_only_once_nothing_more_would_come(
     assert passed(meter_for(CASES[name]), [begun]).reported == reported
 
 
+@pytest.mark.parametrize(
+    ("name", "events", "is_over"),
+    [("chat", 5, False), ("chat", 6, True), ("response", 7, False), ("response", 8, True)],
+)
+def test_a_stream_is_over_with_its_last_word(name: str, events: int, is_over: bool):
+    begun = b"".join(event + b"\n\n" for event in STREAMS[name].split(b"\n\n")[:events])
+    assert passed(meter_for(CASES[name]), [begun]).is_over == is_over
+
+
+def test_a_last_word_without_figures_ends_nothing():
+    assert not passed(meter_for(CASES["chat"]), [b"data: [DONE]\n\n"]).is_over
+
+
 def test_of_two_answers_the_end_of_one_is_not_the_end():
     chunk = (
         b'data: {"choices":[{"index":0,"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}\n\n'

@@ -45,6 +45,9 @@ def plan(answer: Answer | Problem, script: Script) -> Plan:
         return _framed(answer.content_type, [b"{}"], script, status=307, headers=[("location", "/elsewhere")])
     if fault is Fault.ENDLESS:
         return _endless(answer, script)
+    if fault is Fault.NO_END:
+        made = _framed(answer.content_type, answer.pieces, script, is_stream=True)
+        return made._replace(pieces=made.pieces[:-1], end=End.HANG)
     if fault in {Fault.DROP_AFTER_BYTES, Fault.RESET, Fault.DROP_BEFORE_USAGE, Fault.STALL}:
         return _cut(answer, script)
     spoilt = _spoilt(answer, fault)

@@ -22,6 +22,8 @@ class Fault(StrEnum):
     """Nothing is ever answered."""
     STALL = "stall"
     """The head and half of the body come, then nothing more."""
+    NO_END = "no-end"
+    """All of the body comes, but not the end of the reply."""
     ENDLESS = "endless"
     """The body never ends."""
 

@@ -4,9 +4,10 @@ Whatever happens the hold ends in the ledger. The provider's figures settle it w
 off, the client leaves, or the hold cannot be kept, the call is charged for what passed; when the provider refused, the
 hold is released. If the process dies, the hold, marked as sent from its beginning, is charged when it expires.
 
-A client that has its whole answer finds the tokens in its usage. Where the ledger answers in order (`settles_soon`) the
-reply goes out first, and the settlement has its place before whatever is asked after it. Elsewhere the end of the reply
-waits for it, and everywhere where the reply's id is remembered, or an error is in it, for which nothing may be charged.
+A client that has its whole answer, up to the API's last word or the end of the reply, finds the tokens in its usage.
+Where the ledger answers in order (`settles_soon`) that end goes out first, and the settlement has its place before
+whatever is asked after it. Elsewhere the end waits for it, and everywhere where the reply's id is remembered, or an
+error is in it, for which nothing may be charged.
 If the process dies before it is durable, the call is charged what was held for it, as any that a crash cuts.
 """
 
@@ -141,7 +142,8 @@ class HeldCall:
         try:
             await self._send(upstream, request, client)
         except UpstreamFailed:
-            await self._end(End.BROKEN)
+            if self._is_open:
+                await self._end(End.BROKEN)
             raise
         except asyncio.CancelledError:
             if self._cut_for is None:
@@ -203,26 +205,33 @@ class HeldCall:
             if not self._has_come:
                 self._has_come = True
                 await client.begin(reply.status, reply.headers, is_stream=is_stream)
+            if meter.is_over and self._is_open:
+                await self._end_whole()
             if data:
                 await client.write(data)
         tail = meter.finish()
-        is_due = self._books.settler.settles_soon and self._remember is None and not meter.has_failed
-        if is_due:
-            self._is_open, self._is_due = False, True
-            self._let_go()
-            asyncio.get_running_loop().call_soon(self._settle_in_turn)
-        else:
-            await self._end(End.WHOLE)
+        if self._is_open:
+            await self._end_whole()
         if not self._has_come:
             await client.begin(reply.status, reply.headers)
         if tail:
             await client.write(tail)
         await client.end()
-        if is_due:
-            self._stop_keeping()  # nothing cuts a call whose reply is out
+        self._stop_keeping()  # nothing cuts a call whose reply is out
+        if self._is_due:
             await asyncio.sleep(0)  # what was written goes out between the turns of the event loop
 
     # -- the end of the hold -------------------------------------------------------------------------------------
+
+    async def _end_whole(self) -> None:
+        """Before the API's last word is passed on, or where there is none that is known before the end of the reply: a
+        client may take either for the end, and ask."""
+        if self._books.settler.settles_soon and self._remember is None and not self.has_failed:
+            self._is_open, self._is_due = False, True
+            self._let_go()
+            asyncio.get_running_loop().call_soon(self._settle_in_turn)
+        else:
+            await self._end(End.WHOLE)
 
     def _settle_in_turn(self) -> None:
         """In the turn that was asked for before the reply's end was written, so before that of whatever is asked after

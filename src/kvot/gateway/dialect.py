@@ -108,6 +108,11 @@ class Meter(Protocol):
         ...
 
     @property
+    def is_over(self) -> bool:
+        """The API's own last word has come, with final figures before or in it: clients may take it for the end."""
+        ...
+
+    @property
     def model(self) -> str | None:
         """The model that answered, where the reply names it."""
         ...

@@ -28,7 +28,7 @@ def at(scene: Any, sdk: Any, **how: Any) -> Call:
 @both_ways
 async def test_it_is_answered_and_counted(scene, sdk, is_stream):
     assert await sdk.make(at(scene, sdk, is_stream=is_stream)) == Come(ANSWER)
-    assert await scene.settled() == TOKENS
+    assert await scene.used() == TOKENS
 
 
 @both_ways
@@ -37,7 +37,7 @@ async def test_a_tool_is_called_with_its_arguments(open_scene, sdk, is_stream):
     come = await sdk.make(at(scene, sdk, is_stream=is_stream, with_tool=True))
     assert come == Come("", ("weather", ARGUMENTS))
     assert scene.provider.requests[0].json["tools"]
-    assert await scene.settled() == TOKENS
+    assert await scene.used() == TOKENS
 
 
 async def without_us(sdk: Any, script: Script, is_stream: bool) -> tuple[Come, int]:

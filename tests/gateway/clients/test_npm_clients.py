@@ -48,7 +48,7 @@ def call_of(npm):
 )
 async def test_their_own_readers_of_streams_read_ours(scene, call_of, client, call, read):
     assert read((await call_of(scene, client, call))["returned"]) == ANSWER
-    assert await scene.settled() == TOKENS
+    assert await scene.used() == TOKENS
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_their_own_readers_of_streams_read_ours(scene, call_of, client, ca
 async def test_their_own_readers_put_the_arguments_of_a_tool_together(open_scene, call_of, client, call, read):
     scene = await open_scene(Script(tool="weather"))
     assert read((await call_of(scene, client, call))["returned"]) == ARGUMENTS
-    assert await scene.settled() == TOKENS
+    assert await scene.used() == TOKENS
 
 
 async def test_embeddings_models_and_counting(scene, call_of):
@@ -83,7 +83,7 @@ async def test_embeddings_models_and_counting(scene, call_of):
     assert [each["embedding"] for each in embedded["returned"]["data"]] == [[1.0, 0.5]] * 2
     assert (await call_of(scene, "openai", "collect(client.models.list())"))["returned"][0]["id"] == "mock-1"
     counted = await call_of(scene, "anthropic", f"client.messages.countTokens({{model: 'm', messages: {SAID}}})")
-    assert (counted["returned"]["input_tokens"], await scene.settled()) == (9, 9)
+    assert (counted["returned"]["input_tokens"], await scene.used()) == (9, 9)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,11 @@ class DocumentMeter:
         return bool(self._reading and self._reading.has_failed)
 
     @property
+    def is_over(self) -> bool:
+        """A document has no last word: it is read at its end."""
+        return False
+
+    @property
     def model(self) -> str | None:
         return self._reading.model if self._reading else None
 

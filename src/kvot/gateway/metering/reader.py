@@ -12,6 +12,7 @@ class Figures(Protocol):
     reported: Reported | None
     output_bytes: int
     has_failed: bool
+    is_over: bool
     model: str | None
     request_id: str | None
 
@@ -36,6 +37,10 @@ class ReaderMeter:
     @property
     def has_failed(self) -> bool:
         return self._reader.has_failed
+
+    @property
+    def is_over(self) -> bool:
+        return self._reader.is_over
 
     @property
     def model(self) -> str | None:

@@ -56,6 +56,7 @@ class MessageEvents:
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
+        self.is_over = False
         self.model: str | None = None
         self.request_id: str | None = None
 
@@ -83,6 +84,8 @@ class MessageEvents:
             self._finish = word(finish) or self._finish
             has_ended = has_output and finish is not None
             self._report(is_final=has_ended or (self.reported is not None and self.reported.is_final))
+        elif event.type == "message_stop":
+            self.is_over = self.reported is not None and self.reported.is_final
         elif event.type == "error":
             self.has_failed = True
 

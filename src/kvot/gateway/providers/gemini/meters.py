@@ -41,6 +41,7 @@ class Replies:
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
+        self.is_over = False  # no event says that none will follow
         self.model: str | None = None
         self.request_id: str | None = None
 

@@ -53,6 +53,7 @@ class Lines:
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
+        self.is_over = False
         self.model: str | None = None
         self.request_id: str | None = None  # Ollama gives none
         self.told = Told()
@@ -75,4 +76,5 @@ class Lines:
             self.output_bytes += sum(text_bytes(message.get(name)) for name in ("content", "thinking", "tool_calls"))
         if is_whole or line.get("done") is True:
             self.reported = read_usage(line) or self.reported
+            self.is_over = self.reported is not None and self.reported.is_final
             self.told = _told_of(line)

@@ -109,6 +109,7 @@ class ChatEvents:
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
+        self.is_over = False
         self.model: str | None = None
         self.request_id: str | None = None
 
@@ -158,6 +159,7 @@ class ChatEvents:
     def _end(self) -> None:
         if self.reported is not None:
             self.reported = self.reported._replace(is_final=True)
+            self.is_over = True
 
     @property
     def told(self) -> Told:
@@ -218,6 +220,7 @@ class ResponseEvents:
         self.reported: Reported | None = None
         self.output_bytes = 0
         self.has_failed = False
+        self.is_over = False
         self.model: str | None = None
         self.request_id: str | None = None
         self.told = Told()
@@ -249,6 +252,7 @@ class ResponseEvents:
             self.model, self.request_id = name_or_none(response.model), name_or_none(response.id)
         if kind in _ENDED:
             self.reported = response_usage(response.usage, response.tool_usage)
+            self.is_over = self.reported is not None
             self.told = response.told(event_bytes)
             self.has_failed = self.has_failed or kind == "response.failed" or response.error is not None
 
