@@ -11,7 +11,7 @@ from kvot.gateway.keeper import HoldKeeper
 from kvot.http.exchange import Exchange
 from kvot.http.limits import ClientGone
 from kvot.http.protocol import ON_GONE
-from tests.gateway.calls import CALLS, ask, connect, headers_of
+from tests.gateway.calls import CALLS, ask, connect, headers_of, text_of
 from tests.gateway.conftest import Scene, opened
 from tests.provider import Fault, Script
 
@@ -87,6 +87,29 @@ async def test_what_breaks_off_behind_the_last_word_is_charged_once(open_scene):
     seen = await ask(scene, "chat-stream")
     assert (seen.status, seen.is_whole, await scene.settled()) == (200, False, TOKENS)
     assert outcomes(scene) == ["provider_failed"]
+
+
+BEHIND = {
+    "chat-stream": b'data: {"error":{"message":"no"},"usage":{"prompt_tokens":-1}}\n\n',
+    "responses-stream": b'data: {"type":"response.failed","response":{"error":{}}}\n\n',
+    "messages-stream": b'data: {"type":"error"}\n\n',
+    "ollama-stream": b'{"error":"no","done":true,"eval_count":-1}\n',
+}
+
+
+@pytest.mark.parametrize("call", BEHIND)
+async def test_what_a_provider_says_behind_its_last_word_passes_and_changes_nothing(open_scene, call):
+    scene = await open_scene()
+    await ask(scene, call)
+    answer = scene.provider.requests[-1].reply
+    for pieces in [(answer, BEHIND[call]), (answer + BEHIND[call],)]:
+        scene.provider.script = Script(recorded=pieces)
+        seen = await ask(scene, call)
+        assert (seen.status, seen.is_whole) == (200, True)
+        assert seen.body == text_of(call, scene.provider.requests[-1])
+        assert seen.body.endswith(BEHIND[call])
+    assert await scene.settled() == 3 * TOKENS
+    assert outcomes(scene) == ["passed"]
 
 
 async def test_a_fault_in_the_charge_costs_no_client_its_reply_and_frees_no_token(scene, monkeypatch):

@@ -32,14 +32,17 @@ class FramedMeter(ReaderMeter):
         self._documents = reader
 
     def feed(self, data: bytes) -> bytes:
-        for document in self._frames.feed(data):
-            self._documents.read_document(document)
+        self._read(self._frames.feed(data))
         return data
 
     def finish(self) -> bytes:
-        for document in self._frames.finish():
-            self._documents.read_document(document)
+        self._read(self._frames.finish())
         return b""
+
+    def _read(self, documents: list[bytes]) -> None:
+        for document in documents:
+            if not self._documents.is_over:
+                self._documents.read_document(document)
 
     @property
     def output_bytes(self) -> int:

@@ -196,7 +196,10 @@ class EventReader(Figures, Protocol):
 
 
 class StreamMeter(ReaderMeter):
-    """For a stream of events. takes_out: some may have to go, so each is kept back until it is whole."""
+    """For a stream of events. takes_out: some may have to go, so each is kept back until it is whole.
+
+    What comes behind the last word passes and is not read: the call may be charged by then.
+    """
 
     def __init__(self, reader: EventReader, *, takes_out: bool) -> None:
         super().__init__(reader)
@@ -214,11 +217,10 @@ class StreamMeter(ReaderMeter):
         reader = self._events
         if not self._takes_out:
             for event in events:
-                reader.read(event)
+                if not reader.is_over:
+                    reader.read(event)
             return data
-        if len(events) == 1:
-            return b"" if reader.read(events[0]) else events[0].raw
-        return b"".join([event.raw for event in events if not reader.read(event)])
+        return b"".join([event.raw for event in events if reader.is_over or not reader.read(event)])
 
 
 def name_or_none(value: Any) -> str | None:
