@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from kvot.core.model import Source
 from kvot.gateway import asking
 from kvot.gateway.estimate import UNLEARNED_TOKENS_PER_SECOND
 from kvot.http import server
 from tests.gateway.calls import CALLS, Seen, ask, headers_of, is_stream, post
+from tests.gateway.conftest import opened
 from tests.gateway.test_receipts_kept import latest
 from tests.provider import Fault, Script
 
@@ -85,6 +87,21 @@ async def test_a_stop_that_waits_no_longer_leaves_no_stack_trace(open_scene, cap
     await call
     assert (seen.status, seen.is_whole) == (200, False)
     assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.mark.parametrize("call", ["chat", "chat-stream", "messages-stream"])
+async def test_a_stop_that_waits_no_longer_charges_what_it_cuts(tmp_path, monkeypatch, call):
+    """Whoever comes after it finds no hold: one that is left would be charged in full, and be in the way until then."""
+    monkeypatch.setattr(server, "DRAIN_S", 0)
+    async with opened(tmp_path, Script(fault=Fault.STALL)) as scene:
+        clients = [asyncio.create_task(ask(scene, call)) for _ in range(4)]
+        await scene.provider.arrival(4)
+        held = await scene.held()
+    await asyncio.gather(*clients, return_exceptions=True)
+    async with opened(tmp_path, Script()) as scene:
+        usage = await scene.usage()
+        assert (usage.tokens_held, 0 < usage.tokens_used < held) == (0, True)
+        assert {share.label for share in await scene.shares("source")} == {Source.PARTIAL}
 
 
 @pytest.mark.parametrize("call", ["chat-stream", "messages"])
