@@ -31,7 +31,13 @@ from kvot.gateway.mismatch import flag_excess, flag_mismatch
 from kvot.gateway.receipt import receipt_text
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.tokens import Reported
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.port import (
+    Upstream,
+    UpstreamFailed,
+    UpstreamReply,
+    UpstreamRequest,
+    UpstreamSilent,
+)
 from kvot.telemetry.tally import Tallies
 
 REPLY_BYTES_LEAST = 64 * 1024 * 1024
@@ -140,11 +146,7 @@ class HeldCall:
         assert task is not None
         self._keeper = self._keep(task)
         try:
-            await self._send(upstream, request, client)
-        except UpstreamFailed:
-            if self._is_open:
-                await self._end(End.BROKEN)
-            raise
+            await self._send_or_end(upstream, request, client)
         except asyncio.CancelledError:
             if self._cut_for is None:
                 raise
@@ -168,6 +170,15 @@ class HeldCall:
 
         held_at_s = self._granted.held_at_s
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
+
+    async def _send_or_end(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
+        """A provider that broke off has failed; one that we gave up on goes on, as where a client leaves."""
+        try:
+            await self._send(upstream, request, client)
+        except UpstreamFailed as failure:
+            if self._is_open:
+                await self._end(End.CUT if isinstance(failure, UpstreamSilent) else End.BROKEN)
+            raise
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
         asking = self._asking

@@ -30,7 +30,14 @@ from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
 from kvot.gateway.unmetered import pass_unmetered
 from kvot.gateway.untold import ask_of
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamPacked, UpstreamRedirected, UpstreamRequest
+from kvot.gateway.upstream.port import (
+    Upstream,
+    UpstreamFailed,
+    UpstreamPacked,
+    UpstreamRedirected,
+    UpstreamRequest,
+    UpstreamSilent,
+)
 from kvot.telemetry.tally import Tally
 
 _VERSIONS = ("/v1beta", "/v1", "/api")
@@ -321,5 +328,8 @@ def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     if isinstance(error, UpstreamPacked):
         message = f"The provider {provider.name} compressed its reply with {error.encoding} without being asked."
         return ProviderFailed(f"{message} Kvot cannot read it.", provider=provider.name, is_final=True)
+    if isinstance(error, UpstreamSilent):
+        message = f"The provider {provider.name} said nothing for {error.idle_s:g} seconds, and was left."
+        return ProviderFailed(message, provider=provider.name)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)
