@@ -57,6 +57,10 @@ class Client(Protocol):
 
     async def write(self, data: bytes) -> None: ...
 
+    def answered(self) -> None:
+        """The API's last word is written: the client has its whole answer, whatever becomes of the reply's end."""
+        ...
+
     async def end(self) -> None:
         """The reply is whole. One that never ends has broken off, and its client sees that."""
         ...
@@ -220,6 +224,8 @@ class HeldCall:
                 await self._end_whole()
             if data:
                 await client.write(data)
+            if meter.is_over:
+                client.answered()
         tail = meter.finish()
         if self._is_open:
             await self._end_whole()

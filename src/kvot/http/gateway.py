@@ -87,7 +87,8 @@ class GatewayEdge:
             await self._answer(exchange)
         except (ClientGone, asyncio.CancelledError):  # cancelled: the server was told to stop at once
             if not exchange.is_over:
-                exchange.outcome = "cut"
+                if not exchange.is_answered:
+                    exchange.outcome = "cut"
                 exchange.cut()
                 return
         finally:
