@@ -13,8 +13,10 @@ from kvot.core.model import Source
 from kvot.gateway import asking
 from kvot.gateway.estimate import UNLEARNED_TOKENS_PER_SECOND
 from kvot.http import server
-from tests.gateway.calls import CALLS, Seen, ask, headers_of, is_stream, post
+from tests.gateway.calls import CALLS, Seen, ask, connect, headers_of, is_stream, post
 from tests.gateway.conftest import opened
+from tests.gateway.test_ends import asked
+from tests.gateway.test_faults import CLOSED_WITHIN_S
 from tests.gateway.test_receipts_kept import latest
 from tests.provider import Fault, Script
 
@@ -116,6 +118,23 @@ async def test_a_provider_that_is_given_up_for_its_silence_may_bill_and_is_charg
         assert (seen.status, b"said nothing for 0.05 seconds, and was left" in seen.body) == (502, True)
     assert await scene.settled() > 0
     assert {share.label for share in await scene.shares("source")} == {Source.PARTIAL}
+
+
+@pytest.mark.parametrize("call", ["chat", "chat-stream"])
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_client_that_asks_for_more_meanwhile_is_still_seen_to_leave(open_scene, call, times):
+    scene = await open_scene(Script(fault=Fault.HANG))
+    path, body = CALLS[call]
+    _, writer = await connect(scene)
+    writer.write(asked(scene, "POST", path, headers_of(path, scene.key), json.dumps(body).encode()))
+    await scene.provider.arrival()
+    for _ in range(times):
+        writer.write(asked(scene, "GET", "/healthz", {}))
+        await asyncio.sleep(0)
+    writer.close()
+    async with asyncio.timeout(CLOSED_WITHIN_S):
+        await scene.provider.requests[0].closed.wait()
+    assert await scene.settled() > 0
 
 
 async def test_a_call_whose_time_is_over_while_its_broken_end_is_written_is_told_so(open_scene, monkeypatch):

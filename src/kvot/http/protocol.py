@@ -28,6 +28,9 @@ LINGER_BYTES_MAX = 4_194_304
 """How long, and for how much more, a client is heard out whose request was refused before it was sent. Who closes at
 once takes back the reply: the client's system drops what it has not read by then."""
 
+PIPELINED_BYTES_MAX = 65_536
+"""How much of further requests is read while one is answered whose client may leave; it is kept until then."""
+
 _REQUEST_LINE = re.compile(rb"[!-~]{1,32} ([!-~]{1,8192}) HTTP/1\.[01]\r?\n")
 
 
@@ -52,6 +55,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _piece = b""
     _earlier_bytes = 0
     _discarded_bytes = 0
+    _pipelined_bytes = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
         """A client that connects and says nothing waits no longer than one that has nothing more to say."""
@@ -79,10 +83,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._piece = b""
         if self._is_refused:
             return
+        if self._on_gone:
+            self._hear_on(len(data))
         if self._is_arriving or self._arrival_timer is not None:
             self._time_arrival()
         if self._is_in_head:
             self._bound_head(data)
+
+    def _hear_on(self, more_bytes: int) -> None:
+        """A request behind the one that is answered stops the reading, which alone notices a leaving."""
+        self._pipelined_bytes += more_bytes
+        if self._pipelined_bytes <= PIPELINED_BYTES_MAX:
+            self.flow.resume_reading()
 
     def _time_arrival(self) -> None:
         """The time runs from the first piece of a request that did not come in one."""
@@ -191,5 +203,6 @@ def _tell_when_gone(
     if protocol is None or cycle is None or cycle.disconnected or cycle.more_body or cycle.body:
         return None
     protocol.flow.resume_reading()
+    protocol._pipelined_bytes = 0
     protocol._on_gone.add(tell)
     return partial(protocol._on_gone.discard, tell)
