@@ -71,6 +71,9 @@ MISUSE = [
     (("import", "missing.csv", "--at", "soon"), 2, "--at soon"),
     (("usage", "--database", "a.db", "--url", "http://x"), 2, "--url"),
     (("usage", "--database", "mysql://x"), 2, "sqlite"),
+    (("usage", "--database", "postgresql://u:p@h:99999/d"), 2, "--database: must be an address whose port"),
+    (("migrate", "--database", "postgresql://u:p@h:99999/d"), 2, "--database: must be an address whose port"),
+    (("copy", "--from", "a.db", "--to", "postgresql://u:p@h:x/d"), 2, "--to: must be an address whose port"),
     (("usage", "--company", ACME), 1, "does not exist"),
     (("usage", "--company", ACME, "--url", "http://127.0.0.1:9"), 1, "cannot be reached"),
 ]
