@@ -402,10 +402,16 @@ class TestSecret:
             read_secret(Settings(secret_file=write(tmp_path / "s", SECRET[1:] + "\n")))
 
     def test_a_database_that_lost_its_secret_does_not_get_a_new_one(self, tmp_path):
-        write(tmp_path / "kvot.db", "content")
+        write(tmp_path / "kvot.db", "SQLite format 3\0…")
         with pytest.raises(SettingsError, match="put the file back"):
             read_secret(Settings(database=f"sqlite:///{tmp_path}/kvot.db"))
         assert not (tmp_path / "kvot.db.secret").exists()
+
+    def test_nor_does_a_file_that_is_no_database(self, tmp_path):
+        write(tmp_path / "notes.txt", "content")
+        with pytest.raises(SettingsError, match=r"notes\.txt is not a database"):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}/notes.txt"))
+        assert not (tmp_path / "notes.txt.secret").exists()
 
     def test_a_command_that_needs_none_is_not_asked_for_one(self):
         url = {"KVOT_DATABASE": "postgresql://h/d"}
