@@ -274,7 +274,9 @@ def _hint(providers: Iterable[Provider], asked: Provider, verb: str, path: str, 
             dialect = provider.dialect
             if dialect.find(verb, each, query):
                 base_url = f"the base URL would be …{base_path(provider.name, dialect, version)}."
-                return f" For one that is, {base_url}" if provider is asked else f"{_of_api(dialect)}: {base_url}"
+                if provider is asked:
+                    return f" For one that is, {base_url}"
+                return f"{_of_api(dialect)}: {base_url}{_of_both(asked, dialect)}"
     speakers = (dialect for _, each in meant for dialect in DIALECTS.values() if dialect.find(verb, each, query))
     speaker = next(speakers, None)
     return "" if speaker is None else f"{_of_api(speaker)}, as no provider here does."
@@ -282,6 +284,13 @@ def _hint(providers: Iterable[Provider], asked: Provider, verb: str, path: str, 
 
 def _of_api(dialect: Dialect) -> str:
     return f" It is one of the API that {dialect.name} speaks"
+
+
+def _of_both(asked: Provider, dialect: Dialect) -> str:
+    """Many servers speak OpenAI's API beside their own: a call that is meant for them must not be sent to OpenAI."""
+    if dialect.name != "openai":
+        return ""
+    return f" For that of {asked.name} itself, name it once more in the settings file, with the dialect compatible."
 
 
 def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:
