@@ -231,6 +231,8 @@ class TestUrls:
             ("postgresql://kvot:sesame@one:5432,two:65536/kvot", "from 1 to 65535, not '65536'."),
             ("postgresql://kvot:sesame@[::1]:x/kvot", "from 1 to 65535, not 'x'."),
             ("postgresql:///kvot?host=one&port=99999&password=sesame", "from 1 to 65535, not '99999'."),
+            ("postgresql://kvot:sesame@one,/kvot", "with a host before and after each comma."),
+            ("postgresql:///kvot?host=,one&password=sesame", "with a host before and after each comma."),
             ("postgresql://kvot:sesame@[::1/kvot", "with an IPv6 address in brackets."),
             ("postgresql://kvot:sesame/x@h/kvot", "%2F for /"),
             ("postgresql://kvot:5432/sesame@h/kvot", "%2F for /"),
@@ -412,6 +414,10 @@ class TestSecret:
         with pytest.raises(SettingsError, match=r"notes\.txt is not a database"):
             read_secret(Settings(database=f"sqlite:///{tmp_path}/notes.txt"))
         assert not (tmp_path / "notes.txt.secret").exists()
+
+    def test_nor_does_a_folder(self, tmp_path):
+        with pytest.raises(SettingsError, match="is not a database"):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}"))
 
     def test_a_command_that_needs_none_is_not_asked_for_one(self):
         url = {"KVOT_DATABASE": "postgresql://h/d"}

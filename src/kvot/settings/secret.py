@@ -49,6 +49,8 @@ def _is_database(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+    except IsADirectoryError:
+        return False
     except OSError:  # to open it, which comes next, tells why
         return True
 

@@ -48,13 +48,15 @@ def postgres_fault(text: str) -> str | None:
         return (
             "postgresql://user:password@host/database, with %40 for @, %2F for /, %3F for ? and %23 for # in a password"
         )
-    port = port or next(filter(None, map(_bad_port, _hosts_of_query(url.query))), None)
+    options = dict(parse_qsl(url.query))
+    if any("," in each and "" in each.split(",") for each in (hosts, options.get("host", ""))):
+        return "postgresql://user@host,host/database, with a host before and after each comma"
+    port = port or next(filter(None, map(_bad_port, _hosts_among(options))), None)
     return None if port is None else f"{_PORT_WORDS}, not {port[:20]!r}"
 
 
-def _hosts_of_query(query: str) -> list[str]:
+def _hosts_among(options: dict[str, str]) -> list[str]:
     """`?host=…&port=…`, as hosts with ports. A folder of sockets has none."""
-    options = dict(parse_qsl(query))
     hosts = [host for host in options.get("host", "").split(",") if not host.startswith("/")]
     return [*hosts, *(f":{port}" for port in options.get("port", "").split(","))]
 
