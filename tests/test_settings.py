@@ -139,8 +139,8 @@ class TestRefusals:
             ({"KVOT_JWT_AUDIENCE": "", "KVOT_JWT_SECRET": SECRET}, "KVOT_JWT_AUDIENCE is empty: remove it, or"),
             ({"KVOT_JWT_SECRET": SECRET[1:]}, "KVOT_JWT_SECRET: must be at least 32 bytes of text without"),
             ({"KVOT_JWT_JWKS_URL": "http://a/jwks"}, "must be an https:// address"),
-            ({"KVOT_JWT_JWKS_URL": "https://u:p@a/jwks"}, "must be an https:// address"),
-            ({"KVOT_JWT_JWKS_URL": "https://a:99999/jwks"}, "must be an https:// address"),
+            ({"KVOT_JWT_JWKS_URL": "https://u:p@a/jwks"}, "must be an address without user name or password"),
+            ({"KVOT_JWT_JWKS_URL": "https://a:99999/jwks"}, "must be an address whose port is a whole number"),
             ({"KVOT_JWT_JWKS_URL": "file://host/jwks"}, "must be an https:// address"),
             ({"KVOT_URL": "ftp://a"}, "must be an http:// or https:// address"),
             ({"KVOT_JSONP": "yes"}, "must be off or on"),
@@ -221,6 +221,64 @@ class TestRefusals:
         assert "sesame" not in " ".join(faults({**good, name: "sesame\n"}))
 
 
+class TestUrls:
+    @pytest.mark.parametrize(
+        ("url", "fault"),
+        [
+            ("postgresql://kvot:sesame@127.0.0.1:99999/kvot", "from 1 to 65535, not '99999'."),
+            ("postgresql://kvot:sesame@127.0.0.1:abc/kvot", "from 1 to 65535, not 'abc'."),
+            ("postgresql://kvot:sesame@127.0.0.1:0/kvot", "from 1 to 65535, not '0'."),
+            ("postgresql://kvot:sesame@one:5432,two:65536/kvot", "from 1 to 65535, not '65536'."),
+            ("postgresql://kvot:sesame@[::1]:x/kvot", "from 1 to 65535, not 'x'."),
+            ("postgresql:///kvot?host=one&port=99999&password=sesame", "from 1 to 65535, not '99999'."),
+            ("postgresql://kvot:sesame@one,/kvot", "with a host before and after each comma."),
+            ("postgresql:///kvot?host=,one&password=sesame", "with a host before and after each comma."),
+            ("postgresql://kvot:sesame@[::1/kvot", "with an IPv6 address in brackets."),
+            ("postgresql://kvot:sesame/x@h/kvot", "%2F for /"),
+            ("postgresql://kvot:5432/sesame@h/kvot", "%2F for /"),
+            ("postgresql://kvot:sesame#x@h/kvot", "%23 for #"),
+            ("postgresql://kvot:sesame@x@h/kvot", "%40 for @"),
+        ],
+    )
+    def test_the_url_of_a_database_that_leads_nowhere_is_told_by_name_without_its_password(self, url, fault):
+        (ours,) = faults({"KVOT_DATABASE": url, "KVOT_SECRET": SECRET})
+        assert faults({"KVOT_SECRET": SECRET}, database=url) == (ours.replace("KVOT_DATABASE", "--database"),)
+        assert ours.startswith("KVOT_DATABASE: must be ")
+        assert fault in ours
+        assert "sesame" not in ours
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://h",
+            "postgresql://u:p%40%2F@h:/kvot",
+            "postgresql://u:p@one:1,[::1]:65535,two/kvot",
+            "postgresql:///kvot?host=/run/a:b&port=5432",
+            "postgresql://h:5432/kvot?user=me@azure",
+        ],
+    )
+    def test_what_the_driver_can_use_is_taken(self, url):
+        assert Settings.load({"KVOT_DATABASE": url, "KVOT_SECRET": SECRET}).database == url
+
+    @pytest.mark.parametrize("name", ["KVOT_URL", "KVOT_OPENAI_BASE_URL", "KVOT_JWT_JWKS_URL", "KVOT_CORS_ORIGINS"])
+    @pytest.mark.parametrize("who", ["user:sesame@", "sesame@", "user:sesame/@", "user:se@same@"])
+    def test_who_is_named_in_an_address_is_said_to_be_too_much_and_not_shown(self, name, who):
+        (fault,) = faults({name: f"https://{who}h"})
+        assert fault == f"{name} is 'https://***@h': must be an address without user name or password."
+
+    @pytest.mark.parametrize(
+        ("url", "shown"),
+        [
+            ("user:sesame@h/v1", "***@h/v1"),
+            ("http://h:99999/?key=sesame", "http://h:99999/?***"),
+            ("http://h:x", "http://h:x"),
+        ],
+    )
+    def test_no_other_fault_shows_a_secret(self, url, shown):
+        (fault,) = faults({"KVOT_URL": url})
+        assert fault.startswith(f"KVOT_URL is '{shown}': must be an ")
+
+
 KEYS = [f"KVOT_{name}API_KEY" for name in ("", "OPENAI_", "ANTHROPIC_", "GEMINI_", "OLLAMA_")]
 
 
@@ -277,17 +335,46 @@ class TestProviders:
         [
             (MISTRAL.replace("[providers.mistral]", "[providers.assistant]"), "leads elsewhere already"),
             (MISTRAL.replace("[providers.mistral]", "[providers.openai]"), "leads elsewhere already"),
-            (MISTRAL.replace("[providers.mistral]", "[providers.Mistral]"), "must be in TOML"),
-            (MISTRAL.replace("api_key", "key"), "must be in TOML"),
-            (MISTRAL.replace("sk-m", "sk-m\\u00e5"), "api_key (ASCII text without a space or a line break)"),
-            (MISTRAL.replace("https", "ftp"), "must be in TOML"),
+            (
+                MISTRAL.replace("[providers.mistral]", "[providers.Mistral]"),
+                "providers.Mistral in {}: must have a name of",
+            ),
+            (
+                MISTRAL.replace("api_key", "apikey"),
+                "providers.mistral.apikey in {} is not a setting. The nearest is api_key.",
+            ),
+            (
+                MISTRAL.replace("sk-m", "sk-m\\u00e5"),
+                "providers.mistral.api_key in {}: must be ASCII text without a space",
+            ),
+            (MISTRAL.replace("sk-m", ""), "providers.mistral.api_key in {} is empty: remove it"),
+            (
+                MISTRAL.replace("base_url", "# "),
+                "providers.mistral in {} lacks base_url: an http:// or https:// address",
+            ),
+            (
+                MISTRAL.replace("https://", ""),
+                "mistral.base_url in {} is 'api.mistral.ai/v1/': must be an http:// or https://",
+            ),
+            (
+                MISTRAL.replace("//", "//u:sk-m@"),
+                "is 'https://***@api.mistral.ai/v1/': must be an address without user name",
+            ),
+            ('providers.mistral = "sk-m"', "providers.mistral in {}: must be a table with dialect, base_url"),
             ('providers = "mistral"', "must be in TOML"),
         ],
     )
     def test_what_cannot_be_a_provider_is_refused_without_its_key(self, tmp_path, text, fault):
-        found = faults({"KVOT_OPENAI_API_KEY": "sk-o"}, write(tmp_path / "kvot.toml", text))
-        assert fault in found[0]
-        assert "sk-m" not in str(found)
+        config = write(tmp_path / "kvot.toml", text)
+        (found,) = faults({"KVOT_OPENAI_API_KEY": "sk-o"}, config)
+        assert fault.format(config) in found
+        assert "sk-m" not in found
+
+    def test_every_fault_of_every_one_is_told(self, tmp_path):
+        text = MISTRAL.replace("https", "ftp") + "[providers.groq]\nurl = 5"
+        assert [each.split()[0] for each in faults({}, write(tmp_path / "kvot.toml", text))] == [
+            "providers.mistral.base_url", "providers.groq.url", "providers.groq", "providers.groq",
+        ]  # fmt: skip
 
 
 class TestSecret:
@@ -317,10 +404,20 @@ class TestSecret:
             read_secret(Settings(secret_file=write(tmp_path / "s", SECRET[1:] + "\n")))
 
     def test_a_database_that_lost_its_secret_does_not_get_a_new_one(self, tmp_path):
-        write(tmp_path / "kvot.db", "content")
+        write(tmp_path / "kvot.db", "SQLite format 3\0…")
         with pytest.raises(SettingsError, match="put the file back"):
             read_secret(Settings(database=f"sqlite:///{tmp_path}/kvot.db"))
         assert not (tmp_path / "kvot.db.secret").exists()
+
+    def test_nor_does_a_file_that_is_no_database(self, tmp_path):
+        write(tmp_path / "notes.txt", "content")
+        with pytest.raises(SettingsError, match=r"notes\.txt is not a database"):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}/notes.txt"))
+        assert not (tmp_path / "notes.txt.secret").exists()
+
+    def test_nor_does_a_folder(self, tmp_path):
+        with pytest.raises(SettingsError, match="is not a database"):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}"))
 
     def test_a_command_that_needs_none_is_not_asked_for_one(self):
         url = {"KVOT_DATABASE": "postgresql://h/d"}

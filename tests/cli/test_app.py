@@ -38,6 +38,33 @@ def test_every_command_has_help_with_what_it_does_an_example_and_json(kvot, comm
     assert "--database" in ran.out
 
 
+OF_A_DATABASE = [
+    ("serve",),
+    ("events",),
+    ("migrate",),
+    ("backup",),
+    ("restore",),
+    ("keys", "accept-secret"),
+]
+
+
+@pytest.mark.parametrize("command", OF_A_DATABASE, ids=" ".join)
+def test_a_command_that_works_on_no_server_does_not_list_one(kvot, command):
+    out = kvot.bare(*command, "--help").out
+    assert ("--database" in out, "--url STR" in out, "--api-key" in out) == (True, False, False)
+
+
+@pytest.mark.parametrize("option", ["--url", "--api-key"])
+def test_nor_takes_one_but_for_one_in_the_environment(kvot, monkeypatch, option):
+    monkeypatch.setenv("KVOT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("KVOT_API_KEY", "k")
+    assert kvot.bare("record", "--company", ACME, "--tokens", 1, "--database", "kvot.db").code == 0
+    for words in (("events", "--company", ACME), ("backup", "b.gz"), ("migrate",), ("keys", "accept-secret", "--yes")):
+        assert kvot.bare(*words).code == 0, words
+        refused = kvot.bare(*words, option, "http://127.0.0.1:1")
+        assert (refused.code, "not through a server" in refused.err) == (2, True), words
+
+
 def test_the_list_of_commands_says_what_each_does(kvot):
     out = kvot.bare("--help").out
     for command in COMMANDS:
@@ -71,6 +98,9 @@ MISUSE = [
     (("import", "missing.csv", "--at", "soon"), 2, "--at soon"),
     (("usage", "--database", "a.db", "--url", "http://x"), 2, "--url"),
     (("usage", "--database", "mysql://x"), 2, "sqlite"),
+    (("usage", "--database", "postgresql://u:p@h:99999/d"), 2, "--database: must be an address whose port"),
+    (("migrate", "--database", "postgresql://u:p@h:99999/d"), 2, "--database: must be an address whose port"),
+    (("copy", "--from", "a.db", "--to", "postgresql://u:p@h:x/d"), 2, "--to: must be an address whose port"),
     (("usage", "--company", ACME), 1, "does not exist"),
     (("usage", "--company", ACME, "--url", "http://127.0.0.1:9"), 1, "cannot be reached"),
 ]

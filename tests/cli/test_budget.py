@@ -29,3 +29,10 @@ def test_a_bad_budget_is_refused_and_the_old_one_stays(kvot, arguments):
     assert ran.code == 1
     assert "Token Limit" in ran.err or "TokenLimit" in ran.err or "Window" in ran.err
     assert kvot("budget", "show", "--company", ACME, "--json").document["tokenLimit"] == 500
+
+
+@pytest.mark.parametrize("limit", [-5, 5_000_000_000])
+@pytest.mark.parametrize("where", [(), ("--url", "http://127.0.0.1:9")])
+def test_a_limit_out_of_its_range_is_told_with_the_range_wherever_it_was_to_go(kvot, limit, where):
+    ran = kvot.bare("budget", "set", "--company", ACME, "--token-limit", limit, *where)
+    assert (ran.code, f"between 0 and 2147483647. You entered {limit}." in ran.err) == (1, True)

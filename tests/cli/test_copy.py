@@ -50,6 +50,13 @@ def test_another_ledger_in_the_target_is_refused(filled, other):
     assert (ran.code, ran.document["responseStatus"]["errorCode"]) == (1, "Conflict")
 
 
+def test_keys_in_the_target_are_refused_with_what_to_do(filled, other):
+    assert filled.bare("keys", "create", "--role", "superadmin", "--database", other).code == 0
+    ran = copy(filled, filled.database, other)
+    message = ran.document["responseStatus"]["message"]
+    assert (ran.code, "right after kvot migrate, before keys are made there" in message) == (1, True)
+
+
 def test_a_ledger_that_does_not_verify_is_told(filled, other):
     import apsw
 

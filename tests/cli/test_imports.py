@@ -12,7 +12,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from kvot.cli.summary import Summary
+from kvot.operations.imports import Tally
 from tests.cli.support import ACME, NOW_MS, OTHER, start
+from tests.cli.test_serve import make_key, serving
 
 DAY_MS = 86_400_000
 
@@ -311,6 +314,25 @@ def test_a_person_watching_sees_a_bar_on_standard_error(kvot):
     assert "great.csv" in seen
     assert "20,000 rows" in seen
     assert "/s" in seen
+
+
+@pytest.mark.parametrize("arguments", [("--company", ACME), ("--role", "usage-writer", "--company", OTHER)])
+def test_a_key_that_may_not_import_is_told_alone(kvot, arguments):
+    key, file = make_key(kvot, *arguments), kvot.file("u.csv", TRACE)
+    with serving(kvot) as server:
+        where = ("--company", ACME, "--url", server.url, "--api-key", key)
+        ran, as_json = kvot.bare("import", file, *where), kvot.bare("import", file, *where, "--json")
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (1, "", 1)
+    assert as_json.document["responseStatus"]["errorCode"] == "Forbidden"
+
+
+@pytest.mark.parametrize(("may_go_on", "word"), [(False, "The rest was refused"), (True, "Run the same command again")])
+def test_what_was_counted_before_the_end_is_told_with_how_to_go_on(capsys, may_go_on, word):
+    summary = Summary(None, as_json=False)
+    summary.add(Tally(3, 0, []))
+    summary.stop(may_go_on=may_go_on)
+    out = capsys.readouterr().out
+    assert (out.split()[:2], word in out) == (["accepted", "3"], True)
 
 
 def test_the_file_to_import_is_never_written_to(kvot):

@@ -1,5 +1,6 @@
 import os
 import pty
+import signal
 from contextlib import closing
 
 import apsw
@@ -100,3 +101,20 @@ def test_a_person_watching_a_prune_sees_how_far_it_is(kvot, monkeypatch):
     assert "12,000 events" in seen
     monkeypatch.setenv("KVOT_RETENTION_DAYS", "50")
     assert (kvot("verify").code, kvot("prune", "--yes").err) == (0, "")
+
+
+def test_ctrl_c_at_a_question_is_told_on_a_line_of_its_own(kvot):
+    kvot("record", "--company", ACME, "--tokens", 6)
+    ours, theirs = pty.openpty()
+    process = start("prune", "--database", kvot.database, stdin=theirs, stderr=theirs)
+    seen = b""
+    while b"[y/N] " not in seen:
+        seen += os.read(ours, 65_536)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    while not seen.endswith(b"Interrupted.\r\n"):
+        seen += os.read(ours, 65_536)
+    os.close(ours)
+    os.close(theirs)
+    assert (process.returncode, out) == (130, "")
+    assert seen.endswith(b"[y/N] \r\nkvot: Interrupted.\r\n")

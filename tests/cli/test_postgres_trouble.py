@@ -39,6 +39,11 @@ def no_server(tmp_path):
 
 
 @pytest.fixture
+def no_such_option(postgres):
+    return postgres.replace("postgres@", "nobody:hunter2@") + ("&" if "?" in postgres else "?") + "sslmode=odd"
+
+
+@pytest.fixture
 def newer(postgres, tmp_path):
     asyncio.run(run(DATABASES.name(tmp_path), "INSERT INTO kvot.schema_version VALUES (9999, '9999_later', 'x')"))
     yield postgres
@@ -57,6 +62,7 @@ TROUBLES = {
     "no_such_user": "refuses the user or the password of the URL. Check both",
     "no_such_database": "/nowhere does not exist. Make it (createdb), then run: kvot migrate --database",
     "no_server": "cannot be reached",
+    "no_such_option": "with these options in its URL: `sslmode` parameter must be one of",
     "bare": "has no ledger yet. Run: kvot migrate --database",
     "newer": "was made by a newer Kvot (schema 9999_later). Upgrade Kvot",
     "replica": "is read-only: a replica, most likely. Name the primary",
@@ -98,12 +104,14 @@ def test_so_does_a_server_that_starts_with_workers_or_without(trouble):
         is_told(Ran(process.returncode, out, err), words)
 
 
-@pytest.mark.parametrize("name", ["no_such_user", "no_such_database", "no_server", "newer", "replica"])
+@pytest.mark.parametrize(
+    "name", ["no_such_user", "no_such_database", "no_server", "no_such_option", "newer", "replica"]
+)
 def test_so_does_migrate(kvot, name, request):
     is_told(kvot.bare("migrate", "--database", request.getfixturevalue(name)), TROUBLES[name])
 
 
-@pytest.mark.parametrize("name", ["no_such_user", "no_such_database", "no_server", "bare", "newer"])
+@pytest.mark.parametrize("name", ["no_such_user", "no_such_database", "no_server", "no_such_option", "bare", "newer"])
 def test_so_do_backup_and_copy(filled, name, request):
     url, kvot = request.getfixturevalue(name), filled
     is_told(kvot.bare("backup", kvot.folder / "b.gz", "--database", url), TROUBLES[name])

@@ -16,8 +16,8 @@ FAILED, NOT_UNDERSTOOD = 1, 2
 _HELP = """How many AI tokens has each company used in its rolling window, and may the next call go ahead?
 
 Commands work on the database of --database in this process, as its operator; or, with --url and --api-key (or
-KVOT_URL and KVOT_API_KEY), on a running server, as whoever the key belongs to. While a server holds a database,
-only --url reaches it."""
+KVOT_URL and KVOT_API_KEY), on a running server, as whoever the key belongs to. While a server holds an embedded
+database, only --url reaches it, but for `events`, `backup`, `copy --from` and `doctor`, which read beside it."""
 
 _EPILOGUE = """Start with `kvot serve --demo`. Settings: docs/reference/settings.md. Exit codes: 0 done, 1 failed or
 refused, 2 not understood, 130 interrupted."""

@@ -11,5 +11,9 @@ def agreed(what: str, question: str) -> bool:
     show.note(what)
     if not sys.stdin.isatty():
         raise UsageError("Nobody is there to be asked: say --yes.")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    try:
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        show.note("")  # what is said of it stands on a line of its own
+        raise

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from kvot.bootstrap import rules_of
 from kvot.cli import moving, show
-from kvot.cli.options import NO_OPTIONS, Options
+from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions
 from kvot.cli.progress import Progress
 from kvot.cli.running import run
 from kvot.settings import Settings
@@ -18,7 +18,7 @@ from kvot.stores.transfer import Misfit, check_empty, differences, move, whole
 File = Annotated[Path, Parameter(help="The file of the backup.")]
 
 
-def backup(file: File, /, *, options: Options = NO_OPTIONS) -> int:
+def backup(file: File, /, *, options: DatabaseOptions = NO_DATABASE_OPTIONS) -> int:
     """Write all that a database holds into one file: ledgers, budgets, holds, API keys (as hashes), the audit log.
 
     It is one snapshot, and a server that uses the database goes on meanwhile. The file is the same for every engine:
@@ -58,7 +58,7 @@ async def _backup(file: Path, settings: Settings) -> dict[str, Any]:
     return {"file": str(file), "bytes": file.stat().st_size, **totals, "differences": count}
 
 
-def restore(file: File, /, *, options: Options = NO_OPTIONS) -> int:
+def restore(file: File, /, *, options: DatabaseOptions = NO_DATABASE_OPTIONS) -> int:
     """Write all that a backup holds into an empty database, then read it again, compare and verify every ledger.
 
     A file that is damaged or cut off restores nothing. Exits with 1 if anything is not as it was.

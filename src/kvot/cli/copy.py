@@ -12,7 +12,7 @@ from kvot.cli.progress import Progress
 from kvot.cli.running import run
 from kvot.core.archive import LedgerEnd, Part, Source
 from kvot.core.budget import Rules
-from kvot.settings import DATABASE
+from kvot.settings import DATABASE, NotAccepted
 from kvot.stores import transfer
 from kvot.stores.archives import open_sink, open_source, open_target
 
@@ -75,9 +75,10 @@ def copy(
 
 
 def _url(option: str, text: str) -> str:
-    url: str | None = DATABASE.read(database_url(text))
-    if url is None:
-        raise UsageError(f"{option}: must be a file, {DATABASE.words}.")
+    try:
+        url: str = DATABASE.take(database_url(text), is_shown=False)
+    except NotAccepted as error:
+        raise UsageError(*(f"{option}{words}" for _, words in error.faults)) from None
     return url
 
 

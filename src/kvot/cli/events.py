@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from kvot.cli import show
 from kvot.cli.moments import parse_moment
-from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions, UsageError, company_guid
 from kvot.cli.running import run
 from kvot.contract.describe import Instant
 from kvot.core.budget import Rules
@@ -26,7 +26,7 @@ def events(
     since: Annotated[str | None, Parameter(help="Leave out what is earlier, UTC.")] = None,
     until: Annotated[str | None, Parameter(help="Leave out what is later, UTC.")] = None,
     limit: Annotated[int, Parameter(help=f"How many at most, up to {LIMIT_MAX:,}.")] = LIMIT,
-    options: Options = NO_OPTIONS,
+    options: DatabaseOptions = NO_DATABASE_OPTIONS,
 ) -> None:
     """List the events of a company, the newest first: what was used, when, by whom, and as whose figure.
 

@@ -19,8 +19,19 @@ from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
 from kvot.cli.progress import Progress
 from kvot.cli.summary import Summary
 from kvot.cli.target import Target
-from kvot.core.errors import KvotError
+from kvot.core.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    KvotError,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+)
 from kvot.operations.imports import Tally
+
+_FINAL = (InvalidRequest, NotAuthenticated, Forbidden, NotFound, MethodNotAllowed, Conflict)
+"""What the same command meets again however often it is run."""
 
 FILES_HELP = "CSV with a header (comma, semicolon or tab), JSON Lines, or a JSON array. UTF-8."
 
@@ -150,7 +161,6 @@ def _import_file(
             importer.finish()
         except (UnreadableFile, NotMapped) as error:
             raise UsageError(f"{file.path}: {error}") from None
-        except KvotError:
-            summary.is_interrupted = True
-            summary.print()
+        except KvotError as error:
+            summary.stop(may_go_on=not isinstance(error, _FINAL))
             raise

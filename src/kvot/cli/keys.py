@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from kvot.cli import show
 from kvot.cli.asking import agreed
 from kvot.cli.moments import parse_expiry
-from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.options import NO_DATABASE_OPTIONS, NO_OPTIONS, DatabaseOptions, Options, UsageError, company_guid
 from kvot.cli.target import Target
 from kvot.cli.target import accept_secret as accept
 from kvot.contract.keys import (
@@ -161,7 +161,7 @@ def import_(
 def accept_secret(
     *,
     yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask.")] = False,
-    options: Options = NO_OPTIONS,
+    options: DatabaseOptions = NO_DATABASE_OPTIONS,
 ) -> int:
     """Go on with the present secret where the one that the keys were made under is lost.
 
@@ -174,9 +174,7 @@ def accept_secret(
     kvot keys accept-secret --database /var/lib/kvot/kvot.db
     ```
     """
-    settings = options.settings()
-    if settings.url is not None and options.database is None:
-        raise UsageError("This command works on a database, not through a server: name it with --database.")
+    settings = options.database_settings(needs_secret=True)
     if not yes and not agreed("API keys made under another secret stop working.", "Go on with this one?"):
         return 1
     name = accept(settings)

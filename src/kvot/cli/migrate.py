@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kvot.cli import show
-from kvot.cli.options import NO_OPTIONS, Options, UsageError
+from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions, UsageError
 from kvot.cli.running import run
 
 
@@ -15,7 +15,7 @@ def migrate(
         bool,
         Parameter(negative="", show_default=False, help="Distribute the tables by company, on a Citus coordinator."),
     ] = False,
-    options: Options = NO_OPTIONS,
+    options: DatabaseOptions = NO_DATABASE_OPTIONS,
 ) -> int:
     """Bring a PostgreSQL database to the schema of this version: only what it lacks, all of it or nothing.
 
@@ -42,7 +42,7 @@ def migrate(
     return 0
 
 
-def _print(options: Options, shown: str, applied: list[str] | None) -> None:
+def _print(options: DatabaseOptions, shown: str, applied: list[str] | None) -> None:
     if options.json:
         show.document({"database": shown, "applied": applied or []})
     elif applied is None:

@@ -49,13 +49,6 @@ class Options:
         given = {"database": self.database_url, "url": self.url, "api_key": self.api_key, **overrides}
         return Settings.load(os.environ, self.config, given, needs_secret=needs_secret)
 
-    def database_settings(self) -> Settings:
-        """Of a command that works on a database as a whole, also while a server has it, and on no server."""
-        settings = self.settings(needs_secret=False)
-        if settings.url is not None and self.database is None:
-            raise UsageError("This command works on a database, not through a server: name it with --database.")
-        return settings
-
     @property
     def database_url(self) -> str | None:
         return None if self.database is None else database_url(self.database)
@@ -72,7 +65,24 @@ class Options:
             target.close()
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DatabaseOptions(Options):
+    """Common to commands that work on a database itself and on no server. A server in the environment is not theirs, so
+    it does not stand in their way; one on the command line is refused, and not listed."""
+
+    url: Annotated[str | None, Parameter(group=_WHERE, show=False)] = None
+    api_key: Annotated[str | None, Parameter(group=_WHERE, show=False)] = None
+
+    def database_settings(self, *, needs_secret: bool = False, **overrides: object) -> Settings:
+        """Raises SettingsError and UsageError."""
+        if self.url is not None or self.api_key is not None:
+            raise UsageError("This command works on a database, not through a server: name it with --database.")
+        return self.settings(needs_secret=needs_secret, **overrides)
+
+
 NO_OPTIONS = Options()
+NO_DATABASE_OPTIONS = DatabaseOptions()
 
 
 def database_url(text: str) -> str:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from kvot.bootstrap import serve as serve_house
 from kvot.cli import show
 from kvot.cli.demo import Demo, prepare
-from kvot.cli.options import NO_OPTIONS, Options
+from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions
 from kvot.cli.target import Local
 from kvot.settings import Settings, providers_of
 
@@ -27,7 +27,7 @@ def serve(
         bool,
         Parameter(negative="", show_default=False, help="Fill a demo company with generated history, and make a key."),
     ] = False,
-    options: Options = NO_OPTIONS,
+    options: DatabaseOptions = NO_DATABASE_OPTIONS,
 ) -> int:
     """Serve over HTTP: on an embedded database, which this process alone may open, or on PostgreSQL, which any number
     of servers share. Ctrl-C finishes what is in flight.
@@ -42,7 +42,7 @@ def serve(
     kvot serve --database postgresql://kvot@db.internal/kvot --workers 4
     ```
     """
-    settings = options.settings(host=host, port=port, workers=workers)
+    settings = options.database_settings(needs_secret=True, host=host, port=port, workers=workers)
     shown = prepare_demo(settings) if demo else None
 
     def on_started(url: str) -> None:

@@ -17,7 +17,7 @@ class Summary:
 
     def __init__(self, refused_file: Path | None, *, as_json: bool) -> None:
         self.accepted = self.duplicate = self.refused = 0
-        self.is_interrupted = False
+        self.is_interrupted = self._is_refused = False
         self._as_json = as_json
         self._refused_file = refused_file
         self._file: TextIO | None = None
@@ -60,6 +60,13 @@ class Summary:
             values = (refusal.event_id or "", refusal.code, refusal.message)
             self._writer.writerow((self._path, line, "" if element is None else element, *values))
 
+    def stop(self, *, may_go_on: bool) -> None:
+        """Print what there is before an error is told that ended the import. `may_go_on`: to run it again may help;
+        otherwise there is nothing to say of an import that did not even begin."""
+        self.is_interrupted, self._is_refused = True, not may_go_on
+        if may_go_on or any(self._counts.values()):
+            self.print()
+
     def print(self) -> None:
         if self._as_json:
             show.document(self._counts | {"isComplete": not self.is_interrupted})
@@ -72,7 +79,9 @@ class Summary:
             print()
         width = max(len(show.number(each)) for each in self._counts.values())
         show.lines([(label, show.number(each).rjust(width)) for label, each in self._counts.items()])
-        if self.is_interrupted:
+        if self._is_refused:
+            print("What is counted above is safe. The rest was refused:", flush=True)
+        elif self.is_interrupted:
             print("Interrupted. What is counted above is safe. Run the same command again for the rest:")
             print("rows without an id of their own get the same ids again, and an id counts once.")
 

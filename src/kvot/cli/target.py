@@ -8,7 +8,7 @@ from kvot.cli.importers import Importer
 from kvot.cli.running import Runner, run
 from kvot.contract import OPERATIONS
 from kvot.contract.describe import Request
-from kvot.core.errors import Forbidden, StoreUnavailable
+from kvot.core.errors import Forbidden, InvalidRequest, StoreUnavailable
 from kvot.core.principal import SUPERADMIN, Principal
 from kvot.core.store import OnEvents, ignore
 from kvot.operations.imports import Tally
@@ -85,6 +85,10 @@ class Remote:
         self.client = Client(url, api_key)
 
     def call(self, request: Request, *, idempotency_key: str | None = None, on_events: OnEvents = ignore) -> Any:
+        from kvot.operations.validation import violations
+
+        if faults := violations(request):  # of a number that is too great for its type a server names no range
+            raise InvalidRequest.of_fields(faults)
         return self.client.call(request, idempotency_key=idempotency_key)
 
     def importer(self, company_id: str | None, on_tally: OnTally) -> Importer:

@@ -1,6 +1,7 @@
 """What whoever runs Kvot may choose, and the secret that everything else is derived from."""
 
-from kvot.settings.accepted import DATABASE, ProviderSettings, SettingsError, is_key_text
+from kvot.settings.accepted import DATABASE, NotAccepted, SettingsError, is_key_text
+from kvot.settings.providers import ProviderSettings
 from kvot.settings.secret import read_secret
 from kvot.settings.settings import (
     OWN_PROVIDERS,
@@ -16,6 +17,7 @@ __all__ = [
     "DATABASE",
     "OWN_PROVIDERS",
     "WORKERS_MAX",
+    "NotAccepted",
     "ProviderSettings",
     "Settings",
     "SettingsError",

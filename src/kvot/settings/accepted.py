@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from kvot.settings.urls import masked, postgres_fault, url_fault
 
 SECRET_BYTES_LEAST = 32
 """256 bits: a shorter secret could be found by trying, given one key or token made with it."""
@@ -22,12 +23,40 @@ class SettingsError(Exception):
         self.faults = faults
 
 
+class NotAccepted(Exception):
+    """A value that is not taken. `faults`: where in it, empty for the whole and `.mistral.base_url` for a part, and how
+    the sentence goes on that begins with its name. No secret is in them."""
+
+    def __init__(self, *faults: tuple[str, str]) -> None:
+        super().__init__(*(words for _, words in faults))
+        self.faults = faults
+
+
+class Unfit(ValueError):
+    """Raised by what reads a value that must be something else: more closely what than the words of the setting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a setting takes, in words, and how it is read; `read` answers None for anything else."""
+    """What a setting takes, in words, and how it is read; `read` answers None for anything else, or raises Unfit."""
 
     words: str
     read: Callable[[object], Any]
+
+    def take(self, value: object, *, is_shown: bool) -> Any:
+        """The value as it is used. Raises NotAccepted. An empty one is mostly one that somebody meant to leave out."""
+        words = self.words
+        try:
+            read = self.read(value)
+        except Unfit as unfit:
+            read, words = None, str(unfit)
+        if read is not None:
+            return read
+        if value == "":
+            raise NotAccepted(("", f" is empty: remove it, or give it a value ({words})."))
+        is_shown = is_shown and not isinstance(value, dict | list)  # which may hold anything
+        shown = f" is {masked(str(value))[:80]!r}:" if is_shown else ":"
+        raise NotAccepted(("", f"{shown} must be {words}."))
 
 
 def whole_number(least: int, most: int) -> Accepted:
@@ -68,43 +97,42 @@ def _read_secret_text(value: object) -> str | None:
     return text if text and len(text.encode()) >= SECRET_BYTES_LEAST else None
 
 
-def read_database(value: object) -> str | None:
+def _read_database(value: object) -> str | None:
     text = _read_text(value) or ""
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite":
         return text if rest[:1] == "/" and rest[1:] not in ("", "/", ":memory:") else None
-    return text if scheme == "postgresql" and rest else None
+    if scheme != "postgresql" or not rest:
+        return None
+    return _fit(text, postgres_fault(text))
 
 
 def _read_jwks_url(value: object) -> str | None:
     text = _read_text(value) or ""
-    if text.startswith("file:///"):
-        return text
-    return text if _is_url(text, {"https"}) else None
+    return text if text.startswith("file:///") else _fit(text, url_fault(text, {"https"}, _JWKS_WORDS))
 
 
 def _read_server_url(value: object) -> str | None:
-    text = _read_text(value) or ""
-    return text.rstrip("/") if _is_url(text, {"http", "https"}) else None
-
-
-def _is_url(text: str, schemes: set[str]) -> bool:
-    try:
-        url = urlsplit(text)
-        _ = url.port  # reading it is what checks it
-    except ValueError:
-        return False
-    return url.scheme in schemes and bool(url.hostname) and "@" not in url.netloc and not url.fragment
+    text = (_read_text(value) or "").rstrip("/")
+    return _fit(text, url_fault(text, {"http", "https"}, _SERVER_WORDS))
 
 
 def _read_origins(value: object) -> str | None:
     origins = [each.strip() for each in (_read_text(value) or "").split(",")]
-    return ",".join(origins) if all(_is_origin(each) for each in origins) else None
+    for each in origins:
+        _fit(each, url_fault(each, {"http", "https"}, _ORIGINS_WORDS))
+    return ",".join(origins) if all(_is_bare(each) for each in origins) else None
 
 
-def _is_origin(text: str) -> bool:
-    """As browsers send it: scheme and host, a port where it is not the usual one, and nothing after."""
-    return text.isascii() and _is_url(text, {"http", "https"}) and text.count("/") == 2 and "?" not in text  # noqa: PLR2004
+def _is_bare(text: str) -> bool:
+    """As browsers send an origin: scheme and host, a port where it is not the usual one, and nothing after."""
+    return text.isascii() and text.count("/") == 2 and "?" not in text  # noqa: PLR2004
+
+
+def _fit(text: str, fault: str | None) -> str:
+    if fault is not None:
+        raise Unfit(fault)
+    return text
 
 
 def _read_networks(value: object) -> tuple[str, ...] | None:
@@ -126,24 +154,6 @@ def _read_log_level(value: object) -> str | None:
     return _LOG_LEVELS.get(str(value).lower())
 
 
-def _read_providers(value: object) -> "tuple[ProviderSettings, ...] | None":
-    """A table of tables, so it can only come from TOML."""
-    if not isinstance(value, dict):
-        return None
-    providers = [found for name, one in value.items() if (found := _read_provider(name, one)) is not None]
-    return tuple(providers) if len(providers) == len(value) else None
-
-
-def _read_provider(name: str, value: object) -> "ProviderSettings | None":
-    if not _PROVIDER_NAME.fullmatch(name) or not isinstance(value, dict) or value.keys() - _PROVIDER_KEYS:
-        return None
-    dialect, base_url = _read_text(value.get("dialect")), _read_server_url(value.get("base_url"))
-    api_key = _read_key(value["api_key"]) if "api_key" in value else ""
-    if dialect is None or base_url is None or api_key is None:
-        return None
-    return ProviderSettings(name, dialect, base_url, api_key)
-
-
 def _read_own_key_providers(value: object) -> tuple[str, ...] | None:
     names = tuple(each.strip() for each in (_read_text(value) or "").split(","))
     return names if set(names) <= {"openai", "anthropic", "gemini"} else None
@@ -161,34 +171,18 @@ _LOG_LEVELS = {
 }
 """By the names that other programs have for them."""
 
-_PROVIDER_KEYS = frozenset({"dialect", "base_url", "api_key"})
-_PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-
-_KEY_WORDS = "ASCII text without a space or a line break"
+_JWKS_WORDS = "an https:// address without user name or password, or file:///absolute/path"
+_ORIGINS_WORDS = "origins like https://app.example.com, with commas between them"
+_SERVER_WORDS = "an http:// or https:// address without user name or password"
 
 TEXT = Accepted("text without a line break", _read_text)
-KEY = Accepted(_KEY_WORDS, _read_key)
+KEY = Accepted("ASCII text without a space or a line break", _read_key)
 PATH = Accepted("the path of a file", _read_path)
 SECRET = Accepted(f"at least {SECRET_BYTES_LEAST} bytes of text without a line break", _read_secret_text)
-DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", read_database)
-JWKS = Accepted("an https:// address without user name, or file:///absolute/path", _read_jwks_url)
-ORIGINS = Accepted("origins like https://app.example.com, with commas between them", _read_origins)
-SERVER = Accepted("an http:// or https:// address", _read_server_url)
+DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgresql://…", _read_database)
+JWKS = Accepted(_JWKS_WORDS, _read_jwks_url)
+ORIGINS = Accepted(_ORIGINS_WORDS, _read_origins)
+SERVER = Accepted(_SERVER_WORDS, _read_server_url)
 NETWORKS = Accepted("addresses or CIDR ranges, with commas between them, or *", _read_networks)
 LOG_LEVEL = Accepted("debug, info, warning or error", _read_log_level)
-PROVIDERS = Accepted(
-    f"in TOML, a table for each with dialect, base_url and, if it asks for one, api_key ({_KEY_WORDS})", _read_providers
-)
 OWN_KEYS = Accepted("openai, anthropic or gemini, with commas between them", _read_own_key_providers)
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderSettings:
-    """One provider of models: its name in our paths, the API that it speaks, its address as its own client would be
-    given it, and our key to it. `needs_key`: nothing is sent without a key, ours or the company's own."""
-
-    name: str
-    dialect: str
-    base_url: str
-    api_key: str = field(default="", repr=False)
-    needs_key: bool = False

@@ -10,6 +10,8 @@ from kvot.settings.accepted import SECRET_BYTES_LEAST, SettingsError
 from kvot.settings.settings import Settings
 
 _SECRET_FILE_BYTES_MAX = 4_096
+_SQLITE_MAGIC = b"SQLite format 3\0"
+"""What every file of SQLite's begins with: https://www.sqlite.org/fileformat.html"""
 
 
 def read_secret(settings: Settings) -> bytes:
@@ -35,10 +37,22 @@ def _refuse_orphan(settings: Settings, path: Path) -> None:
     if database is None:
         raise SettingsError(f"The secret file {path} does not exist.")
     if database.exists() and database.stat().st_size:
+        if not _is_database(database):
+            raise SettingsError(f"{database} is not a database. Choose another file, or restore it from a backup.")
         raise SettingsError(
             f"The database {database} exists but its secret file {path} does not: put the file back. If it is lost, "
             "set KVOT_SECRET to a new secret and run kvot keys accept-secret; API keys made so far then stop working."
         )
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+    except IsADirectoryError:
+        return False
+    except OSError:  # to open it, which comes next, tells why
+        return True
 
 
 def _make_secret_file(path: Path) -> None:

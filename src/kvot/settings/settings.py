@@ -21,16 +21,16 @@ from kvot.settings.accepted import (
     ORIGINS,
     OWN_KEYS,
     PATH,
-    PROVIDERS,
     SECRET,
     SERVER,
     TEXT,
     Accepted,
-    ProviderSettings,
+    NotAccepted,
     SettingsError,
     one_of,
     whole_number,
 )
+from kvot.settings.providers import PROVIDERS, ProviderSettings
 
 PREFIX = "KVOT_"
 WORKERS_MAX = 128
@@ -308,12 +308,14 @@ class _Reading:
             self.faults.append(f"{called} is not a setting.{_suggestion(key, spell)}")
             return
         accepted: Accepted = one.metadata["accepted"]
-        read = accepted.read(value)
-        if read is None:
-            self.faults.append(f"{called}{_fault(value, accepted.words, is_shown=one.repr)}")
+        try:
+            self.values[key] = accepted.take(value, is_shown=one.repr)
+        except NotAccepted as error:
+            # Only the file has values with parts, and calls them `providers in kvot.toml`.
+            self.faults += [
+                f"{key}{at}{called.removeprefix(key)}{words}" if at else called + words for at, words in error.faults
+            ]
             self.faulty.add(key)
-            return
-        self.values[key] = read
 
 
 FIELDS: dict[str, Field[Any]] = {one.name: one for one in fields(Settings)}
@@ -332,14 +334,6 @@ def variable(key: str) -> str:
 def option(key: str) -> str:
     """The name of a setting on the command line."""
     return "--" + key.replace("_", "-")
-
-
-def _fault(value: object, words: str, *, is_shown: bool) -> str:
-    """What is wrong with a value. An empty one is mostly a variable that somebody meant to leave out."""
-    if value == "":
-        return f" is empty: remove it, or give it a value ({words})."
-    shown = f" is {str(value)[:80]!r}:" if is_shown else ":"
-    return f"{shown} must be {words}."
 
 
 def _suggestion(key: str, spell: Callable[[str], str]) -> str:

@@ -240,7 +240,10 @@ async def plan_copy(source: Source, target: Source, on_part: OnPart) -> Plan:
         raise Conflict(f"The target holds company {min(strangers)}, which the source does not hold.")
     shared = await digest_of_shared(target)
     if shared not in (NOTHING_SHARED, await digest_of_shared(source)):
-        raise Conflict("The target holds API keys or an audit log that the source does not hold.")
+        raise Conflict(
+            "The target holds API keys or an audit log that the source does not hold. Copy into an empty database: "
+            "right after kvot migrate, before keys are made there."
+        )
     ends = [await _end_of_both(source, target, company_id, on_part) for company_id in sorted(there)]
     left = [company_id for company_id in companies if company_id not in there]
     return Plan(left, ends, shared == NOTHING_SHARED)

@@ -63,7 +63,10 @@ def test_a_second_process_is_told_who_has_the_database(path):
 def test_a_second_process_is_told_where_to_ask_instead(path):
     url = "http://127.0.0.1:8080"
     with hold(path, url) as holder:
-        assert refusal(path) == f"{path} is in use by process {holder.pid} ({url}); use --url {url} to ask it instead."
+        assert refusal(path) == (
+            f"{path} is in use by process {holder.pid} ({url}); use --url {url} to ask it instead, with an API key "
+            "(a superadmin's to make others), or stop it first."
+        )
         holder.communicate()
 
 

@@ -54,6 +54,8 @@ def told(shown: str, error: BaseException) -> KvotError:
         return StoreUnavailable(f"{shown} {advice or f'could not be used: {error.message} (SQLSTATE {state})'}")
     if isinstance(error, TimeoutError):
         return StoreUnavailable(f"{shown} did not answer in time. {UNKNOWN}")
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return StoreUnavailable(f"{shown} cannot be asked with these options in its URL: {error}. Nothing was done.")
     return StoreUnavailable(f"{shown} cannot be reached, or the connection was lost. {UNKNOWN}")
 
 

@@ -90,4 +90,7 @@ def _read(file: int) -> Holder:
 def _in_use(database: Path, holder: Holder) -> str:
     if holder.url is None:
         return f"{database} is in use by {holder.process}. End it, or use another database."
-    return f"{database} is in use by {holder.process} ({holder.url}); use --url {holder.url} to ask it instead."
+    return (
+        f"{database} is in use by {holder.process} ({holder.url}); use --url {holder.url} to ask it instead, with an "
+        "API key (a superadmin's to make others), or stop it first."
+    )
