@@ -90,8 +90,7 @@ async def test_a_receipt_is_there_after_the_engine_was_opened_again(scene: Scene
 
 
 async def test_the_charge_of_a_hold_that_ran_out_is_told_before_any_write_as_that_will_write_it(scene: Scene):
-    labels = {"provider": "openai", "model": "m", "user": "u", "feature": "f"}
-    await scene.reserve("sent", 80, ttl_ms=5, dispatched=True, **labels)
+    await scene.reserve("sent", 80, ttl_ms=5, dispatched=True, provider="openai", model="m", user="u", feature="f")
     await scene.reserve("bare", 7, ttl_ms=5, dispatched=True)
     await scene.reserve("not sent", 40, ttl_ms=5)
     assert await scene.latest(now_ms=T0 + 4) == []
