@@ -228,7 +228,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
         surfaces=[
             Pages(style, datetime.now),
             MetricsPage(metrics.text, CONTENT_TYPE),
-            Unconfigured([one.name for one in providers_of(settings)]),
+            Unconfigured([one.name for one in providers_of(settings)], authenticator),
         ],
         gateway=GatewayEdge(
             gateway, authenticator, health, log=log, exhausted_status=status, cors=Cors(origins), calls=tallies.calls

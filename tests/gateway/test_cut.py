@@ -3,15 +3,18 @@ who counts as gone."""
 
 import asyncio
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
+from kvot.core.model import Source
 from kvot.gateway import asking
 from kvot.gateway.estimate import UNLEARNED_TOKENS_PER_SECOND
 from kvot.http import server
 from tests.gateway.calls import CALLS, Seen, ask, headers_of, is_stream, post
+from tests.gateway.conftest import opened
 from tests.gateway.test_receipts_kept import latest
 from tests.provider import Fault, Script
 
@@ -85,6 +88,51 @@ async def test_a_stop_that_waits_no_longer_leaves_no_stack_trace(open_scene, cap
     await call
     assert (seen.status, seen.is_whole) == (200, False)
     assert [each for each in caplog.records if each.exc_info] == []
+
+
+@pytest.mark.parametrize("call", ["chat", "chat-stream", "messages-stream"])
+async def test_a_stop_that_waits_no_longer_charges_what_it_cuts(tmp_path, monkeypatch, call):
+    """Whoever comes after it finds no hold: one that is left would be charged in full, and be in the way until then."""
+    monkeypatch.setattr(server, "DRAIN_S", 0)
+    async with opened(tmp_path, Script(fault=Fault.STALL)) as scene:
+        clients = [asyncio.create_task(ask(scene, call)) for _ in range(4)]
+        await scene.provider.arrival(4)
+        held = await scene.held()
+    await asyncio.gather(*clients, return_exceptions=True)
+    async with opened(tmp_path, Script()) as scene:
+        usage = await scene.usage()
+        assert (usage.tokens_held, 0 < usage.tokens_used < held) == (0, True)
+        assert {share.label for share in await scene.shares("source")} == {Source.PARTIAL}
+
+
+@pytest.mark.parametrize("call", ["chat", "messages-stream"])
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.STALL])
+async def test_a_provider_that_is_given_up_for_its_silence_may_bill_and_is_charged(open_scene, call, fault):
+    """It was not it that failed: it may have generated until we left, as where a client leaves."""
+    scene = await open_scene(Script(fault=fault))
+    scene.app._gateway._gateway._upstream.idle_timeout_ms = 50
+    seen = await ask(scene, call)
+    if seen.status != 200:
+        assert (seen.status, b"said nothing for 0.05 seconds, and was left" in seen.body) == (502, True)
+    assert await scene.settled() > 0
+    assert {share.label for share in await scene.shares("source")} == {Source.PARTIAL}
+
+
+async def test_a_call_whose_time_is_over_while_its_broken_end_is_written_is_told_so(open_scene, monkeypatch):
+    scene = await open_scene(Script(fault=Fault.DROP_BEFORE_USAGE), call_max_s=1, hold_ttl_s=3_600)
+    ledger_type = type(scene.house.services.ledger)
+    settle, is_over = ledger_type.settle, asyncio.Event()
+
+    async def slow(*arguments: Any) -> Any:
+        await is_over.wait()
+        return await settle(*arguments)
+
+    monkeypatch.setattr(ledger_type, "settles_soon", False)
+    monkeypatch.setattr(ledger_type, "settle", slow)
+    seen = await ask(scene, "chat")
+    is_over.set()
+    assert (seen.status, b"took longer than 1 seconds" in seen.body) == (502, True)
+    assert await scene.settled() > 0
 
 
 @pytest.mark.parametrize("call", ["chat-stream", "messages"])

@@ -82,6 +82,24 @@ async def test_who_has_read_the_last_word_finds_the_tokens_although_the_reply_do
     assert (await scene.used(), [share.label for share in await scene.shares("source")]) == (TOKENS, ["reported"])
 
 
+@pytest.mark.parametrize("call", LAST_WORDS)
+async def test_who_leaves_at_the_last_word_has_an_answer_that_nobodys_retry_takes_back(open_scene, call):
+    first, again = ({"x-stainless-retry-count": f"{count}"} for count in range(2))
+    refused = Script(status=429, headers=(("retry-after-ms", "1"),))
+    scene = await open_scene(Script(fault=Fault.NO_END), refused, Script())
+    path, body = CALLS[call]
+    reader, writer = await connect(scene)
+    same = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    writer.write(asked(scene, "POST", path, headers_of(path, scene.key) | first, same))
+    await reader.readuntil(LAST_WORDS[call])
+    writer.close()
+    await scene.provider.requests[0].closed.wait()
+    assert [(await ask(scene, call, each)).status for each in (first, again)] == [429, 200]
+    await scene.app._gateway._gateway._books.settler.finish()
+    assert await scene.settled() == 2 * TOKENS
+    assert outcomes(scene)[0] == "passed"
+
+
 async def test_what_breaks_off_behind_the_last_word_is_charged_once(open_scene):
     scene = await open_scene(Script(fault=Fault.NO_END), hold_ttl_s=3_600, call_max_s=1)
     seen = await ask(scene, "chat-stream")

@@ -187,6 +187,7 @@ OF_ANOTHER_API = [
     ("/ollama/v1beta/models/m:generateContent", "gemini", "/gemini"),
     ("/openai/v1/v1beta/models/m:generateContent", "gemini", "/gemini"),
     ("/openai/models/m:generateContent", "gemini", "/gemini/v1beta"),
+    ("/ollama/v1/chat/completions", "openai", "/openai/v1"),
     ("/gemini/api/chat", "ollama", "/ollama"),
     ("/openai/v1/api/chat", "ollama", "/ollama"),
 ]
@@ -198,7 +199,11 @@ async def test_a_path_of_another_api_says_whose_it_is_and_which_provider_speaks_
     scene = await open_scene(anthropic_base_url=None, anthropic_api_key=None, providers=claude)
     seen = await post(scene, path, {})
     assert (seen.status, len(scene.provider.requests)) == (404, 0)
-    assert message_of(seen.body).endswith(f"the API that {speaker} speaks: the base URL would be …{base_url}.")
+    told = f"the API that {speaker} speaks: the base URL would be …{base_url}."
+    if speaker == "openai":  # which many servers speak beside their own, and what is said to them is not for OpenAI
+        name = path.split("/")[1]
+        told += f" For that of {name} itself, name it once more in the settings file, with the dialect compatible."
+    assert message_of(seen.body).endswith(told)
 
 
 @pytest.mark.parametrize("path", ["/openai/v1/messages", "/openai/v1/v1/messages", "/openai/messages"])

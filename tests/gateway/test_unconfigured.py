@@ -83,13 +83,17 @@ NAMELESS: list[tuple[str, str, dict[str, str], str]] = [
     ("GET", "/v1/models", {}, "/openai/v1"),
     ("GET", "/v1/models", ANTHROPICS, "/anthropic"),
     ("GET", "/v1/models", GOOGLES, "/gemini"),
+    ("POST", "/v1/v1/messages", ANTHROPICS, "/anthropic"),
+    ("POST", "/v1beta/v1beta/models/m:generateContent", GOOGLES, "/gemini"),
 ]
 
 
 @pytest.mark.parametrize(("verb", "path", "headers", "base_url"), NAMELESS)
 async def test_a_path_that_lacks_the_providers_name_says_which_base_url_has_it(scene, verb, path, headers, base_url):
     stranger = await ask(scene, path, verb, **headers)
-    known = await ask(scene, path, verb, **headers, **bearer(scene.key))
+    known = await ask(
+        scene, path, verb, **(bearer(scene.key) | headers | dict.fromkeys(headers & GOOGLES.keys(), scene.key))
+    )
     told = f"The path lacks the name of a provider in front: set the base URL of the client to …{base_url}."
     there = " Providers here: openai, anthropic, gemini, ollama."
     assert [(each.status_code, each.json()["error"]["message"]) for each in (stranger, known)] == [
@@ -97,6 +101,13 @@ async def test_a_path_that_lacks_the_providers_name_says_which_base_url_has_it(s
         (404, told + there),
     ]
     assert stranger.headers["x-kvot-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key", "api-key", "x-goog-api-key"])
+async def test_whoever_has_a_key_is_told_which_providers_there_are_wherever_it_stands(scene, header):
+    key = f"Bearer {scene.key}" if header == "authorization" else scene.key
+    for path in ("/v1beta/models/m:generateContent", CHAT):
+        assert "Providers here: openai, anthropic" in (await ask(scene, path, **{header: key})).text
 
 
 @pytest.mark.parametrize("base_url", ["", "/v1", "/nosuch/v1"])

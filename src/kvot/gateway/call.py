@@ -31,7 +31,13 @@ from kvot.gateway.mismatch import flag_excess, flag_mismatch
 from kvot.gateway.receipt import receipt_text
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.tokens import Reported
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.port import (
+    Upstream,
+    UpstreamFailed,
+    UpstreamReply,
+    UpstreamRequest,
+    UpstreamSilent,
+)
 from kvot.telemetry.tally import Tallies
 
 REPLY_BYTES_LEAST = 64 * 1024 * 1024
@@ -50,6 +56,10 @@ class Client(Protocol):
         ...
 
     async def write(self, data: bytes) -> None: ...
+
+    def answered(self) -> None:
+        """The API's last word is written: the client has its whole answer, whatever becomes of the reply's end."""
+        ...
 
     async def end(self) -> None:
         """The reply is whole. One that never ends has broken off, and its client sees that."""
@@ -140,11 +150,7 @@ class HeldCall:
         assert task is not None
         self._keeper = self._keep(task)
         try:
-            await self._send(upstream, request, client)
-        except UpstreamFailed:
-            if self._is_open:
-                await self._end(End.BROKEN)
-            raise
+            await self._send_or_end(upstream, request, client)
         except asyncio.CancelledError:
             if self._cut_for is None:
                 raise
@@ -168,6 +174,15 @@ class HeldCall:
 
         held_at_s = self._granted.held_at_s
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
+
+    async def _send_or_end(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
+        """A provider that broke off has failed; one that we gave up on goes on, as where a client leaves."""
+        try:
+            await self._send(upstream, request, client)
+        except UpstreamFailed as failure:
+            if self._is_open:
+                await self._end(End.CUT if isinstance(failure, UpstreamSilent) else End.BROKEN)
+            raise
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
         asking = self._asking
@@ -209,6 +224,8 @@ class HeldCall:
                 await self._end_whole()
             if data:
                 await client.write(data)
+            if meter.is_over:
+                client.answered()
         tail = meter.finish()
         if self._is_open:
             await self._end_whole()

@@ -30,7 +30,14 @@ from kvot.gateway.retries import attempt as attempt_of
 from kvot.gateway.stored import StoredReplies
 from kvot.gateway.unmetered import pass_unmetered
 from kvot.gateway.untold import ask_of
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamPacked, UpstreamRedirected, UpstreamRequest
+from kvot.gateway.upstream.port import (
+    Upstream,
+    UpstreamFailed,
+    UpstreamPacked,
+    UpstreamRedirected,
+    UpstreamRequest,
+    UpstreamSilent,
+)
 from kvot.telemetry.tally import Tally
 
 _VERSIONS = ("/v1beta", "/v1", "/api")
@@ -274,7 +281,9 @@ def _hint(providers: Iterable[Provider], asked: Provider, verb: str, path: str, 
             dialect = provider.dialect
             if dialect.find(verb, each, query):
                 base_url = f"the base URL would be …{base_path(provider.name, dialect, version)}."
-                return f" For one that is, {base_url}" if provider is asked else f"{_of_api(dialect)}: {base_url}"
+                if provider is asked:
+                    return f" For one that is, {base_url}"
+                return f"{_of_api(dialect)}: {base_url}{_of_both(asked, dialect)}"
     speakers = (dialect for _, each in meant for dialect in DIALECTS.values() if dialect.find(verb, each, query))
     speaker = next(speakers, None)
     return "" if speaker is None else f"{_of_api(speaker)}, as no provider here does."
@@ -282,6 +291,13 @@ def _hint(providers: Iterable[Provider], asked: Provider, verb: str, path: str, 
 
 def _of_api(dialect: Dialect) -> str:
     return f" It is one of the API that {dialect.name} speaks"
+
+
+def _of_both(asked: Provider, dialect: Dialect) -> str:
+    """Many servers speak OpenAI's API beside their own: a call that is meant for them must not be sent to OpenAI."""
+    if dialect.name != "openai":
+        return ""
+    return f" For that of {asked.name} itself, name it once more in the settings file, with the dialect compatible."
 
 
 def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:
@@ -312,5 +328,8 @@ def _failed(provider: Provider, error: UpstreamFailed) -> ProviderFailed:
     if isinstance(error, UpstreamPacked):
         message = f"The provider {provider.name} compressed its reply with {error.encoding} without being asked."
         return ProviderFailed(f"{message} Kvot cannot read it.", provider=provider.name, is_final=True)
+    if isinstance(error, UpstreamSilent):
+        message = f"The provider {provider.name} said nothing for {error.idle_s:g} seconds, and was left."
+        return ProviderFailed(message, provider=provider.name)
     what = "broke off its reply" if error.was_sent else "cannot be reached"
     return ProviderFailed(f"The provider {provider.name} {what}.", provider=provider.name)

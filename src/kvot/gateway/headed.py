@@ -15,7 +15,7 @@ REPEATED_HEADER = b"x-kvot-repeated"
 
 
 class Headed:
-    """`keeps`: the whole reply, if it is small. `is_delivered`: all of it was handed to the client."""
+    """`keeps`: the whole reply, if it is small. `is_delivered`: the client was handed all of its answer."""
 
     def __init__(self, client: Client, provider: Provider, held: Held | None, *, keeps: bool = False) -> None:
         self._client = client
@@ -60,6 +60,10 @@ class Headed:
         await self.begin(status, headers)
         await self.write(body)
         await self.end()
+
+    def answered(self) -> None:
+        self._is_whole = self.is_delivered = True
+        self._client.answered()
 
     async def end(self) -> None:
         self._is_whole = True

@@ -1,6 +1,6 @@
 """The seam to whoever knows credentials."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from kvot.core.principal import Principal
 
@@ -13,3 +13,10 @@ class Authenticator(Protocol):
         StoreUnavailable when it could not be looked up.
         """
         ...
+
+
+async def principal_by(authenticator: Authenticator, credential: str | None, scope: Any) -> Principal | None:
+    """The same of a credential that stood wherever clients of some API put one; None: it stood nowhere."""
+    client = scope["client"]
+    bearer = None if credential is None else b"Bearer " + credential.encode("latin-1", "replace")
+    return await authenticator.principal(bearer, None, client[0] if client else None)

@@ -55,6 +55,7 @@ class Exchange:
         self._kept = bytearray()
         self.has_sent = False  # the head
         self.is_over = False  # all of it is sent: nobody leaves it
+        self.is_answered = False  # all but the end, which clients need not wait for
 
     def asked(self) -> tuple[str, str, Query]:
         """Verb, path behind the provider's prefix, and query. HEAD asks for what GET would say."""
@@ -131,6 +132,9 @@ class Exchange:
             self._kept.clear()
         if self._write_chunk is None or not self._write_chunk(data):
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def answered(self) -> None:
+        self.is_answered = True
 
     async def end(self) -> None:
         if self.has_sent:

@@ -21,7 +21,7 @@ from kvot.core.principal import Principal
 from kvot.gateway.dialect import Found, Pair, Refusal
 from kvot.gateway.gateway import Asked, Gateway, Whose
 from kvot.gateway.provider import Provider
-from kvot.http.authenticator import Authenticator
+from kvot.http.authenticator import Authenticator, principal_by
 from kvot.http.cors import Cors
 from kvot.http.errors import STATUSES, call_outcome
 from kvot.http.exchange import Exchange
@@ -87,7 +87,8 @@ class GatewayEdge:
             await self._answer(exchange)
         except (ClientGone, asyncio.CancelledError):  # cancelled: the server was told to stop at once
             if not exchange.is_over:
-                exchange.outcome = "cut"
+                if not exchange.is_answered:
+                    exchange.outcome = "cut"
                 exchange.cut()
                 return
         finally:
@@ -165,9 +166,7 @@ class GatewayEdge:
 
     async def _principal(self, exchange: Exchange, headers: Headers, query: Query) -> Principal:
         credential = exchange.provider.dialect.credential(headers, query)
-        client = exchange.scope["client"]
-        bearer = None if credential is None else b"Bearer " + credential.encode("latin-1", "replace")
-        principal = await self._authenticator.principal(bearer, None, client[0] if client else None)
+        principal = await principal_by(self._authenticator, credential, exchange.scope)
         if principal is None:
             raise NotAuthenticated(_NO_KEY if credential is None else _WRONG_KEY)
         return principal

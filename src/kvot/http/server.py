@@ -85,6 +85,7 @@ async def serve(
             await server.serve(sockets=[listener])
     finally:
         listener.close()
+        await server.ended()
         await close()
     return stopper.exit_code
 
@@ -123,6 +124,12 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         for task in list(self.server_state.tasks):
             task.cancel()
+
+    async def ended(self) -> None:
+        """Return when no request is carried out any more. Those that took too long were cancelled, and not waited for:
+        what they write as they end must come before the store is let go."""
+        while tasks := list(self.server_state.tasks):
+            await asyncio.wait(tasks)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

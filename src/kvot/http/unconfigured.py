@@ -12,6 +12,7 @@ from kvot.core.errors import NotAuthenticated, NotFound
 from kvot.gateway.dialect import Dialect
 from kvot.gateway.provider import base_path
 from kvot.gateway.providers import DIALECTS
+from kvot.http.authenticator import Authenticator, principal_by
 from kvot.http.errors import STATUSES
 from kvot.http.limits import Headers
 from kvot.http.refused_call import AskedFor, read_query, refused_call
@@ -24,6 +25,9 @@ _VERBS = ("POST", "GET")
 _SENT = {"anthropic": b"anthropic-version", "gemini": b"x-goog-api-key"}
 """Headers that the clients of one API send, by its dialect."""
 
+_VERSIONS = ("v1", "v1beta")
+"""What a base URL without a name may end in; clients of some APIs then say it a second time."""
+
 _OWN = "api"
 """Operations of the contract are called below it, and Ollama's API lies there as well: the contract's words count."""
 
@@ -31,7 +35,8 @@ _OWN = "api"
 class Unconfigured:
     """A surface behind the gateway, which has taken the paths that lead to a provider. `providers`: their names."""
 
-    def __init__(self, providers: Sequence[str]) -> None:
+    def __init__(self, providers: Sequence[str], authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
         self._there_are = f"Providers here: {', '.join(providers)}." if providers else "No provider is configured here."
 
     def find(self, path: str) -> Answer | None:
@@ -42,6 +47,8 @@ class Unconfigured:
         if name != _OWN and (speakers := _speakers(path)):
             return partial(self._nameless, speakers, path)
         if speakers := _speakers(f"/{rest}"):
+            if name in _VERSIONS:
+                return partial(self._nameless, speakers, f"/{rest}")
             return partial(self._not_found, speakers, f"/{rest}", "No provider has this name here.")
         return None
 
@@ -52,15 +59,19 @@ class Unconfigured:
         return await self._not_found(speakers, path, message, asked)
 
     async def _not_found(self, speakers: Sequence[Dialect], path: str, message: str, asked: Asked) -> Reply:
-        try:
-            await asked.principal()
-        except NotAuthenticated:
-            pass
-        else:
+        speaker = _speaker(speakers, asked.headers)
+        if await self._is_known(speaker, asked):
             message = f"{message} {self._there_are}"
         if asked.format is not JSON:
             raise NotFound(message)
-        return await _refuse(_speaker(speakers, asked.headers), path, message, asked)
+        return await _refuse(speaker, path, message, asked)
+
+    async def _is_known(self, speaker: Dialect, asked: Asked) -> bool:
+        credential = speaker.credential(asked.headers, read_query(asked.scope["query_string"]))
+        try:
+            return await principal_by(self._authenticator, credential, asked.scope) is not None
+        except NotAuthenticated:
+            return False
 
 
 def _speakers(path: str) -> list[Dialect]:

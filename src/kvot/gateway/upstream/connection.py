@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 
-from kvot.gateway.upstream.port import Pair, UpstreamFailed
+from kvot.gateway.upstream.port import Pair, UpstreamFailed, UpstreamSilent
 
 READ_BYTES = 16_384
 """Taken from a socket at once: as much as a TLS record holds."""
@@ -36,7 +36,7 @@ class Exchange:
         self._parser = httptools.HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
-        self._failure: str | None = None
+        self._failure: UpstreamFailed | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._overhead_bytes = 0
         self._is_head_complete = False
@@ -51,14 +51,14 @@ class Exchange:
         """Wait for the reply's head. Raises UpstreamFailed."""
         while not self._is_head_complete:
             if self._failure:
-                raise UpstreamFailed(self._failure, was_sent=True)
+                raise self._failure
             await self._wait(idle_s)
 
     async def read(self, idle_s: float) -> bytes:
         """All of the body that has come since the last read; empty at its end. Raises UpstreamFailed."""
         while not self._pieces:
             if self._failure:
-                raise UpstreamFailed(self._failure, was_sent=True)
+                raise self._failure
             if self.is_complete:
                 return b""
             await self._wait(idle_s)
@@ -107,14 +107,17 @@ class Exchange:
 
     def give_up(self, idle_s: float) -> None:
         """Nothing has come in time."""
-        self.fail(f"the provider said nothing for {idle_s:g} s")
+        self._fail_with(UpstreamSilent(idle_s))
         self._wake()
         self._connection.abort()
 
     def fail(self, message: str) -> None:
         """What has come before is still read; then UpstreamFailed is raised. The first failure counts."""
+        self._fail_with(UpstreamFailed(message, was_sent=True))
+
+    def _fail_with(self, failure: UpstreamFailed) -> None:
         if not self.is_complete and self._failure is None:
-            self._failure = message
+            self._failure = failure
 
     def _is_framed(self) -> bool:
         return any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)

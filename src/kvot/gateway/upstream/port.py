@@ -17,6 +17,14 @@ class UpstreamFailed(Exception):
         self.was_sent = was_sent
 
 
+class UpstreamSilent(UpstreamFailed):
+    """We gave up on a provider that said nothing for long: it may have generated all the time, and bills that."""
+
+    def __init__(self, idle_s: float) -> None:
+        self.idle_s = idle_s
+        super().__init__(f"the provider said nothing for {idle_s:g} s", was_sent=True)
+
+
 class UpstreamRedirected(UpstreamFailed):
     """The provider answered with a redirect, which is never followed: a client of ours must not be led past us."""
 
