@@ -136,8 +136,8 @@ class Source(Protocol):
         as that write will enter it, so that the list comes to what every read of usage counts.
 
         Those of one instant come in an order of the engine's own, always the same. All events of the company are looked
-        at, and no more than `events_max` of them kept on the way: none of the ledger's own questions goes through its
-        events by time, so no index of them is paid for with every call.
+        at, and no more than `events_max` of them and its due holds kept on the way: none of the ledger's own questions
+        goes through its events by time, so no index of them is paid for with every call.
         """
         ...
 
