@@ -1,10 +1,15 @@
 """`kvot backup` and `kvot restore`."""
 
+import asyncio
 import gzip
 import json
 
 import pytest
 
+from kvot.core.budget import Rules
+from kvot.core.model import NewHold
+from kvot.core.window import MS_PER_HOUR as HOUR
+from kvot.stores.sqlite import SqliteStore
 from tests.cli.support import ACME, NOW_MS, OTHER
 from tests.cli.test_serve import make_key, serving
 
@@ -58,6 +63,50 @@ def test_a_server_goes_on_while_it_is_backed_up(filled):
         assert server.stop()[0] == 0
     assert filled.bare("restore", file, "--database", other, "--json").document["tokens"] == 1045
     assert filled("verify", "--json").document["tokens"] == 3045
+
+
+async def hold_some(store):
+    """A call that was sent and one that was not, whose holds ran out a minute ago, and one that is under way."""
+    for hold_id, tokens, ttl_ms, dispatched in (
+        ("sent", 80, 1, True),
+        ("not sent", 40, 1, False),
+        ("open", 5, HOUR, True),
+    ):
+        hold = NewHold(hold_id, tokens, ttl_ms, dispatched, "openai")
+        await store.reserve(ACME, hold, now_ms=NOW_MS - 60_000)
+    await store.close()
+
+
+def used(kvot, database):
+    """Used and held at instants before and after holds ran out, now, and what is listed."""
+    where = ("--company", ACME, "--json", "--database", database)
+    asked = [("--at", NOW_MS - 60_000 + ms) for ms in (-1, 0, 1, 60_000)]
+    told = [kvot.bare("usage", *at, *where).document for at in [*asked, ()]]
+    listed = kvot.bare("events", *where).document["results"]
+    return [(each["tokensUsed"], each["tokensHeld"]) for each in told], listed
+
+
+def prove_holds_restored(kvot, other):
+    """Wherever holds are restored, all that is counted of them is as it was, at every instant and after the next
+    write."""
+    asyncio.run(hold_some(SqliteStore.open(kvot.database, Rules())))
+    file = kvot.folder / "backup.gz"
+    counted = [(0, 0), (0, 125), (80, 5), (80, 5), (80, 5)]
+    made, before = kvot("backup", file, "--json").document, used(kvot, kvot.database)
+    assert (before[0], [each["id"] for each in before[1]]) == (counted, ["hold→sent"])
+    restored = kvot.bare("restore", file, "--database", other, "--json").document
+    for document in (made, restored):
+        summed = [document[name] for name in ("events", "tokens", "holds", "tokensHeld", "differences")]
+        assert summed == [0, 0, 3, 5, 0]  # what ran out is held by nobody, and is no event yet
+    for database in (kvot.database, other):
+        assert used(kvot, database) == before
+        assert kvot.bare("record", "--company", ACME, "--tokens", 1, "--database", database).code == 0
+        usage, listed = used(kvot, database)
+        assert (usage, listed[1:]) == ([*counted[:-1], (81, 5)], before[1])
+
+
+def test_holds_that_ran_out_are_charged_at_the_same_instant_where_they_are_restored(kvot):
+    prove_holds_restored(kvot, kvot.folder / "other.db")
 
 
 def test_the_secret_and_the_keys_are_not_in_it_and_both_commands_say_so(filled):

@@ -13,7 +13,7 @@ from kvot.wire.scalars import shortest_date
 from tests.cli.support import ACME, NOW_MS, OTHER
 from tests.cli.test_backup import filled
 from tests.cli.test_postgres import postgres
-from tests.cli.test_serve import serving
+from tests.cli.test_serve import make_key, serving
 
 __all__ = ["filled", "postgres"]
 
@@ -50,6 +50,43 @@ def test_of_postgresql_too(kvot, postgres):
     asyncio.run(call(PostgresStore.open(postgres, Rules(), time=Time.GIVEN), json.dumps(RECEIPT)))
     ran = kvot.bare("events", "--company", ACME, "--json", "--database", postgres)
     assert ran.document == {"results": [CALLED]}
+
+
+async def ran_out(opened):
+    """A call whose hold ran out a minute ago, and nothing was written since."""
+    hold = NewHold("h", 80, 60_000, True, "openai", "gpt-x", "ann")
+    await opened.reserve(ACME, hold, now_ms=NOW_MS - 120_000)
+    await opened.close()
+
+
+CHARGE = {
+    **{"id": "hold→h", "at": shortest_date(NOW_MS - 60_000), "tokens": 80, "kind": "expiry", "source": "estimated"},
+    **{"provider": "openai", "model": "gpt-x", "user": "ann"},
+}
+
+
+def test_a_charge_is_listed_from_when_its_hold_ran_out_on_and_the_list_writes_nothing(kvot):
+    asyncio.run(ran_out(SqliteStore.open(kvot.database, Rules())))
+    before = kvot.database.read_bytes()
+    for _ in range(2):
+        assert kvot("events", "--company", ACME, "--json").document == {"results": [CHARGE]}
+    assert kvot("events", "--company", ACME, "--until", CHARGE["at"], "--json").document == {"results": [CHARGE]}
+    assert kvot("events", "--company", ACME, "--since", NOW_MS - 59_999).out == "No events.\n"
+    assert kvot.database.read_bytes() == before
+    assert kvot("usage", "--company", ACME, "--json").document["tokensUsed"] == 80
+
+
+def test_a_charge_is_listed_beside_a_server_that_writes_nothing(kvot):
+    make_key(kvot, "--role", "superadmin")
+    asyncio.run(ran_out(SqliteStore.open(kvot.database, Rules())))
+    with serving(kvot):
+        assert kvot("events", "--company", ACME, "--json").document == {"results": [CHARGE]}
+
+
+def test_in_postgresql_its_own_clock_says_what_ran_out(kvot, postgres):
+    asyncio.run(ran_out(PostgresStore.open(postgres, Rules(), time=Time.GIVEN)))
+    ran = kvot.bare("events", "--company", ACME, "--json", "--database", postgres)
+    assert ran.document == {"results": [CHARGE]}
 
 
 def test_people_read_a_line_for_each(called):

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from tests.cli.support import ACME, copy_until_killed, said_of_a_part, said_of_unfinished, start
-from tests.cli.test_backup import COMPANIES, answers, filled
+from tests.cli.test_backup import COMPANIES, answers, filled, prove_holds_restored
 from tests.cli.test_serve import Server
 from tests.postgres.databases import DATABASES, run, shared_server
 from tests.postgres.needed import needed
@@ -71,6 +71,10 @@ def test_a_ledger_goes_to_postgres_and_back(filled_with_secret, postgres):
     assert answers(kvot, postgres) == expected
     assert answers(kvot, back) == expected
     assert kvot.bare("copy", "--from", kvot.database, "--to", postgres, "--json").document["companiesThereAlready"] == 2
+
+
+def test_holds_that_ran_out_are_charged_at_the_same_instant_in_postgres(kvot, postgres):
+    prove_holds_restored(kvot, postgres)
 
 
 def test_a_copy_to_postgres_that_was_killed_is_no_database_to_serve(filled_with_secret, postgres):

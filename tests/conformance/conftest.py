@@ -51,7 +51,7 @@ async def open_postgres(folder: Path, rules: Rules) -> FullStore:
 
 
 async def read_postgres(_store: FullStore, folder: Path, rules: Rules) -> ArchiveSource:
-    return await PostgresSource.open(await DATABASES.url(folder), rules)
+    return await PostgresSource.open(await DATABASES.url(folder), rules, time=Time.GIVEN)
 
 
 async def make_postgres(folder: Path, rules: Rules) -> tuple[Sink, Opening]:

@@ -212,13 +212,20 @@ class Scene:
         return (await self.store.budget(company, now_ms=now_ms, at_ms=at_ms)).budget
 
     async def latest(
-        self, since_ms: int = 1, until_ms: int = INSTANT_MAX, *, events_max: int = 100, company: str = COMPANY
+        self,
+        since_ms: int = 1,
+        until_ms: int = INSTANT_MAX,
+        *,
+        events_max: int = 100,
+        now_ms: int = T0,
+        company: str = COMPANY,
     ) -> list[Event]:
         """The last events, the newest first, as they stand in the database."""
+        asked = {"since_ms": since_ms, "until_ms": until_ms, "events_max": events_max, "now_ms": now_ms}
         assert self.engine.archive is not None
         source = await self.engine.archive.read(self.store, self.folder, self.rules)
         try:
-            return await source.latest(company, since_ms=since_ms, until_ms=until_ms, events_max=events_max)
+            return await source.latest(company, **asked)
         finally:
             await source.close()
 

@@ -31,7 +31,7 @@ async def latest(scene: Scene, folder: Path) -> Event:
     await scene.settled()
     source = SqliteSource.open(folder / "kvot.db", Rules())
     try:
-        (event,) = await source.latest(COMPANY, since_ms=1, until_ms=INSTANT_MAX, events_max=1)
+        (event,) = await source.latest(COMPANY, since_ms=1, until_ms=INSTANT_MAX, events_max=1, now_ms=1)
     finally:
         await source.close()
     return event
@@ -83,7 +83,7 @@ async def test_a_call_that_was_refused_leaves_none(open_scene, tmp_path: Path):
     await ask(scene, "chat")
     await scene.settled()
     source = SqliteSource.open(tmp_path / "kvot.db", Rules())
-    assert await source.latest(COMPANY, since_ms=1, until_ms=INSTANT_MAX, events_max=1) == []
+    assert await source.latest(COMPANY, since_ms=1, until_ms=INSTANT_MAX, events_max=1, now_ms=1) == []
     await source.close()
 
 

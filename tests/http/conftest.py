@@ -90,6 +90,9 @@ class Lines:
     def next(self) -> tuple[str, dict[str, Any]]:
         return self._lines.get(timeout=10)
 
+    def is_empty(self) -> bool:
+        return self._lines.empty()
+
     def clear(self) -> None:
         while not self._lines.empty():
             self._lines.get()
@@ -103,7 +106,9 @@ def make_app(
     services = Services(ledger, store, b"pepper", lambda: uuid4().hex, ProviderKeys(store, Sealer(bytes(32))))
     log = RequestLog(least_status=0, log=Lines())
     settings = settings or HttpSettings()
-    return App(services, TableAuthenticator(), Health(ledger), settings=settings, log=log, surfaces=surfaces)
+    return App(
+        services, TableAuthenticator(), Health(ledger, log=log.sink), settings=settings, log=log, surfaces=surfaces
+    )
 
 
 @dataclass(frozen=True)

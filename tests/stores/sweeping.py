@@ -113,7 +113,7 @@ async def told_by(ledgers: Ledgers) -> object:
     """Of all, and of the last events, which are read by another way."""
     source = await ledgers.source()
     try:
-        latest = await source.latest(COMPANY, since_ms=1, until_ms=T0, events_max=ROWS + 2)
+        latest = await source.latest(COMPANY, since_ms=1, until_ms=T0, events_max=ROWS + 2, now_ms=T0)
         return await end_of(source, COMPANY), latest
     finally:
         await source.close()

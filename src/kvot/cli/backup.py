@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from kvot.bootstrap import rules_of
+from kvot.bootstrap import rules_of, wall_ms
 from kvot.cli import moving, show
 from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions
 from kvot.cli.progress import Progress
@@ -43,18 +43,19 @@ def backup(file: File, /, *, options: DatabaseOptions = NO_DATABASE_OPTIONS) -> 
 
 
 async def _backup(file: Path, settings: Settings) -> dict[str, Any]:
+    due = moving.DueHolds(wall_ms())
     source = await open_source(settings.database, rules_of(settings))
     try:
         writer = BackupWriter(file)
         try:
             with Progress("backup", len(await source.companies())) as bar:
-                summary = await move(whole(source), writer, moving.counting(bar))
+                summary = await move(whole(source), writer, moving.counting(bar, due))
         finally:
             await writer.close()
         count = await moving.shown(moving.audit_faults(source))
     finally:
         await source.close()
-    totals = moving.totals(summary.ends.values())
+    totals = moving.totals(summary.ends.values(), due)
     return {"file": str(file), "bytes": file.stat().st_size, **totals, "differences": count}
 
 
@@ -85,7 +86,7 @@ def _print_verdict(count: int) -> None:
 
 
 async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
-    rules = rules_of(settings)
+    rules, due = rules_of(settings), moving.DueHolds(wall_ms())
     with BackupReader(file) as reader:
         sink = await open_sink(settings.database, rules)
         try:
@@ -95,7 +96,7 @@ async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
             finally:
                 await before.close()
             with Progress("restore", reader.total_bytes) as bar:
-                on_part = moving.counting(bar, lambda: reader.read_bytes)
+                on_part = moving.counting(bar, due, lambda: reader.read_bytes)
                 try:
                     summary = await move(reader.parts(), sink, on_part)
                 except Misfit:
@@ -107,4 +108,4 @@ async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
         count = await moving.shown(differences(after, summary.ends.values(), summary.shared))
     finally:
         await after.close()
-    return {**moving.totals(summary.ends.values()), "differences": count}
+    return {**moving.totals(summary.ends.values(), due), "differences": count}

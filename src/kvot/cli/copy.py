@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from kvot.bootstrap import wall_ms
 from kvot.cli import moving, show
 from kvot.cli.options import UsageError, database_url
 from kvot.cli.progress import Progress
@@ -83,22 +84,23 @@ def _url(option: str, text: str) -> str:
 
 
 async def _copy(from_: str, to: str, reached: _Reached) -> dict[str, Any]:
+    due = moving.DueHolds(wall_ms())
     source = await open_source(from_, Rules())
     try:
-        there, ends = await _write(source, to, reached)
+        there, ends = await _write(source, to, reached, due)
         count = await _compare(source, to, ends)
     finally:
         await source.close()
-    return {**moving.totals(ends), "companiesThereAlready": there, "differences": count}
+    return {**moving.totals(ends, due), "companiesThereAlready": there, "differences": count}
 
 
-async def _write(source: Source, to: str, reached: _Reached) -> tuple[int, list[LedgerEnd]]:
+async def _write(source: Source, to: str, reached: _Reached, due: moving.DueHolds) -> tuple[int, list[LedgerEnd]]:
     """Copy what is left to copy: how many companies were there already, and what all come to."""
     sink = await open_sink(to, Rules())
     try:
         reached.of = len(await source.companies())
         with Progress("copy", reached.of) as bar:
-            show_part = moving.counting(bar)
+            show_part = moving.counting(bar, due)
 
             def on_part(part: Part) -> None:
                 reached.companies += isinstance(part, LedgerEnd)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
+from kvot.bootstrap import wall_ms
 from kvot.cli import show
 from kvot.cli.moments import parse_moment
 from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions, UsageError, company_guid
@@ -35,6 +36,7 @@ def events(
 
     It reads the database itself, also while a server has it, and looks at every event of the company for it. For what
     comes after the last one that is listed, ask again with its time as --until; those of that very time come again.
+    What is charged for a call that was sent and whose hold ran out is listed from that time on.
 
     For example:
 
@@ -65,7 +67,8 @@ async def _latest(
     try:
         since_ms = 1 if since is None else since.ms
         until_ms = INSTANT_MAX if until is None else until.ms
-        return await source.latest(company_id, since_ms=since_ms, until_ms=until_ms, events_max=events_max)
+        asked = {"since_ms": since_ms, "until_ms": until_ms, "events_max": events_max}
+        return await source.latest(company_id, **asked, now_ms=wall_ms())
     finally:
         await source.close()
 

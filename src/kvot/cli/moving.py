@@ -7,18 +7,40 @@ from typing import Any
 
 from kvot.cli import show
 from kvot.cli.progress import Progress
-from kvot.core.archive import Events, LedgerEnd, Part, Source
+from kvot.core.archive import Events, Holds, LedgerEnd, LedgerStart, Part, Source
+from kvot.core.model import Hold, HoldState
 
 DIFFERENCES_SHOWN_MAX = 20
 """Enough to see what is wrong; the exit code says that something is."""
 
 
-def counting(bar: Progress, place: Callable[[], int] | None = None) -> Callable[[Part], None]:
+class DueHolds:
+    """How many tokens the holds have that ran out before now and that no write has closed yet.
+
+    They are moved as they stand: open. No read sees them as held, before the move or after it.
+    """
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = self._clock_ms = now_ms
+        self.tokens = 0
+
+    def add(self, part: Part) -> None:
+        if isinstance(part, LedgerStart):
+            self._clock_ms = max(part.clock_ms, self._now_ms)
+        if isinstance(part, Holds):
+            self.tokens += sum(kept.hold.amount for kept in part.holds if self._is_due(kept.hold))
+
+    def _is_due(self, hold: Hold) -> bool:
+        return hold.state is HoldState.OPEN and hold.expires_at_ms <= self._clock_ms
+
+
+def counting(bar: Progress, due: DueHolds, place: Callable[[], int] | None = None) -> Callable[[Part], None]:
     """Tell the bar of every part: rows are events. `place` is how far all is; None: as many companies as ended."""
     ended = 0
 
     def on_part(part: Part) -> None:
         nonlocal ended
+        due.add(part)
         if isinstance(part, Events):
             bar.advance(len(part.events))
         if isinstance(part, LedgerEnd):
@@ -28,7 +50,7 @@ def counting(bar: Progress, place: Callable[[], int] | None = None) -> Callable[
     return on_part
 
 
-def totals(ends: Iterable[LedgerEnd]) -> dict[str, int]:
+def totals(ends: Iterable[LedgerEnd], due: DueHolds) -> dict[str, int]:
     """What was moved, as a document for programs."""
     ends = list(ends)
     return {
@@ -36,7 +58,7 @@ def totals(ends: Iterable[LedgerEnd]) -> dict[str, int]:
         "events": sum(end.events for end in ends),
         "tokens": sum(end.tokens for end in ends),
         "holds": sum(end.holds for end in ends),
-        "tokensHeld": sum(end.held for end in ends),
+        "tokensHeld": sum(end.held for end in ends) - due.tokens,
     }
 
 

@@ -127,12 +127,17 @@ class Source(Protocol):
         """The parts of one company, but for `LedgerEnd`, which whoever reads works out."""
         ...
 
-    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
+    async def latest(
+        self, company_id: str, *, since_ms: int, until_ms: int, events_max: int, now_ms: int
+    ) -> list[Event]:
         """The last events of a company from one instant to another, both with them, the newest first.
 
+        With them come the charges of holds that are due at `max(clock, now_ms)` and that no write has closed yet: each
+        as that write will enter it, so that the list comes to what every read of usage counts.
+
         Those of one instant come in an order of the engine's own, always the same. All events of the company are looked
-        at, and no more than `events_max` of them kept on the way: none of the ledger's own questions goes through its
-        events by time, so no index of them is paid for with every call.
+        at, and no more than `events_max` of them and its due holds kept on the way: none of the ledger's own questions
+        goes through its events by time, so no index of them is paid for with every call.
         """
         ...
 

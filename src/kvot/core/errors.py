@@ -201,13 +201,25 @@ class BudgetExceeded(KvotError):
 
 
 class StoreUnavailable(KvotError):
-    """The ledger could not answer. Whether a write happened is unknown: repeat it with the same id."""
+    """The ledger could not answer. Whether a write happened is unknown: repeat it with the same id.
+
+    The message is for whoever runs Kvot, and may name the database's file or address. `in_public` is what anybody may
+    read: it names neither, and says no more than was meant for that.
+    """
 
     code = "StoreUnavailable"
 
-    def __init__(self, message: str, *, retry_after_ms: int = 1_000) -> None:
+    def __init__(
+        self, message: str, *, retry_after_ms: int = 1_000, in_public: str = "The database cannot be used."
+    ) -> None:
         super().__init__(message)
         self.retry_after_ms: int = retry_after_ms
+        self.in_public = in_public
+
+    @classmethod
+    def of(cls, shown: str, what: str) -> "StoreUnavailable":
+        """`shown`: the database, by its file or address. `what` is wrong with it, and what to do: names neither."""
+        return cls(f"{shown} {what}", in_public=f"The database {what}")
 
 
 class KeyUnreadable(KvotError):

@@ -2,9 +2,12 @@
 
 `/livez` and `/readyz` are the two; many charts still probe `/healthz`, and clients of other hosts `/ping`: both are
 `/livez` by another name.
+
+Anybody may ask, so what is wrong is told without the database's file, address or user; all of it is in the log.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
@@ -13,6 +16,7 @@ from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_DAY, MS_PER_HOUR, MS_PER_SECOND
 from kvot.http import replies
 from kvot.http.replies import Reply
+from kvot.telemetry.logs import logger
 
 _JSON = ((b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store"))
 _WELL = "ok"
@@ -36,10 +40,13 @@ class Health:
         ledger: Ledger,
         leap_ms: Callable[[], int] = lambda: 0,
         jwks_problem: Callable[[], str | None] = lambda: None,
+        log: Any = None,
     ) -> None:
         self._ledger = ledger
         self._leap_ms = leap_ms
         self._jwks_problem = jwks_problem
+        self._log = log or logger("kvot.http")
+        self._logged: str | None = None
         self.is_draining = False
 
     @property
@@ -76,8 +83,20 @@ class Health:
         try:
             await self._ledger.ready()
         except StoreUnavailable as error:
-            return error.message
+            self._note(error.message)
+            return error.in_public
+        self._note(None)
         return None
+
+    def _note(self, fault: str | None) -> None:
+        """Log what is wrong with the store when that changes: it is asked every few seconds."""
+        if fault == self._logged:
+            return
+        self._logged = fault
+        if fault is None:
+            self._log.info("ready again")
+        else:
+            self._log.error("not ready", reason=fault)
 
     def _jwks(self) -> str | None:
         problem = self._jwks_problem()

@@ -51,9 +51,11 @@ class MemorySource:
         for part in in_parts(replies):
             yield StoredReplies(replies[part])
 
-    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
+    async def latest(
+        self, company_id: str, *, since_ms: int, until_ms: int, events_max: int, now_ms: int
+    ) -> list[Event]:
         company = self._companies.get(company_id)
-        events = list(company.events.values()) if company else []
+        events = list(company.seen_at(now_ms).events.values()) if company else []
         asked = [event for event in events if since_ms <= event.at_ms <= until_ms]
         return sorted(asked, key=lambda event: (event.at_ms, event.event_id), reverse=True)[:events_max]
 

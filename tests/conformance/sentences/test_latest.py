@@ -1,6 +1,6 @@
 """Events as they are read back, one by one: the newest first, each with the receipt of its call."""
 
-from kvot.core.model import CallDetail, Kind, NewEvent, Source, Status
+from kvot.core.model import CallDetail, Event, Kind, NewEvent, Source, Status
 from kvot.core.window import floor_before
 from tests.conformance.scene import COMPANY, DAY, MINUTE, OTHER, T0, Scene
 
@@ -87,6 +87,46 @@ async def test_a_receipt_is_there_after_the_engine_was_opened_again(scene: Scene
         await scene.reopen()
         receipts = {event.event_id: event.receipt for event in await scene.latest()}
         assert receipts == {"hold→h": RECEIPT, "hold→i": odd}
+
+
+async def test_the_charge_of_a_hold_that_ran_out_is_told_before_any_write_as_that_will_write_it(scene: Scene):
+    await scene.reserve("sent", 80, ttl_ms=5, dispatched=True, provider="openai", model="m", user="u", feature="f")
+    await scene.reserve("bare", 7, ttl_ms=5, dispatched=True)
+    await scene.reserve("not sent", 40, ttl_ms=5)
+    assert await scene.latest(now_ms=T0 + 4) == []
+    told = await scene.latest(now_ms=T0 + 5)
+    charge = (T0 + 5, False, 80, Kind.EXPIRY, Source.ESTIMATED, CallDetail("openai", "m", "u", "f"))
+    assert told[0] == Event("hold→sent", *charge)
+    assert [(event.event_id, event.tokens) for event in told] == [("hold→sent", 80), ("hold→bare", 7)]
+    assert sum(event.tokens for event in told) == await scene.used(now_ms=T0 + 5)
+    assert await scene.latest(now_ms=T0 + 4) == []  # nothing was written
+    assert await scene.store.expire(COMPANY, now_ms=T0 + 9) == 3
+    assert await scene.latest(now_ms=T0 + 9) == told
+
+
+async def test_charges_that_no_write_entered_yet_stand_among_events_where_they_will(scene: Scene):
+    uuid = "11111111-1111-4111-8111-111111111111"
+    for hold_id, ttl_ms in (("b", 3), ("a", 3), (uuid, 3), ("c", 9), ("far", MINUTE)):
+        await scene.reserve(hold_id, 1, ttl_ms=ttl_ms, dispatched=True)
+    for event_id, at_ms in ((uuid, 3), ("x", 3), ("ö", 3), ("early", 1), ("ahead", 99)):
+        await scene.record(event_id, 1, T0 + at_ms)
+    asked = [(1, T0 + 99), (T0 + 3, T0 + 3), (T0 + 3, T0 + 8), (T0 + 4, T0 + 9), (T0 + 10, T0 + 99), (1, T0 + 1)]
+
+    async def lists() -> list[list[Event]]:
+        return [
+            await scene.latest(*edges, events_max=count, now_ms=T0 + 9) for edges in asked for count in (1, 3, 5, 100)
+        ]
+
+    before = await lists()
+    assert [len(each) for each in before[3::4]] == [9, 6, 6, 1, 1, 1]
+    await scene.store.expire(COMPANY, now_ms=T0 + 9)
+    assert await lists() == before
+
+
+async def test_charges_are_told_of_their_own_company_alone(scene: Scene):
+    await scene.reserve("h", 80, ttl_ms=5, dispatched=True)
+    await scene.record("e", 1, company=OTHER)
+    assert [event.event_id for event in await scene.latest(now_ms=T0 + 5, company=OTHER)] == ["e"]
 
 
 async def test_forgotten_events_are_not_told(scene: Scene):

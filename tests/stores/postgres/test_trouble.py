@@ -15,6 +15,7 @@ from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres import connection as connection_module
 from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.errors import told
 from kvot.stores.postgres.pool import Pool
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.databases import run
@@ -41,6 +42,9 @@ async def refusal(url: str) -> str:
         await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)
     await store.close()
     assert raised.value.retry_after_ms > 0
+    shown = Address.parse(url).shown
+    assert raised.value.in_public == raised.value.message.replace(shown, "The database")
+    assert shown in raised.value.message
     return raised.value.message
 
 
@@ -69,6 +73,13 @@ async def test_a_server_that_is_not_there_is_told_and_that_nothing_was_done(tmp_
     message = await refusal("postgresql://" + where.format(folder=tmp_path))
     assert message.endswith(f"cannot be reached: {reason}. Nothing was done; try again.")
     assert "hunter2" not in message
+
+
+def test_words_of_the_server_that_nobody_foresaw_are_not_for_everybody():
+    error = told("postgresql://u@h/d", asyncpg.PostgresError.new({"C": "22000", "M": 'no "u" at 10.0.0.1'}))
+    assert isinstance(error, StoreUnavailable)
+    assert error.message == 'postgresql://u@h/d could not be used: no "u" at 10.0.0.1 (SQLSTATE 22000)'
+    assert error.in_public == "The database could not be used (SQLSTATE 22000)."
 
 
 async def test_a_replica_is_refused_with_what_to_do(url: str):

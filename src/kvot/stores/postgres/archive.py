@@ -34,6 +34,7 @@ from kvot.stores.postgres.encoding import from_labels, from_optional_text, from_
 from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
 from kvot.stores.postgres.keys import COLUMNS, from_row
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check_steps
+from kvot.stores.postgres.store import Time
 from kvot.stores.unfinished import unfinished_copy
 
 T = TypeVar("T")
@@ -51,10 +52,17 @@ _EVENT = """SELECT event_id, at, at_given, tokens, kind::text, source::text, lab
     input_tokens, output_tokens, cached_tokens, reasoning_tokens, ref, reason, receipt
     FROM kvot.event LEFT JOIN kvot.label_set USING (company_id, label_set_no) WHERE company_id = $1"""
 _EVENTS = f"{_EVENT} AND at > $2"
-_LATEST = f"""{_EVENT} AND event_id IN (SELECT e.event_id FROM kvot.event e
+_CHARGES = """SELECT 'hold→' || hold_id, expires_at, false, amount, 'expiry', 'estimated', labels,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM kvot.hold LEFT JOIN kvot.label_set USING (company_id, label_set_no)
+    WHERE company_id = $1 AND state = 'open' AND dispatched AND expires_at BETWEEN $2 AND least($3, $5)"""
+"""What `kvot.run_out` will enter for the holds that are due: as events."""
+_LATEST = f"""SELECT * FROM ({_EVENT} AND event_id IN (SELECT e.event_id FROM kvot.event e
     WHERE e.company_id = $1 AND e.at BETWEEN $2 AND $3
     AND e.at > coalesce((SELECT c.floor_at FROM kvot.company c WHERE c.company_id = $1), 0)
-    ORDER BY e.at DESC, e.event_id DESC LIMIT $4) ORDER BY at DESC, event_id DESC"""
+    ORDER BY e.at DESC, e.event_id DESC LIMIT $4) UNION ALL {_CHARGES}) AS found
+    ORDER BY at DESC, event_id DESC LIMIT $4"""
+_CLOCK = """SELECT greatest((SELECT clock FROM kvot.company WHERE company_id = $1), kvot.time_of($2, $3))"""
 _HOLDS = """SELECT hold_id, amount, ttl_ms, dispatched, labels, created_at, expires_at, state::text, closed_at, actual,
     dispatched_asked, settlement
     FROM kvot.hold AS kept LEFT JOIN kvot.label_set USING (company_id, label_set_no)
@@ -76,17 +84,18 @@ _VERIFY = "SELECT place, kept, recomputed FROM kvot.verify($1, $2, 0, 0)"
 class PostgresSource:
     """`Source` of a migrated database. Everything is read in one transaction."""
 
-    def __init__(self, connection: asyncpg.Connection, shown: str, rules: Rules) -> None:
+    def __init__(self, connection: asyncpg.Connection, shown: str, rules: Rules, time: Time) -> None:
         self._connection = connection
         self._shown = shown
+        self._drift_max_ms = time.value
         default = rules.default_budget
         self._rules = [default.token_limit, default.window_days, rules.retention_ms, rules.future_max_ms]
 
     @classmethod
-    async def open(cls, url: str, rules: Rules) -> Self:
+    async def open(cls, url: str, rules: Rules, *, time: Time = Time.DATABASE) -> Self:
         """Raises StoreUnavailable, saying what to do."""
         connection, shown = await connect(url, _SNAPSHOT, check_steps)
-        return cls(connection, shown, rules)
+        return cls(connection, shown, rules, time)
 
     async def need_whole(self) -> None:
         with telling(self._shown):
@@ -113,10 +122,14 @@ class PostgresSource:
         async for replies in self._parts(_REPLIES, to_reply, company):
             yield StoredReplies(replies)
 
-    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
-        asked = (to_uuid(company_id), since_ms, until_ms, events_max)
+    async def latest(
+        self, company_id: str, *, since_ms: int, until_ms: int, events_max: int, now_ms: int
+    ) -> list[Event]:
+        company = to_uuid(company_id)
         with telling(self._shown):
-            return [_to_event(row) for row in await self._connection.fetch(_LATEST, *asked)]
+            clock_ms = await self._connection.fetchval(_CLOCK, company, now_ms, self._drift_max_ms)
+            rows = await self._connection.fetch(_LATEST, company, since_ms, until_ms, events_max, clock_ms)
+        return [_to_event(row) for row in rows]
 
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         async for checks in self._parts(_SECRET_CHECK, lambda row: SecretCheck(row[0])):

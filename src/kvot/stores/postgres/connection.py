@@ -100,10 +100,16 @@ async def need_same_time(connection: asyncpg.Connection, address: Address, now_m
         raise told(address.shown, error) from error
     here_ms = now_ms()
     if abs(here_ms - database_ms) > LEAP_MAX_MS:
-        raise StoreUnavailable(
-            f"This machine's clock says {_shown(here_ms)}, and that of {address.shown} {_shown(database_ms)}. "
-            "Nothing was done: set the wrong one right, then start again."
-        )
+        raise _other_time(here_ms, database_ms, address.shown)
+
+
+def _other_time(here_ms: int, database_ms: int, shown: str) -> StoreUnavailable:
+    here, there = _shown(here_ms), _shown(database_ms)
+    advice = "Nothing was done: set the wrong one right, then start again."
+    said = (
+        f"This machine's clock says {here}, and that of {each} {there}. {advice}" for each in (shown, "the database")
+    )
+    return StoreUnavailable(next(said), in_public=next(said))
 
 
 def _shown(at_ms: int) -> str:
@@ -111,7 +117,7 @@ def _shown(at_ms: int) -> str:
 
 
 def _hidden_pooler(address: Address) -> StoreUnavailable:
-    return StoreUnavailable(f"{address.shown} is behind a pooler. Say so in its URL: ?pooler=transaction")
+    return StoreUnavailable.of(address.shown, "is behind a pooler. Say so in its URL: ?pooler=transaction")
 
 
 async def close(connection: asyncpg.Connection) -> None:

@@ -51,12 +51,21 @@ def told(shown: str, error: BaseException) -> KvotError:
         if state == _BEYOND_RETENTION:
             return told_beyond(error.message or "")
         advice = _SAID.get(state) or _SAID_OF_CLASS.get(state[:2])
-        return StoreUnavailable(f"{shown} {advice or f'could not be used: {error.message} (SQLSTATE {state})'}")
+        if advice is None:
+            return _in_its_words(shown, error.message or "", state)
+        return StoreUnavailable.of(shown, advice)
     if isinstance(error, TimeoutError):
-        return StoreUnavailable(f"{shown} did not answer in time. {UNKNOWN}")
+        return StoreUnavailable.of(shown, f"did not answer in time. {UNKNOWN}")
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
-        return StoreUnavailable(f"{shown} cannot be asked with these options in its URL: {error}. Nothing was done.")
-    return StoreUnavailable(f"{shown} cannot be reached, or the connection was lost. {UNKNOWN}")
+        said = f"{shown} cannot be asked with these options in its URL: {error}. Nothing was done."
+        return StoreUnavailable(said, in_public="The database cannot be asked with the options in its URL.")
+    return StoreUnavailable.of(shown, f"cannot be reached, or the connection was lost. {UNKNOWN}")
+
+
+def _in_its_words(shown: str, said: str, state: str) -> StoreUnavailable:
+    """The server's own words may name anything."""
+    in_public = f"The database could not be used (SQLSTATE {state})."
+    return StoreUnavailable(f"{shown} could not be used: {said} (SQLSTATE {state})", in_public=in_public)
 
 
 def told_beyond(said: str) -> InvalidRequest:
@@ -72,7 +81,7 @@ def connecting(shown: str) -> Iterator[None]:
         yield
     except (OSError, asyncpg.ConnectionDoesNotExistError) as error:
         reason = f"cannot be reached: {_why_not_reached(error)}. Nothing was done; try again."
-        raise StoreUnavailable(f"{shown} {reason}") from error
+        raise StoreUnavailable.of(shown, reason) from error
 
 
 def _why_not_reached(error: Exception) -> str:

@@ -113,7 +113,7 @@ class Pool:
 
     def need_open(self) -> None:
         if self._is_closed:
-            raise StoreUnavailable(f"{self.address.shown} is closed.")
+            raise StoreUnavailable.of(self.address.shown, "is closed.")
 
     async def _finish(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(work)
@@ -160,9 +160,8 @@ class Pool:
 
     def _all_busy(self) -> StoreUnavailable:
         count = self.address.connections_max
-        return StoreUnavailable(
-            f"{self.address.shown} is busy: all {count} connections are. Nothing was done; try again."
-        )
+        what = f"is busy: all {count} connections are. Nothing was done; try again."
+        return StoreUnavailable.of(self.address.shown, what)
 
     async def _checked(self) -> _Checked:
         while self._idle:

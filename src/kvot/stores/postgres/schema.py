@@ -128,27 +128,29 @@ async def check_steps(connection: asyncpg.Connection, shown: str) -> None:
     _check_applied(shown, applied, steps)
     if len(applied) < len(steps):
         lacking = ", ".join(step.name for step in steps[len(applied) :])
-        raise StoreUnavailable(f"{shown} lacks {lacking}. Run: kvot migrate --database URL")
+        raise StoreUnavailable.of(shown, f"lacks {lacking}. Run: kvot migrate --database URL")
 
 
 async def _check_server(connection: asyncpg.Connection, shown: str) -> None:
     state = await connection.fetchrow(_STATE)
     if state["read_only"]:
-        raise StoreUnavailable(f"{shown} is read-only: a replica, most likely. Name the primary in the database's URL.")
+        raise StoreUnavailable.of(
+            shown, "is read-only: a replica, most likely. Name the primary in the database's URL."
+        )
     if state["version"] < VERSION_MIN:
-        raise StoreUnavailable(f"{shown} is PostgreSQL {state['version'] // 10_000}; Kvot needs 14 or later.")
+        raise StoreUnavailable.of(shown, f"is PostgreSQL {state['version'] // 10_000}; Kvot needs 14 or later.")
     if state["forgets"]:
-        raise StoreUnavailable(f"{shown} may lose what it has acknowledged. Set synchronous_commit to on.")
+        raise StoreUnavailable.of(shown, "may lose what it has acknowledged. Set synchronous_commit to on.")
     if state["encoding"] != "UTF8":
-        raise StoreUnavailable(f"{shown} is encoded in {state['encoding']}. Make it again: createdb --encoding UTF8")
+        raise StoreUnavailable.of(shown, f"is encoded in {state['encoding']}. Make it again: createdb --encoding UTF8")
 
 
 def _check_applied(shown: str, applied: list[tuple[int, str, str]], steps: Sequence[Step]) -> None:
     if len(applied) > len(steps):
         newest = applied[-1][1]
-        raise StoreUnavailable(
-            f"{shown} was made by a newer Kvot (schema {newest}). Upgrade Kvot, or restore a backup."
+        raise StoreUnavailable.of(
+            shown, f"was made by a newer Kvot (schema {newest}). Upgrade Kvot, or restore a backup."
         )
     for (version, name, checksum), step in zip(applied, steps, strict=False):
         if (version, checksum) != (step.version, step.checksum):
-            raise StoreUnavailable(f"{shown} has another schema step {name} than this Kvot knows. Restore a backup.")
+            raise StoreUnavailable.of(shown, f"has another schema step {name} than this Kvot knows. Restore a backup.")

@@ -31,9 +31,10 @@ from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import CallDetail, Event, Hold, Settlement, Verification
 from kvot.stores.sqlite import audit, budgets, keeping, keys, provider_keys, stored_replies, unfinished, verify
+from kvot.stores.sqlite.begin import charge_of, due_holds
 from kvot.stores.sqlite.company import Company, load
 from kvot.stores.sqlite.connection import CACHE_KIB, WRITER_PATIENCE_MS, Row, Tx, check_version, unavailable
-from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, from_guid, from_key, to_key
+from kvot.stores.sqlite.encoding import HOLD_STATES, KINDS, SOURCES, Key, from_guid, from_key, to_key
 from kvot.stores.sqlite.schema import check_current, known_steps
 from kvot.stores.sqlite.sweep import is_forgotten
 from kvot.stores.unfinished import unfinished_copy
@@ -107,13 +108,18 @@ class SqliteSource:
             for replies in self._parts(stored_replies.LIST, stored_replies.from_row, company.no):
                 yield StoredReplies(replies)
 
-    async def latest(self, company_id: str, *, since_ms: int, until_ms: int, events_max: int) -> list[Event]:
+    async def latest(
+        self, company_id: str, *, since_ms: int, until_ms: int, events_max: int, now_ms: int
+    ) -> list[Event]:
         with told(self._path):
-            company = load(self._tx, company_id, 0)
+            company = load(self._tx, company_id, now_ms)
             first_ms = max(since_ms, company.floor_at + 1)
             keys_ = self._tx.execute(_LATEST, (company.no, first_ms, until_ms, events_max)).fetchall()
             rows = (self._tx.row(f"{_EVENT} AND event_id = ?", (company.no, key)) for (key,) in keys_)
-            return [_to_event(row) for row in rows if row is not None]
+            events = [_to_event(row) for row in rows if row is not None]
+            due = (charge_of(self._tx, company, hold) for hold in due_holds(self._tx, company) if hold.dispatched)
+            charges = [charge for charge in due if first_ms <= charge.at_ms <= until_ms]
+        return sorted([*events, *charges], key=_place, reverse=True)[:events_max]
 
     async def shared(self) -> AsyncIterator[SecretCheck | Keys | SealedKeys | Audit]:
         with told(self._path):
@@ -156,6 +162,12 @@ def told(path: Path) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise unavailable(path, error) from error
+
+
+def _place(event: Event) -> tuple[int, bool, Key]:
+    """Where an event stands among others, as in `_LATEST`: SQLite has every text before every blob."""
+    key = to_key(event.event_id)
+    return event.at_ms, isinstance(key, bytes), key
 
 
 def _to_event(row: Row) -> Event:

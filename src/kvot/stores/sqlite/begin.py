@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kvot.core.model import CallDetail, HoldState, Kind, Source
+from kvot.core.model import CallDetail, Event, HoldState, Kind, Source
 from kvot.core.store import settlement_event_id
 from kvot.stores.sqlite import labels
 from kvot.stores.sqlite.company import Company, load_or_create
@@ -41,6 +41,13 @@ def due_holds(tx: Tx, company: Company) -> list[DueHold]:
     return sorted(due, key=lambda hold: (hold.expires_at, from_key(hold.hold_id)))
 
 
+def charge_of(tx: Tx, company: Company, hold: DueHold) -> Event:
+    """The event that a due hold ends in if its call was sent: its estimate, at the instant it ran out."""
+    detail = CallDetail(*labels.labels_of(tx, company.no, hold.label_set_no))
+    event_id = settlement_event_id(from_key(hold.hold_id))
+    return Event(event_id, hold.expires_at, False, hold.amount, Kind.EXPIRY, Source.ESTIMATED, detail)
+
+
 def close_due(tx: Tx, company: Company) -> int:
     """Close the due holds; how many."""
     due = due_holds(tx, company)
@@ -56,9 +63,6 @@ def _expire(tx: Tx, company: Company, hold: DueHold) -> HoldState:
     """Charge the hold if its call was sent. A total that has no room for the charge cannot take it."""
     if not hold.dispatched or not company.has_room_for(hold.amount):
         return HoldState.EXPIRED
-    detail = CallDetail(*labels.labels_of(tx, company.no, hold.label_set_no))
-    key = settlement_event_id(from_key(hold.hold_id))
-    at_ms, source = hold.expires_at, Source.ESTIMATED
-    row = row_of(tx, company, key, at_ms=at_ms, tokens=hold.amount, kind=Kind.EXPIRY, source=source, detail=detail)
-    enter(tx, company, row)
+    key, at_ms, _, tokens, kind, source, detail, *_ = charge_of(tx, company, hold)
+    enter(tx, company, row_of(tx, company, key, at_ms=at_ms, tokens=tokens, kind=kind, source=source, detail=detail))
     return HoldState.CHARGED

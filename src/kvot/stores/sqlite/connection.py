@@ -161,8 +161,8 @@ def unavailable(path: Path, error: apsw.Error) -> StoreUnavailable:
     """What an SQLite error means for whoever runs Kvot, and what to do next."""
     for kind, advice in _ADVICE:
         if isinstance(error, kind):
-            return StoreUnavailable(f"{path} {advice}")
-    return StoreUnavailable(f"{path} could not be used: {error}")
+            return StoreUnavailable.of(str(path), advice)
+    return StoreUnavailable(f"{path} could not be used: {error}")  # SQLite's own words may name anything
 
 
 _ADVICE: tuple[tuple[type[apsw.Error], str], ...] = (

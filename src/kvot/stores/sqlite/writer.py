@@ -60,7 +60,7 @@ class Writer:
         self._waiting = 0
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
-        self.refusal: str | None = None
+        self.refusal: StoreUnavailable | None = None
         """Why nothing is written any more; None as long as all is well."""
         self.on_fatal: Callable[[str], None] | None = None
         """Called once, on the event loop, when `refusal` is set."""
@@ -76,7 +76,7 @@ class Writer:
         """
         self.check()
         if self._waiting >= WAITING_MAX:
-            raise StoreUnavailable(f"{self._path} is busy: {WAITING_MAX} operations are waiting. Try again.")
+            raise StoreUnavailable.of(str(self._path), f"is busy: {WAITING_MAX} operations are waiting. Try again.")
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         is_idle = self._waiting == len(self._gathered)
@@ -118,9 +118,9 @@ class Writer:
 
     def check(self) -> None:
         if self.refusal is not None:
-            raise StoreUnavailable(self.refusal)
+            raise _again(self.refusal)
         if self._closed:
-            raise StoreUnavailable(f"{self._path} is closed.")
+            raise StoreUnavailable.of(str(self._path), "is closed.")
 
     async def close(self) -> None:
         """Finish what waits, then end the thread."""
@@ -158,22 +158,22 @@ class Writer:
     def _commit(self, batch: list[_Job]) -> list[Any]:
         """One answer or exception for each operation of the batch."""
         if self.refusal is not None:
-            return [StoreUnavailable(self.refusal) for _ in batch]
+            return [_again(self.refusal) for _ in batch]
         try:
             self._tx.execute("BEGIN IMMEDIATE")
             answers = self._answers(batch)
             self._tx.execute("COMMIT")
         except apsw.Error as error:
             self._undo()
-            message = unavailable(self._path, error).message
+            refusal = unavailable(self._path, error)
             if isinstance(error, FATAL):
-                self.refusal = message
-            return [StoreUnavailable(message) for _ in batch]
+                self.refusal = refusal
+            return [_again(refusal) for _ in batch]
         except Exception as error:  # the thread's outermost edge: whoever waits must hear of a fault of ours, too
             self._undo()
-            fault = type(error).__name__
-            self.refusal = f"{self._path} is written no more, for a fault in Kvot ({fault}). Start Kvot again."
-            return [StoreUnavailable(self.refusal) for _ in batch]
+            what = f"is written no more, for a fault in Kvot ({type(error).__name__}). Start Kvot again."
+            self.refusal = StoreUnavailable.of(str(self._path), what)
+            return [_again(self.refusal) for _ in batch]
         return answers
 
     def _answers(self, batch: list[_Job]) -> list[Any]:
@@ -215,7 +215,7 @@ class Writer:
             try:
                 self._tx.execute("ROLLBACK")
             except apsw.Error as error:
-                self.refusal = unavailable(self._path, error).message
+                self.refusal = unavailable(self._path, error)
 
     def _deliver(self, batch: list[_Job], answers: list[Any]) -> None:
         """Wake each event loop once for all its answers."""
@@ -242,4 +242,9 @@ class Writer:
                 future.set_result(answer)
         if self.refusal is not None and self.on_fatal is not None:
             tell, self.on_fatal = self.on_fatal, None
-            tell(self.refusal)
+            tell(self.refusal.message)
+
+
+def _again(refusal: StoreUnavailable) -> StoreUnavailable:
+    """One for each caller: an exception that is raised twice gathers the traces of both."""
+    return StoreUnavailable(refusal.message, in_public=refusal.in_public)
