@@ -1,6 +1,8 @@
 """A real server whose clock a test moves, and a path to it on which replies get lost."""
 
 import http.client
+import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
@@ -42,6 +44,11 @@ class Lossy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.server_behind = server
         self.losses = 0
+        self.is_asked = threading.Event()
+        """Set once a request has been handed on and answered."""
+        self.may_answer = threading.Event()
+        """Until it is set no reply goes back."""
+        self.may_answer.set()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -56,13 +63,16 @@ class _Handler(BaseHTTPRequestHandler):
         reply = connection.getresponse()
         text = reply.read()
         connection.close()
+        self.server.is_asked.set()
+        self.server.may_answer.wait()
         if self.server.losses:
             self.server.losses -= 1
             return
-        self.send_response(reply.status)
-        self.send_header("content-length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+        with suppress(ConnectionError):  # whoever asked may be gone
+            self.send_response(reply.status)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
 
     do_GET = do_POST = do_PUT = do_DELETE = _hand_on
 

@@ -8,7 +8,7 @@ import pytest
 from kvot.client import AsyncClient, BudgetExceeded, Client, StoreUnavailable, UnsettledHold
 from kvot.client.holds import HoldLife
 from kvot.contract.budget import UpdateAiChatBudget
-from kvot.contract.holds import GetAiChatHold
+from kvot.contract.holds import AiChatHoldResponse, GetAiChatHold
 from kvot.contract.usage import GetAiChatUsage
 from kvot.core.errors import Conflict, NotAuthenticated, Refusal, holds_wait_ms, whole_seconds
 from tests.client.servers import NOW_MS
@@ -239,6 +239,21 @@ def test_tokens_that_may_be_held_for_a_block_that_never_runs_are_released(make, 
     with pytest.raises(StoreUnavailable), hold:
         pytest.fail("the block ran")
     assert state(client, hold) == ("released", 0, 0)
+
+
+async def test_tokens_of_a_block_that_was_cancelled_while_it_was_entered_are_released(lossy, url, company):
+    lossy.may_answer.clear()
+    async with AsyncClient(lossy.url, company) as shell, AsyncClient(url, company) as client:
+        hold = shell.hold(50, hold_id="left")
+        entering = asyncio.create_task(hold.__aenter__())
+        await asyncio.to_thread(lossy.is_asked.wait)
+        entering.cancel()
+        lossy.may_answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        left = await client.call(GetAiChatHold(hold_id="left"))
+        assert isinstance(left, AiChatHoldResponse)
+        assert left.hold_state == "released"
 
 
 def test_a_server_that_is_not_there_is_unavailable(make):

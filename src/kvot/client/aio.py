@@ -14,6 +14,9 @@ from kvot.contract.describe import Request, Response
 from kvot.contract.holds import AiChatHoldResponse
 from kvot.core.errors import KvotError, StoreUnavailable
 
+LET_GO_WITHIN_S = 2.0
+"""How long whoever is cancelled waits until tokens that may be held for it are let go."""
+
 
 class AsyncClient:
     """One server, one credential, one event loop; any number of its tasks."""
@@ -59,6 +62,7 @@ class AsyncHold:
         self._client = client
         self._life = life
         self._renewing: asyncio.Task[None] | None = None
+        self._letting_go: asyncio.Task[None] | None = None
 
     @property
     def id(self) -> str:
@@ -93,10 +97,14 @@ class AsyncHold:
         """Where nobody knows whether tokens are held now, let go of them: the block, and its call, will not run."""
         try:
             return await self._ask(self._life.reserving)
-        except StoreUnavailable:
-            with suppress(KvotError):
-                await self._client.call(self._life.releasing)
+        except (StoreUnavailable, asyncio.CancelledError):
+            self._letting_go = asyncio.create_task(self._let_go(), name=f"hold {self.id}, let go")
+            await asyncio.wait({self._letting_go}, timeout=LET_GO_WITHIN_S)
             raise
+
+    async def _let_go(self) -> None:
+        with suppress(KvotError):
+            await self._client.call(self._life.releasing)
 
     async def _end(self, request: Request) -> AiChatHoldResponse:
         response = self._life.took(await self._ask(request))

@@ -114,7 +114,7 @@ class Hold:
         """Where nobody knows whether tokens are held now, let go of them: the block, and its call, will not run."""
         try:
             return self._ask(self._life.reserving)
-        except StoreUnavailable:
+        except (StoreUnavailable, KeyboardInterrupt):
             with suppress(KvotError):
                 self._client.call(self._life.releasing)
             raise
