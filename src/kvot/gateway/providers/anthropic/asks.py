@@ -6,7 +6,8 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Named, Size
-from kvot.gateway.providers.anthropic.media import gather_blocks, gather_tools, image_spare_tokens
+from kvot.gateway.providers.anthropic.media import THREAD_TOKENS, gather_blocks, gather_tools, image_spare_tokens
+from kvot.gateway.providers.anthropic.stored import goes_on, stored_by_messages
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -20,7 +21,6 @@ from kvot.gateway.providers.members import (
 from kvot.gateway.providers.sizes import Gathered
 
 _CEILING = "max_tokens"
-_CONTAINER = "container"
 
 
 @dataclass(slots=True)
@@ -58,14 +58,8 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
         _size(members, model),
         ceiling,
         min(ceiling, max(1, _thinking_budget(members) + 1)),
-        stored=_stored(members.get(_CONTAINER)),
+        stored=stored_by_messages(members),
     )
-
-
-def _stored(container: object) -> Named | None:
-    """What an earlier call has run in. An object without an id asks for a new one."""
-    is_named = container is not None and (not isinstance(container, dict) or container.get("id") is not None)
-    return Named(_CONTAINER) if is_named else None
 
 
 def _thinking_budget(members: Mapping[str, Any]) -> int:
@@ -86,4 +80,6 @@ def _size(members: Mapping[str, Any], model: str) -> Size:
     gather_tools(gathered, members.get("tools"))
     for name in ("output_config", "output_format"):
         gathered.schema(members.get(name))
+    if goes_on(members):
+        gathered.stored_tokens = THREAD_TOKENS
     return gathered.size

@@ -21,6 +21,7 @@ REFERENCE_PAGES = 10
 TOOLS_TOKENS = 530
 OWN_TOOL_TOKENS = 735
 FETCHED_TOKENS = 25_000
+THREAD_TOKENS = 32_000
 
 _SMALL_IMAGES = re.compile(
     r"claude-(?:instant|[23](?!\d)|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?:[-@]\d{8}|-latest)?(?![\w.@-]))"
