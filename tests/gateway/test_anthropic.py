@@ -110,6 +110,16 @@ def test_a_ceiling_is_not_lowered_into_the_thinking_budget(thinking: object, out
         read.body(output_min - 1)
 
 
+def test_a_fallback_has_no_ceiling_of_its_own():
+    with pytest.raises(InvalidRequest, match="Leave it out: the request's own counts"):
+        ask(fallbacks=[{"model": "a"}, {"model": "b", "max_tokens": 64_000}])
+
+
+@pytest.mark.parametrize("fallbacks", [None, "default", [], [{"model": "a"}, {"model": "b", "max_tokens": None}]])
+def test_a_fallback_without_one_has_the_requests(fallbacks: object):
+    assert ask(fallbacks=fallbacks).output_max == 1_000
+
+
 BLOCKS = [
     ({"type": "text", "text": "abcde"}, Size(9)),
     (
