@@ -193,6 +193,22 @@ def test_system_tools_and_schemas_are_read_too():
     assert size == Size(len("textabc" + "nameabinput_schemapropertiescity"), TOOLS_TOKENS)
 
 
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({"compaction": {"type": "summarize", "instructions": "abc"}}, "summarizeabc"),
+        (
+            {"context_management": {"edits": [{"type": "compact_20260112", "instructions": "abc"}]}},
+            "compact_20260112abc",
+        ),
+        ({"fallbacks": [{"model": "m", "output_config": {"format": {"schema": {"a": 5}}}}]}, "formatschemaa5"),
+        ({"compaction": None, "context_management": None, "fallbacks": "default"}, ""),
+    ],
+)
+def test_instructions_beside_the_conversation_are_read_too(members: dict[str, object], text: str):
+    assert ask(messages=[], **members).size == Size(len(text))
+
+
 WRONG: list[dict[str, object]] = [
     {"model": None},
     {"model": ""},

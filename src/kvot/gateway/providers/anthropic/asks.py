@@ -94,6 +94,10 @@ def _size(members: Mapping[str, Any], model: str) -> Size:
     gather_tools(gathered, members.get("tools"))
     for name in ("output_config", "output_format"):
         gathered.schema(members.get(name))
+    for name in ("compaction", "context_management"):  # their instructions
+        gathered.text(members.get(name))
+    for each in _fallbacks(members):
+        gathered.schema(each.get("output_config"))
     if goes_on(members):
         gathered.stored_tokens = THREAD_TOKENS
     return gathered.size
