@@ -129,6 +129,10 @@ BLOCKS = [
     ({"type": "image", "source": {"type": "url", "url": "https://x"}}, Size(0, IMAGE_TOKENS)),
     ({"type": "document", "source": {"type": "text", "data": "abcde"}}, Size(5)),
     ({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}]}}, Size(5)),
+    (
+        {"type": "document", "source": {"type": "content", "data": "x", "content": [{"type": "text", "text": "a"}]}},
+        Size(6),
+    ),
     ({"type": "document", "source": {"type": "base64", "data": "A" * 40}, "title": "abc"}, Size(3, PAGE_TOKENS)),
     ({"type": "document", "source": {"type": "base64", "data": "A" * (PAGE_BYTES * 2)}}, Size(0, 2 * PAGE_TOKENS)),
     ({"type": "document", "source": {"type": "file", "file_id": "f"}}, Size(0, REFERENCE_PAGES * PAGE_TOKENS)),

@@ -66,7 +66,7 @@ def _document(source: object) -> tuple[int, object]:
     if not isinstance(source, dict):
         return 0, None
     if source.get("type") in ("text", "content"):
-        return 0, source.get("data") or source.get("content")
+        return 0, [source.get("data"), source.get("content")]
     data = source.get("data")
     return len(data) * 3 // 4 // PAGE_BYTES + 1 if isinstance(data, str) else REFERENCE_PAGES, None
 
