@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -216,6 +217,16 @@ async def test_what_anthropic_keeps_is_out_of_reach_and_nothing_is_asked(scene, 
     assert f"'{member}' cannot be used" in json.loads(seen.body)["error"]["message"]
     assert not scene.provider.requests
     assert (await post(scene, path, body | {member: None})).status == 200
+
+
+async def test_the_official_client_sends_the_whole_conversation_in_the_place_of_a_thread(scene):
+    async with anthropic.AsyncAnthropic(base_url=f"{scene.url}/anthropic", api_key=scene.key, max_retries=0) as client:
+        thread = client.beta.messages.thread(model="m", max_tokens=100)
+        for words in ("Hello", "And?"):
+            await thread.send({"role": "user", "content": words})
+    sent = [each.json for each in scene.provider.requests]
+    assert [each["thread"] for each in sent] == [{"type": "create"}] * 2
+    assert [len(each["messages"]) for each in sent] == [1, 3]
 
 
 async def test_an_answer_is_its_own_providers(scene):

@@ -9,13 +9,15 @@ from typing import Any
 from kvot.gateway.dialect import Named
 from kvot.gateway.providers.members import read_object
 
+THREAD = "thread"
+
 _PREVIOUS = "previous_message_id"
 
 
 def stored_by_messages(members: Mapping[str, Any]) -> Named | None:
     """What a request to Messages names; the thread before all else, as its history is read."""
     if goes_on(members):
-        return Named("thread")
+        return Named(THREAD)
     if _is_container(members.get("container")):
         return Named("container")
     return Named("diagnostics") if _has(members.get("diagnostics"), _PREVIOUS) else None
@@ -28,7 +30,7 @@ def stored_in_messages(body: bytes, _variables: Mapping[str, str]) -> Named | No
 
 def goes_on(members: Mapping[str, Any]) -> bool:
     """From an earlier turn of a thread. One that plainly begins a thread does not; whatever else there may be does."""
-    thread = members.get("thread")
+    thread = members.get(THREAD)
     if thread is None:
         return False
     return not isinstance(thread, dict) or thread.get("type") != "create" or _has(thread, _PREVIOUS)
