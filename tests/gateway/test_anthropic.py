@@ -110,6 +110,16 @@ def test_a_ceiling_is_not_lowered_into_the_thinking_budget(thinking: object, out
         read.body(output_min - 1)
 
 
+def test_a_fallback_has_no_ceiling_of_its_own():
+    with pytest.raises(InvalidRequest, match="Leave it out: the request's own counts"):
+        ask(fallbacks=[{"model": "a"}, {"model": "b", "max_tokens": 64_000}])
+
+
+@pytest.mark.parametrize("fallbacks", [None, "default", [], [{"model": "a"}, {"model": "b", "max_tokens": None}]])
+def test_a_fallback_without_one_has_the_requests(fallbacks: object):
+    assert ask(fallbacks=fallbacks).output_max == 1_000
+
+
 BLOCKS = [
     ({"type": "text", "text": "abcde"}, Size(9)),
     (
@@ -119,6 +129,10 @@ BLOCKS = [
     ({"type": "image", "source": {"type": "url", "url": "https://x"}}, Size(0, IMAGE_TOKENS)),
     ({"type": "document", "source": {"type": "text", "data": "abcde"}}, Size(5)),
     ({"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "a"}]}}, Size(5)),
+    (
+        {"type": "document", "source": {"type": "content", "data": "x", "content": [{"type": "text", "text": "a"}]}},
+        Size(6),
+    ),
     ({"type": "document", "source": {"type": "base64", "data": "A" * 40}, "title": "abc"}, Size(3, PAGE_TOKENS)),
     ({"type": "document", "source": {"type": "base64", "data": "A" * (PAGE_BYTES * 2)}}, Size(0, 2 * PAGE_TOKENS)),
     ({"type": "document", "source": {"type": "file", "file_id": "f"}}, Size(0, REFERENCE_PAGES * PAGE_TOKENS)),
@@ -181,6 +195,22 @@ def test_system_tools_and_schemas_are_read_too():
     tools = [{"name": "ab", "input_schema": {"properties": {"city": {}}}}]
     size = ask(messages=[], system=[{"type": "text", "text": "abc"}], tools=tools).size
     assert size == Size(len("textabc" + "nameabinput_schemapropertiescity"), TOOLS_TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({"compaction": {"type": "summarize", "instructions": "abc"}}, "summarizeabc"),
+        (
+            {"context_management": {"edits": [{"type": "compact_20260112", "instructions": "abc"}]}},
+            "compact_20260112abc",
+        ),
+        ({"fallbacks": [{"model": "m", "output_config": {"format": {"schema": {"a": 5}}}}]}, "formatschemaa5"),
+        ({"compaction": None, "context_management": None, "fallbacks": "default"}, ""),
+    ],
+)
+def test_instructions_beside_the_conversation_are_read_too(members: dict[str, object], text: str):
+    assert ask(messages=[], **members).size == Size(len(text))
 
 
 WRONG: list[dict[str, object]] = [

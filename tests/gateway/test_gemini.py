@@ -206,6 +206,30 @@ def test_instructions_tools_and_cached_contents_are_read_too():
     assert size == Size(len("abcfunctionDeclarationsnameweather"), CACHED_TOKENS)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "responseSchema",
+        "response_schema",
+        "responseJsonSchema",
+        "_responseJsonSchema",
+        "_response_json_schema",
+        "responseFormat",
+        "response_format",
+    ],
+)
+def test_the_form_of_an_answer_is_read_too(name: str):
+    assert ask(contents=[], generationConfig={name: {"type": "object"}}).size == Size(len("typeobject"))
+
+
+def test_the_title_of_what_is_embedded_is_text():
+    request: dict[str, object] = {"content": {"parts": [{"text": "abc"}]}}
+    titled = request | {"title": "Grüß dich"}
+    one, longer = (read_embed(json.dumps(each).encode(), MODEL).size for each in (request, titled))
+    assert longer.text_bytes - one.text_bytes == len("Grüß dich".encode())
+    assert read_embeds(json.dumps({"requests": [titled]}).encode(), MODEL).size == longer
+
+
 def test_embeddings_have_no_output():
     one = read_embed(b'{"content":{"parts":[{"text":"abc"}]}}', MODEL)
     many = read_embeds(b'{"requests":[{"model":"models/gemini-x","content":{"parts":[{"text":"abc"}]}}]}', MODEL)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -14,6 +15,7 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.model import Decision, NewHold
 from kvot.gateway.dialect import Named
 from kvot.gateway.providers import DIALECTS
+from kvot.gateway.providers.anthropic.media import THREAD_TOKENS
 from kvot.gateway.providers.openai.media import STORED_TOKENS
 from kvot.operations import Caller
 from kvot.operations.keys import create_key
@@ -73,13 +75,29 @@ def test_what_the_client_says_itself_names_nothing(path, body):
     assert read("openai", path, body).stored is None
 
 
-@pytest.mark.parametrize(
-    ("container", "member"),
-    [("container_1", "container"), ({"id": "container_1"}, "container"), ({"skills": []}, None), (None, None)],
-)
-def test_anthropics_containers_are_kept_too(container, member):
-    body = {"max_tokens": 5, "messages": [], "container": container}
-    assert read("anthropic", "/v1/messages", body).stored == (member and Named(member))
+MESSAGE = {"previous_message_id": "msg_1"}
+OF_ANTHROPIC = [
+    ("container", "container_1", True),
+    ("container", {"id": "container_1"}, True),
+    ("container", {"skills": []}, False),
+    ("container", None, False),
+    ("thread", {"type": "continue"} | MESSAGE, True),
+    ("thread", {"type": "create"} | MESSAGE, True),
+    ("thread", {"type": "resume"}, True),
+    ("thread", "msg_1", True),
+    ("thread", {}, True),
+    ("thread", {"type": "create"}, False),
+    ("thread", None, False),
+    ("diagnostics", MESSAGE, True),
+    ("diagnostics", {"previous_message_id": None}, False),
+    ("diagnostics", None, False),
+]
+
+
+@pytest.mark.parametrize(("member", "value", "is_named"), OF_ANTHROPIC)
+def test_anthropics_threads_containers_and_messages_are_kept_too(member, value, is_named):
+    body = {"max_tokens": 5, "messages": [], member: value}
+    assert read("anthropic", "/v1/messages", body).stored == (Named(member) if is_named else None)
 
 
 # -- over a real port -------------------------------------------------------------------------------------------------
@@ -188,6 +206,27 @@ async def test_an_answer_of_ones_own_does_not_open_what_is_named_beside_it(scene
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, "input")
     assert "KVOT_STORED_RESPONSES" in reply.json()["error"]["message"]
     assert len(scene.provider.requests) == 1
+
+
+@pytest.mark.parametrize("path", ["/anthropic/v1/messages", "/anthropic/v1/messages/count_tokens"])
+@pytest.mark.parametrize("member", ["thread", "diagnostics", "container"])
+async def test_what_anthropic_keeps_is_out_of_reach_and_nothing_is_asked(scene, path, member):
+    body = CALLS["messages"][1] | {member: {"type": "continue", "id": "container_1"} | MESSAGE}
+    seen = await post(scene, path, body)
+    assert seen.status == 400
+    assert f"'{member}' cannot be used" in json.loads(seen.body)["error"]["message"]
+    assert not scene.provider.requests
+    assert (await post(scene, path, body | {member: None})).status == 200
+
+
+async def test_the_official_client_sends_the_whole_conversation_in_the_place_of_a_thread(scene):
+    async with anthropic.AsyncAnthropic(base_url=f"{scene.url}/anthropic", api_key=scene.key, max_retries=0) as client:
+        thread = client.beta.messages.thread(model="m", max_tokens=100)
+        for words in ("Hello", "And?"):
+            await thread.send({"role": "user", "content": words})
+    sent = [each.json for each in scene.provider.requests]
+    assert [each["thread"] for each in sent] == [{"type": "create"}] * 2
+    assert [len(each["messages"]) for each in sent] == [1, 3]
 
 
 async def test_an_answer_is_its_own_providers(scene):
@@ -357,6 +396,15 @@ async def test_where_nothing_is_remembered_the_constant_is_held(open_scene, monk
         await make(scene, BODY | named)
     assert [amount - amounts[0] for amount in amounts[1:3]] == [STORED_TOKENS] * 2
     assert amounts[3] >= amounts[0] + STORED_TOKENS
+
+
+async def test_of_a_thread_that_may_be_gone_on_with_the_constant_is_held(open_scene, monkeypatch):
+    scene = await open_scene(stored_responses="shared")
+    amounts = amounts_held(scene, monkeypatch)
+    path, body = CALLS["messages"]
+    for thread in ({"type": "create"}, {"type": "continue"} | MESSAGE):
+        assert (await post(scene, path, body | {"thread": thread})).status == 200
+    assert amounts[1] == amounts[0] + THREAD_TOKENS
 
 
 async def test_an_answer_too_long_for_the_budget_is_not_gone_on_from(open_scene):

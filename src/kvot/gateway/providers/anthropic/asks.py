@@ -6,7 +6,8 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Named, Size
-from kvot.gateway.providers.anthropic.media import gather_blocks, gather_tools, image_spare_tokens
+from kvot.gateway.providers.anthropic.media import THREAD_TOKENS, gather_blocks, gather_tools, image_spare_tokens
+from kvot.gateway.providers.anthropic.stored import goes_on, stored_by_messages
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -20,7 +21,6 @@ from kvot.gateway.providers.members import (
 from kvot.gateway.providers.sizes import Gathered
 
 _CEILING = "max_tokens"
-_CONTAINER = "container"
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
     if ceiling is None:
         raise invalid(_CEILING, f"'{_CEILING}' is required.")
     model = text_at(members, "model")
+    _check_fallbacks(members)
     return MessagesAsk(
         document.without_content(),
         model,
@@ -58,14 +59,21 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
         _size(members, model),
         ceiling,
         min(ceiling, max(1, _thinking_budget(members) + 1)),
-        stored=_stored(members.get(_CONTAINER)),
+        stored=stored_by_messages(members),
     )
 
 
-def _stored(container: object) -> Named | None:
-    """What an earlier call has run in. An object without an id asks for a new one."""
-    is_named = container is not None and (not isinstance(container, dict) or container.get("id") is not None)
-    return Named(_CONTAINER) if is_named else None
+def _check_fallbacks(members: Mapping[str, Any]) -> None:
+    """One with a ceiling of its own would use it in the place of the ceiling that is held and lowered."""
+    if any(each.get(_CEILING) is not None for each in _fallbacks(members)):
+        message = f"A fallback must not have a '{_CEILING}' of its own. Leave it out: the request's own counts."
+        raise invalid("fallbacks", message)
+
+
+def _fallbacks(members: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """None where the provider is to choose them itself ("default")."""
+    fallbacks = members.get("fallbacks")
+    return [each for each in fallbacks if isinstance(each, dict)] if isinstance(fallbacks, list) else []
 
 
 def _thinking_budget(members: Mapping[str, Any]) -> int:
@@ -86,4 +94,10 @@ def _size(members: Mapping[str, Any], model: str) -> Size:
     gather_tools(gathered, members.get("tools"))
     for name in ("output_config", "output_format"):
         gathered.schema(members.get(name))
+    for name in ("compaction", "context_management"):  # their instructions
+        gathered.text(members.get(name))
+    for each in _fallbacks(members):
+        gathered.schema(each.get("output_config"))
+    if goes_on(members):
+        gathered.stored_tokens = THREAD_TOKENS
     return gathered.size

@@ -8,6 +8,7 @@ from kvot.gateway.metering.metered import DocumentMeter, StreamMeter
 from kvot.gateway.providers.anthropic import refusals
 from kvot.gateway.providers.anthropic.asks import read_messages
 from kvot.gateway.providers.anthropic.meters import MessageEvents, read_message
+from kvot.gateway.providers.anthropic.stored import stored_in_messages
 from kvot.gateway.providers.credentials import key_anywhere, key_at
 from kvot.gateway.providers.refusals import refuses_key
 
@@ -21,7 +22,7 @@ def _messages_meter(ask: Ask, content_type: str) -> Meter:
 
 _ENDPOINTS = {
     ("POST", "/v1/messages"): Endpoint("messages", read_messages, _messages_meter),
-    ("POST", "/v1/messages/count_tokens"): Endpoint("count_tokens"),
+    ("POST", "/v1/messages/count_tokens"): Endpoint("count_tokens", stored=stored_in_messages),
     ("GET", "/v1/models"): Endpoint("models"),
 }
 """Whatever is not here is not passed on: batches would use tokens that no hold covers."""

@@ -21,6 +21,7 @@ REFERENCE_PAGES = 10
 TOOLS_TOKENS = 530
 OWN_TOOL_TOKENS = 735
 FETCHED_TOKENS = 25_000
+THREAD_TOKENS = 32_000
 
 _SMALL_IMAGES = re.compile(
     r"claude-(?:instant|[23](?!\d)|(?:opus|sonnet|haiku)-4(?:-[0-6])?(?:[-@]\d{8}|-latest)?(?![\w.@-]))"
@@ -65,7 +66,7 @@ def _document(source: object) -> tuple[int, object]:
     if not isinstance(source, dict):
         return 0, None
     if source.get("type") in ("text", "content"):
-        return 0, source.get("data") or source.get("content")
+        return 0, [source.get("data"), source.get("content")]
     data = source.get("data")
     return len(data) * 3 // 4 // PAGE_BYTES + 1 if isinstance(data, str) else REFERENCE_PAGES, None
 

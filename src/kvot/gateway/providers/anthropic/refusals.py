@@ -4,14 +4,17 @@ from typing import Any
 
 import msgspec
 
-from kvot.core.errors import BudgetExceeded, KvotError
+from kvot.core.errors import BudgetExceeded, InvalidRequest, KvotError
 from kvot.core.window import MS_PER_SECOND
 from kvot.gateway.dialect import Limits, Pair, Refusal
+from kvot.gateway.providers.anthropic.stored import THREAD
 from kvot.gateway.providers.refusals import budget_block, error_headers, error_status, response_status, retry_headers
 from kvot.wire.scalars import utc
 
 _EXHAUSTED_DETAILS = {"error_code": "enforced_spend_limit_reached"}
 """The clients know this code, and raise an error of its own that is a RateLimitError as well."""
+_THREAD_DETAILS = {"error_code": "thread_not_found"}
+"""By this code the official client sends the whole conversation in its stead. Its tool runner threads unasked."""
 
 
 def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Refusal:
@@ -27,9 +30,11 @@ def exhausted(limits: Limits, message: str, request_id: str, status: int) -> Ref
 
 
 def failed(error: KvotError, status: int, request_id: str) -> Refusal:
+    is_of_thread = isinstance(error, InvalidRequest) and any(each.field == THREAD for each in error.fields)
+    details = {"details": _THREAD_DETAILS} if is_of_thread else {}
     document = {
         "type": "error",
-        "error": {"type": _kind(status), "message": error.message},
+        "error": {"type": _kind(status), "message": error.message, **details},
         "request_id": request_id,
         "responseStatus": error_status(error),
     }

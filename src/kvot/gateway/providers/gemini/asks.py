@@ -3,7 +3,7 @@
 The path names the model. A body that names another is refused: the hold would be for a model that is not asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kvot.gateway.dialect import Named, Size
@@ -69,7 +69,7 @@ def read_embed(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
     content = message.members.get("content")
     if not isinstance(content, dict):
         raise invalid("content", "'content' must be an object.")
-    return _embedding(message, variables, [content])
+    return _embedding(message, variables, [message.members])
 
 
 def read_embeds(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
@@ -80,13 +80,14 @@ def read_embeds(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
         raise invalid("requests", "'requests' must be a list of objects.")
     for each in requests:
         _check_model(member(each, "model"), variables["model"])
-    return _embedding(message, variables, [member(each, "content") for each in requests])
+    return _embedding(message, variables, requests)
 
 
-def _embedding(message: Message, variables: Mapping[str, str], contents: list[object]) -> GeminiAsk:
+def _embedding(message: Message, variables: Mapping[str, str], requests: Iterable[object]) -> GeminiAsk:
     gathered = Gathered()
-    for each in contents:
-        gather_contents(gathered, each)
+    for each in requests:
+        gather_contents(gathered, member(each, "content"))
+        gathered.text(member(each, "title"))
     return GeminiAsk(message.without_content(), variables["model"], False, gathered.size, output_max=0, output_min=0)
 
 
@@ -109,7 +110,7 @@ def _size(message: Message, config: Message) -> Size:
     gather_contents(gathered, items(message.members.get("systemInstruction")))
     for name in ("tools", "toolConfig"):
         gathered.schema(message.members.get(name))
-    for name in ("responseSchema", "responseJsonSchema", "_responseJsonSchema"):
+    for name in ("responseSchema", "responseJsonSchema", "_responseJsonSchema", "responseFormat"):
         gathered.schema(config.members.get(name))
     if message.members.get("cachedContent") is not None:
         gathered.media_tokens += CACHED_TOKENS

@@ -13,7 +13,7 @@ from kvot.gateway.providers.members import Document, Place, invalid, with_values
 
 NUMBER_MAX = 2**31 - 1
 
-_BEHIND_UNDERSCORE = re.compile(r"_(.)")
+_BEHIND_UNDERSCORE = re.compile(r"(?!^)_(.)")
 _DIGITS = re.compile(r"-?[0-9]{1,10}")
 
 
@@ -76,6 +76,7 @@ def _twice(name: str) -> InvalidRequest:
 
 
 def camel_case(name: str) -> str:
+    """An underscore at its beginning is a part of the name: there is a `_responseJsonSchema`."""
     return _BEHIND_UNDERSCORE.sub(lambda match: match[1].upper(), name) if "_" in name else name
 
 
