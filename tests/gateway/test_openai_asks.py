@@ -114,7 +114,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
-FREE_NAMES = NAMES.filter(lambda name: name not in ("stream_options", "max_tokens", "max_completion_tokens", "n"))
+FREE_NAMES = NAMES.filter(lambda name: name.casefold() not in ("stream_options", "max_tokens", "n", "text", "input"))
 
 
 @given(st.dictionaries(FREE_NAMES, JSON, max_size=5), st.booleans(), st.none() | st.integers(1, 100), st.booleans())
@@ -247,6 +247,39 @@ def test_what_is_gone_on_from_has_a_place_of_its_own_in_the_size(named: dict[str
 def test_what_could_be_read_in_two_ways_or_in_none_is_refused(body: bytes, complaint: str):
     with pytest.raises(InvalidRequest, match=complaint):
         ask_of(CHAT, body)
+
+
+@pytest.mark.parametrize("dialect", ["openai", "azure", "compatible", "mistral", "xai", "perplexity"])
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        (CHAT, "Max_Tokens", 100_000),
+        (CHAT, "max_to\u212aens", 100_000),
+        (CHAT, "max_completion_token\u017f", 100_000),
+        (CHAT, "N", 128),
+        (CHAT, "Messages", []),
+        (CHAT, "TOOLS", []),
+        (CHAT, "Stream", True),
+        (OLD, "Prompt", "a"),
+        (OLD, "BEST_OF", 9),
+        (EMBEDDINGS, "Input", "a"),
+        (EMBEDDINGS, "Model", "k"),
+        (RESPONSES, "Max_Output_Tokens", 100_000),
+        (RESPONSES, "Previous_Response_Id", "resp_1"),
+    ],
+)
+def test_a_name_in_another_case_is_refused_as_some_servers_read_it(dialect: str, path: str, name: str, value: Any):
+    with pytest.raises(InvalidRequest, match=f"'{name}' must be written '{name.casefold()}'"):
+        ask_of(path, {name: value}, dialect)
+
+
+def test_so_is_the_name_of_the_usage_that_is_asked_for():
+    with pytest.raises(InvalidRequest, match="must be written 'include_usage'"):
+        ask_of(CHAT, {"stream": True, "stream_options": {"include_usage": True, "Include_Usage": False}})
+
+
+def test_a_name_that_nobody_reads_may_be_in_any_case():
+    assert ask_of(CHAT, {"X": 1, "metadata": {"Max_Tokens": 5}}).model == "m"
 
 
 def test_text_that_looks_like_members_is_none():

@@ -14,7 +14,6 @@ from kvot.gateway.providers.members import (
     invalid,
     object_at,
     places_of,
-    read_object,
     text_at,
     truth_at,
     whole_at,
@@ -24,6 +23,7 @@ from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.hosted import hosted_tokens
 from kvot.gateway.providers.openai.images import Images
 from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.names import read_named
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
 
@@ -96,7 +96,7 @@ class OpenAiAsk:
 
 
 def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
-    document = read_object(body)
+    document = read_named(body)
     members = document.members
     model = _model(members, variables)
     gathered = Gathered()
@@ -125,7 +125,7 @@ def _model(members: Mapping[str, Any], variables: Mapping[str, str]) -> str:
 
 def read_completion(body: bytes, variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     """The old completions: `n` answers for each of its prompts, the best of `best_of` that are all paid for."""
-    document = read_object(body, lists_tokens=True)
+    document = read_named(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("prompt"))
@@ -181,7 +181,7 @@ def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> 
 
 
 def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
-    document = read_object(body)
+    document = read_named(body)
     members = document.members
     if truth_at(members, "background"):
         raise invalid(
@@ -227,7 +227,7 @@ def _response_model(members: Mapping[str, Any]) -> str:
 
 
 def read_embeddings(body: bytes, variables: Mapping[str, str]) -> OpenAiAsk:
-    document = read_object(body, lists_tokens=True)
+    document = read_named(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("input"))

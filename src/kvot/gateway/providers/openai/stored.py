@@ -9,7 +9,7 @@ from typing import Any
 
 from kvot.gateway.dialect import Named
 from kvot.gateway.metering.metered import name_or_none
-from kvot.gateway.providers.members import read_object
+from kvot.gateway.providers.openai.names import read_named
 
 REPLY_ID = "reply_id"
 """The variable of a path that names a response."""
@@ -33,7 +33,7 @@ def stored_by_response(members: Mapping[str, Any]) -> Named | None:
 
 def stored_in_response(body: bytes, _variables: Mapping[str, str]) -> Named | None:
     """The same of a request that has not been read. Raises InvalidRequest."""
-    return stored_by_response(read_object(body).members)
+    return stored_by_response(read_named(body).members)
 
 
 def stored_in_path(_body: bytes, variables: Mapping[str, str]) -> Named:
