@@ -282,6 +282,30 @@ def test_a_name_that_nobody_reads_may_be_in_any_case():
     assert ask_of(CHAT, {"X": 1, "metadata": {"Max_Tokens": 5}}).model == "m"
 
 
+OTHERS = ["n_predict", "num_predict", "max_new_tokens", "max_length", "N_Predict"]
+BOTH = "use 'max_completion_tokens' or 'max_tokens'"
+
+
+@pytest.mark.parametrize(
+    ("path", "read"), [(CHAT, BOTH), (OLD, "use 'max_tokens'"), (RESPONSES, "'max_output_tokens'")]
+)
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_ceiling_in_the_words_of_another_server_is_refused_with_those_that_are_read(path: str, read: str, name: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here.*{read}"):
+        ask_of(path, {"max_tokens": 10, name: 100_000}, "compatible")
+    assert ask_of(path, {name: None}, "compatible").model == "m"
+
+
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+def test_so_is_the_number_of_answers(path: str):
+    with pytest.raises(InvalidRequest, match=r"'n_cmpl' is not possible here.* use 'n'"):
+        ask_of(path, {"n_cmpl": 64}, "compatible")
+
+
+def test_where_nothing_is_generated_such_a_word_bounds_nothing():
+    assert ask_of(EMBEDDINGS, {"input": "a", "max_length": 512}, "compatible").output_max == 0
+
+
 def test_text_that_looks_like_members_is_none():
     body = json.dumps({"model": "m", "messages": [{"content": '{"a":1,"a":2, "model":"k"}\\": "' * 3}]}).encode()
     assert ask_of(CHAT, body).body() == body

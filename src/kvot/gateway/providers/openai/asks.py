@@ -23,7 +23,7 @@ from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.hosted import hosted_tokens
 from kvot.gateway.providers.openai.images import Images
 from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
-from kvot.gateway.providers.openai.names import read_named
+from kvot.gateway.providers.openai.names import check_bounds, read_named
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
 
@@ -157,6 +157,7 @@ def _generating(
     least: int = 1,
 ) -> OpenAiAsk:
     members = document.members
+    check_bounds(members, ceilings)
     is_stream = truth_at(members, "stream")
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
     adds_usage = is_stream and not has_usage and provider.takes_include_usage
@@ -189,9 +190,10 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
             "'background' is not possible here: the tokens of an answer that is made after its reply cannot be held "
             "to a budget. Ask for a stream instead.",
         )
+    names = ("max_output_tokens",)
+    check_bounds(members, names)
     stored = stored_by_response(members)
     model = _response_model(members)
-    names = ("max_output_tokens",)
     return OpenAiAsk(
         document.without_content(),
         model,
