@@ -311,10 +311,15 @@ def test_text_that_looks_like_members_is_none():
     assert ask_of(CHAT, body).body() == body
 
 
-def test_a_background_response_is_refused_as_its_tokens_would_never_be_told():
-    with pytest.raises(InvalidRequest, match="'background'"):
-        ask_of(RESPONSES, {"background": True})
-    assert ask_of(RESPONSES, {"background": False}).model == "m"
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+@pytest.mark.parametrize("name", ["background", "deferred"])
+@pytest.mark.parametrize("dialect", ["openai", "compatible", "xai"])
+def test_an_answer_for_later_is_refused_as_its_tokens_would_never_be_told(dialect: str, name: str, path: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here"):
+        ask_of(path, {name: True}, dialect)
+    with pytest.raises(InvalidRequest, match=f"'{name}' must be true or false"):
+        ask_of(path, {name: "true"}, dialect)
+    assert ask_of(path, {name: False}, dialect).model == ask_of(path, {name: None}, dialect).model == "m"
 
 
 def is_read_or_refused(path: str, body: bytes) -> bool:

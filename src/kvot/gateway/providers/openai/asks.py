@@ -157,6 +157,7 @@ def _generating(
     least: int = 1,
 ) -> OpenAiAsk:
     members = document.members
+    _check_later(members)
     check_bounds(members, ceilings)
     is_stream = truth_at(members, "stream")
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
@@ -175,6 +176,17 @@ def _generating(
     )
 
 
+def _check_later(members: Mapping[str, Any]) -> None:
+    """`background` is OpenAI's word in Responses, `deferred` xAI's in Chat Completions; neither is known elsewhere."""
+    for name in ("background", "deferred"):
+        if truth_at(members, name):
+            raise invalid(
+                name,
+                f"'{name}' is not possible here: the tokens of an answer that is made after its reply cannot be held "
+                "to a budget. Ask for a stream instead.",
+            )
+
+
 def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> int | None:
     """The higher of two that are given: which of them a provider holds to is its own choice."""
     values = [value for name in names if (value := whole_at(members, name, least)) is not None]
@@ -184,12 +196,7 @@ def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> 
 def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     document = read_named(body)
     members = document.members
-    if truth_at(members, "background"):
-        raise invalid(
-            "background",
-            "'background' is not possible here: the tokens of an answer that is made after its reply cannot be held "
-            "to a budget. Ask for a stream instead.",
-        )
+    _check_later(members)
     names = ("max_output_tokens",)
     check_bounds(members, names)
     stored = stored_by_response(members)

@@ -10,7 +10,7 @@ from kvot.core.errors import InvalidRequest
 from kvot.gateway.providers.members import Document, check_case, invalid, object_at, read_object
 
 _USAGE = frozenset({"include_usage"})
-_KNOWN = frozenset({"model", "stream", "stream_options", "store", "background"})
+_KNOWN = frozenset({"model", "stream", "stream_options", "store", "background", "deferred"})
 _KNOWN |= {"max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of"}
 _KNOWN |= {"messages", "prediction", "prompt", "suffix", "input", "instructions"}
 _KNOWN |= {"tools", "functions", "response_format", "text"}
