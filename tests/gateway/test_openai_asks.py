@@ -176,7 +176,7 @@ PNG = "data:image/png;base64," + BASE64
         (CHAT, {"prediction": {"content": "abc"}, "response_format": {"type": "text"}}, 3 + 8, 0),
         # Of a schema the model reads names, numbers and truth values too.
         (CHAT, {"response_format": {"enum": [10, 1.5, True, None]}}, 4 + 2 + 3 + 4, 0),
-        (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, 0),
+        (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, media.TOOLS_TOKENS),
         (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
         (RESPONSES, {"input": "abc", "prompt": {"id": "pm"}}, 3 + 2, media.STORED_TOKENS),
         (RESPONSES, {"input": [{"encrypted_content": BASE64}]}, 0, 12_000),

@@ -20,9 +20,9 @@ from kvot.gateway.providers.members import (
     with_values,
 )
 from kvot.gateway.providers.openai.compatible import Compatible
-from kvot.gateway.providers.openai.hosted import hosted_tokens
+from kvot.gateway.providers.openai.hosted import added_tools, hosted_tokens
 from kvot.gateway.providers.openai.images import Images
-from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.media import STORED_TOKENS, TOOLS_TOKENS, gather_content, gather_input, gather_tools
 from kvot.gateway.providers.openai.names import check_bounds, read_named
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
@@ -217,9 +217,11 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
 def _response_size(members: Mapping[str, Any], stored: Named | None, images: Images) -> Size:
     gathered = Gathered()
     found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
-    if tools := members.get("tools"):
-        gather_tools(gathered, tools)
-        gathered.spare_tokens += hosted_tokens(tools, found)
+    tools, added = members.get("tools"), added_tools(members.get("input"))
+    gather_tools(gathered, tools)
+    if added and not tools:
+        gathered.media_tokens += TOOLS_TOKENS
+    gathered.spare_tokens += hosted_tokens([*tools, *added] if isinstance(tools, list) else added, found)
     gathered.schema(members.get("text"))
     if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
