@@ -189,6 +189,15 @@ PNG = "data:image/png;base64," + BASE64
         (EMBEDDINGS, {"input": ["abc", "de"]}, 5, 0),
         (EMBEDDINGS, {"input": [[1, 2, 3], [4]]}, 0, 4),
         (OLD, {"prompt": [1, 2, 3], "suffix": "z"}, 1, 3),
+        # What not OpenAI, but others of its family read.
+        (CHAT, {"prompt": "abc"}, 3, 0),
+        (CHAT, {"prompt": [1, 2, 3]}, 0, 3),
+        (CHAT, {"chat_template_kwargs": {"documents": [{"text": "abc", "top": 10}]}}, 9 + 4 + 3 + 3 + 2, 0),
+        (CHAT, {"documents": [{"text": "abc"}], "chat_template": "{{ x }}"}, 4 + 3 + 7, 0),
+        (CHAT, {"data_sources": [{"type": "s", "parameters": {"role_information": "abc"}}]}, 4 + 1 + 10 + 16 + 3, 0),
+        (OLD, {"messages": [{"role": "user", "content": "abc"}]}, 4 + 3, 0),
+        (EMBEDDINGS, {"messages": [{"role": "user", "content": "abc"}]}, 4 + 3, 0),
+        (EMBEDDINGS, {"input": "a", "chat_template_kwargs": {"task": "b"}}, 1 + 4 + 1, 0),
     ],
 )
 def test_the_size_is_of_text_and_of_media_by_their_constants(

@@ -40,6 +40,9 @@ DEPLOYMENT = "deployment"
 API_VERSION = "api_version"
 """Variables of Azure's paths."""
 
+_TEMPLATE = ("chat_template", "chat_template_kwargs", "documents")
+"""What vLLM, and others that run a model's template, put into the prompt beside the messages."""
+
 _FIRST_VERSION = "2024-09"
 """Azure's first that knows max_completion_tokens."""
 """The variable of a path that names the model, at Azure: there the body's `model` counts for nothing."""
@@ -105,7 +108,9 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
         gather_content(gathered, members.get(name), images)
     for name in ("tools", "functions"):
         gather_tools(gathered, members.get(name))
-    gathered.schema(members.get("response_format"))
+    gather_input(gathered, members.get("prompt"))  # OpenRouter takes it here too
+    for name in ("response_format", *_TEMPLATE, "data_sources"):
+        gathered.schema(members.get(name))
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
     ask = _generating(document, model, provider, gathered.size, answers, ceilings, _chat_ceiling(provider, variables))
@@ -130,6 +135,7 @@ def read_completion(body: bytes, variables: Mapping[str, str], provider: Compati
     gathered = Gathered()
     gather_input(gathered, members.get("prompt"))
     gathered.text(members.get("suffix"))
+    gather_content(gathered, members.get("messages"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
     model = _model(members, variables)
@@ -242,4 +248,7 @@ def read_embeddings(body: bytes, variables: Mapping[str, str]) -> OpenAiAsk:
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("input"))
+    gather_content(gathered, members.get("messages"))
+    for name in _TEMPLATE:
+        gathered.schema(members.get(name))
     return OpenAiAsk(document.without_content(), _model(members, variables), False, gathered.size, 0, 0)

@@ -14,6 +14,7 @@ _KNOWN = frozenset({"model", "stream", "stream_options", "store", "background", 
 _KNOWN |= {"max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of"}
 _KNOWN |= {"messages", "prediction", "prompt", "suffix", "input", "instructions"}
 _KNOWN |= {"tools", "functions", "response_format", "text"}
+_KNOWN |= {"chat_template", "chat_template_kwargs", "documents", "data_sources"}
 _KNOWN |= {"conversation", "previous_response_id"}
 
 _CEILINGS_OF_OTHERS = frozenset({"n_predict", "num_predict", "max_new_tokens", "max_length"})
