@@ -25,7 +25,7 @@ ITS_OWN = Provider("openai", DIALECTS["openai"], "https://provider.example/v1", 
 
 def said(caller: tuple[str, str], key: bytes, provider: Provider = OURS) -> bytes:
     headers = [(b"idempotency-key", key), (b"accept", b"*/*")]
-    return dict(request_headers(provider, headers, caller))[b"idempotency-key"]
+    return dict(request_headers(provider, headers, caller, has_body=True))[b"idempotency-key"]
 
 
 def test_one_idempotency_key_of_several_callers_is_as_many_behind_our_key():
@@ -56,6 +56,30 @@ async def test_the_provider_is_told_the_word_of_the_caller(scene):
     words = [received.header("idempotency-key") for received in scene.provider.requests]
     assert (words[0], words[2]) == (words[1], words[3])
     assert words[2] == said((made.result.id, COMPANY), b"k1").decode() != words[0]
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini", "ollama"])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [],
+        [b"application/json; charset=utf-7"],
+        [b"application/x-www-form-urlencoded"],
+        [b"multipart/form-data; boundary=x"],
+        [b"application/json", b"text/plain"],
+    ],
+)
+@pytest.mark.parametrize("has_body", [True, False])
+def test_a_body_is_called_json_whatever_its_client_calls_it(dialect: str, kinds: list[bytes], has_body: bool):
+    provider = replace(OURS, dialect=DIALECTS[dialect])
+    headers = [(b"content-type", kind) for kind in kinds]
+    sent = request_headers(provider, headers, ("a1", COMPANY), has_body=has_body)
+    assert [value for name, value in sent if name == b"content-type"] == [b"application/json"] * has_body
+
+
+async def test_so_the_provider_is_told(scene):
+    await ask(scene, "chat", {"content-type": "application/json; charset=utf-7"})
+    assert scene.provider.requests[0].header("content-type") == "application/json"
 
 
 REPLY = ((b"content-type", b"application/json"), (b"x-hop", b"1"), (b"x-other", b"2"))

@@ -126,3 +126,14 @@ def test_a_request_holds_what_its_tools_may_take_and_no_estimate_charges_it():
     body = {"model": "gpt-4o", "input": [{"content": [image]}], "tools": [{"type": "image_generation"}]}
     size = found.endpoint.read(json.dumps(body).encode(), {}).size
     assert (size.media_tokens, size.spare_tokens) == (85 + 256, 23_719 + 1_536)
+
+
+@pytest.mark.parametrize("tools", [None, [], [{"type": "file_search", "max_num_results": 3}]])
+def test_so_it_does_of_tools_that_its_input_brings_along(tools: object):
+    found = DIALECTS["openai"].find("POST", "/responses", {})
+    assert found
+    assert found.endpoint.read
+    added = {"type": "additional_tools", "role": "developer", "tools": [{"type": "web_search"}, "x"]}
+    body = {"model": "gpt-4o", "input": [added, {"tools": 5}, "x"], "tools": tools}
+    size = found.endpoint.read(json.dumps(body).encode(), {}).size
+    assert (size.media_tokens, size.spare_tokens) == (256, 8_000 + (2_400 if tools else 0))

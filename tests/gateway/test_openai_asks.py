@@ -114,7 +114,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
-FREE_NAMES = NAMES.filter(lambda name: name not in ("stream_options", "max_tokens", "max_completion_tokens", "n"))
+FREE_NAMES = NAMES.filter(lambda name: name.casefold() not in ("stream_options", "max_tokens", "n", "text", "input"))
 
 
 @given(st.dictionaries(FREE_NAMES, JSON, max_size=5), st.booleans(), st.none() | st.integers(1, 100), st.booleans())
@@ -176,7 +176,7 @@ PNG = "data:image/png;base64," + BASE64
         (CHAT, {"prediction": {"content": "abc"}, "response_format": {"type": "text"}}, 3 + 8, 0),
         # Of a schema the model reads names, numbers and truth values too.
         (CHAT, {"response_format": {"enum": [10, 1.5, True, None]}}, 4 + 2 + 3 + 4, 0),
-        (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, 0),
+        (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, media.TOOLS_TOKENS),
         (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
         (RESPONSES, {"input": "abc", "prompt": {"id": "pm"}}, 3 + 2, media.STORED_TOKENS),
         (RESPONSES, {"input": [{"encrypted_content": BASE64}]}, 0, 12_000),
@@ -189,6 +189,15 @@ PNG = "data:image/png;base64," + BASE64
         (EMBEDDINGS, {"input": ["abc", "de"]}, 5, 0),
         (EMBEDDINGS, {"input": [[1, 2, 3], [4]]}, 0, 4),
         (OLD, {"prompt": [1, 2, 3], "suffix": "z"}, 1, 3),
+        # What not OpenAI, but others of its family read.
+        (CHAT, {"prompt": "abc"}, 3, 0),
+        (CHAT, {"prompt": [1, 2, 3]}, 0, 3),
+        (CHAT, {"chat_template_kwargs": {"documents": [{"text": "abc", "top": 10}]}}, 9 + 4 + 3 + 3 + 2, 0),
+        (CHAT, {"documents": [{"text": "abc"}], "chat_template": "{{ x }}"}, 4 + 3 + 7, 0),
+        (CHAT, {"data_sources": [{"type": "s", "parameters": {"role_information": "abc"}}]}, 4 + 1 + 10 + 16 + 3, 0),
+        (OLD, {"messages": [{"role": "user", "content": "abc"}]}, 4 + 3, 0),
+        (EMBEDDINGS, {"messages": [{"role": "user", "content": "abc"}]}, 4 + 3, 0),
+        (EMBEDDINGS, {"input": "a", "chat_template_kwargs": {"task": "b"}}, 1 + 4 + 1, 0),
     ],
 )
 def test_the_size_is_of_text_and_of_media_by_their_constants(
@@ -249,15 +258,77 @@ def test_what_could_be_read_in_two_ways_or_in_none_is_refused(body: bytes, compl
         ask_of(CHAT, body)
 
 
+@pytest.mark.parametrize("dialect", ["openai", "azure", "compatible", "mistral", "xai", "perplexity"])
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        (CHAT, "Max_Tokens", 100_000),
+        (CHAT, "max_to\u212aens", 100_000),
+        (CHAT, "max_completion_token\u017f", 100_000),
+        (CHAT, "N", 128),
+        (CHAT, "Messages", []),
+        (CHAT, "TOOLS", []),
+        (CHAT, "Stream", True),
+        (OLD, "Prompt", "a"),
+        (OLD, "BEST_OF", 9),
+        (EMBEDDINGS, "Input", "a"),
+        (EMBEDDINGS, "Model", "k"),
+        (RESPONSES, "Max_Output_Tokens", 100_000),
+        (RESPONSES, "Previous_Response_Id", "resp_1"),
+    ],
+)
+def test_a_name_in_another_case_is_refused_as_some_servers_read_it(dialect: str, path: str, name: str, value: Any):
+    with pytest.raises(InvalidRequest, match=f"'{name}' must be written '{name.casefold()}'"):
+        ask_of(path, {name: value}, dialect)
+
+
+def test_so_is_the_name_of_the_usage_that_is_asked_for():
+    with pytest.raises(InvalidRequest, match="must be written 'include_usage'"):
+        ask_of(CHAT, {"stream": True, "stream_options": {"include_usage": True, "Include_Usage": False}})
+
+
+def test_a_name_that_nobody_reads_may_be_in_any_case():
+    assert ask_of(CHAT, {"X": 1, "metadata": {"Max_Tokens": 5}}).model == "m"
+
+
+OTHERS = ["n_predict", "num_predict", "max_new_tokens", "max_length", "N_Predict"]
+BOTH = "use 'max_completion_tokens' or 'max_tokens'"
+
+
+@pytest.mark.parametrize(
+    ("path", "read"), [(CHAT, BOTH), (OLD, "use 'max_tokens'"), (RESPONSES, "'max_output_tokens'")]
+)
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_ceiling_in_the_words_of_another_server_is_refused_with_those_that_are_read(path: str, read: str, name: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here.*{read}"):
+        ask_of(path, {"max_tokens": 10, name: 100_000}, "compatible")
+    assert ask_of(path, {name: None}, "compatible").model == "m"
+
+
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+def test_so_is_the_number_of_answers(path: str):
+    with pytest.raises(InvalidRequest, match=r"'n_cmpl' is not possible here.* use 'n'"):
+        ask_of(path, {"n_cmpl": 64}, "compatible")
+
+
+def test_where_nothing_is_generated_such_a_word_bounds_nothing():
+    assert ask_of(EMBEDDINGS, {"input": "a", "max_length": 512}, "compatible").output_max == 0
+
+
 def test_text_that_looks_like_members_is_none():
     body = json.dumps({"model": "m", "messages": [{"content": '{"a":1,"a":2, "model":"k"}\\": "' * 3}]}).encode()
     assert ask_of(CHAT, body).body() == body
 
 
-def test_a_background_response_is_refused_as_its_tokens_would_never_be_told():
-    with pytest.raises(InvalidRequest, match="'background'"):
-        ask_of(RESPONSES, {"background": True})
-    assert ask_of(RESPONSES, {"background": False}).model == "m"
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+@pytest.mark.parametrize("name", ["background", "deferred"])
+@pytest.mark.parametrize("dialect", ["openai", "compatible", "xai"])
+def test_an_answer_for_later_is_refused_as_its_tokens_would_never_be_told(dialect: str, name: str, path: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here"):
+        ask_of(path, {name: True}, dialect)
+    with pytest.raises(InvalidRequest, match=f"'{name}' must be true or false"):
+        ask_of(path, {name: "true"}, dialect)
+    assert ask_of(path, {name: False}, dialect).model == ask_of(path, {name: None}, dialect).model == "m"
 
 
 def is_read_or_refused(path: str, body: bytes) -> bool:

@@ -35,6 +35,9 @@ PATH, BODY = CALLS["responses"]
 STREAM = BODY | {"stream": True}
 PREVIOUS = {"previous_response_id": "resp_1"}
 REFERENCE = [{"type": "item_reference", "id": "msg_1"}]
+CODE = {"type": "code_interpreter", "container": "cntr_1"}
+SHELL = {"type": "shell", "environment": {"type": "container_reference", "container_id": "cntr_1"}}
+COMPARED = {"prompt_cache_options": {"comparison_response_id": "resp_1"}}
 NAMED = [
     ("/v1/responses", PREVIOUS, Named("previous_response_id", "resp_1")),
     ("/v1/responses", {"previous_response_id": 5}, Named("previous_response_id", "")),
@@ -48,12 +51,23 @@ NAMED = [
     ("/v1/responses", {"input": [{"type": "image_generation_call", "id": "ig_1"}]}, Named("input")),
     ("/v1/responses", {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, Named("tools")),
     ("/v1/responses", {"tools": [{"type": "shell", "environment": {"container_id": "cntr_1"}}]}, Named("tools")),
+    ("/v1/responses", {"tools": [{"type": "namespace", "tools": [CODE]}]}, Named("tools")),
+    ("/v1/responses", {"input": [{"type": "additional_tools", "tools": [CODE]}]}, Named("input")),
+    ("/v1/responses", {"input": [{"type": "additional_tools", "tools": [SHELL]}]}, Named("input")),
+    ("/v1/responses", {"input": [{"type": "shell_call", "environment": SHELL["environment"]}]}, Named("input")),
+    ("/v1/responses", {"input": [{"type": "code_interpreter_call", "container_id": "cntr_1"}]}, Named("input")),
+    ("/v1/responses", COMPARED, Named("prompt_cache_options")),
+    ("/v1/responses", PREVIOUS | COMPARED, Named("prompt_cache_options")),
+    ("/v1/chat/completions", COMPARED, Named("prompt_cache_options")),
     ("/v1/chat/completions", {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, Named("messages")),
 ]
 FREE = [
     ("/v1/responses", {"input": [{"id": "msg_1", "role": "assistant", "content": "said"}], "store": True}),
     ("/v1/responses", {"input": [5, None, "x"], "previous_response_id": None, "prompt": {"id": "pmpt_1"}}),
     ("/v1/responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+    ("/v1/responses", {"input": [{"type": "additional_tools", "tools": [{"type": "shell", "environment": {}}, 5]}]}),
+    ("/v1/responses", {"prompt_cache_options": {"comparison_response_id": None}}),
+    ("/v1/responses", {"prompt_cache_options": 5}),
     ("/v1/chat/completions", {"messages": [{"role": "user", "content": "previous_response_id", "audio": None}]}),
 ]
 

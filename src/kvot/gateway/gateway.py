@@ -307,7 +307,7 @@ def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:
 
 def _request(asked: Asked, whose: Whose, body: bytes) -> UpstreamRequest:
     provider = asked.provider
-    headers = request_headers(provider, asked.headers, _caller(asked, whose))
+    headers = request_headers(provider, asked.headers, _caller(asked, whose), has_body=bool(body))
     return UpstreamRequest(asked.verb, _url(asked), headers, body or None)
 
 

@@ -36,18 +36,25 @@ OUTPUT_MAX = b"x-kvot-output-tokens-max"
 _UPSTREAM = b"x-upstream-"
 _NAMES_NONE = frozenset({b"keep-alive", b"close"})
 _IDEMPOTENCY_KEY = b"idempotency-key"
+_JSON = (b"content-type", b"application/json")
+_NEVER_PASSED = OF_THE_HOP | {_JSON[0]}
+"""Of a request's headers."""
 
 
-def request_headers(provider: Provider, headers: Iterable[Pair], caller: Sequence[str]) -> tuple[Pair, ...]:
+def request_headers(
+    provider: Provider, headers: Iterable[Pair], caller: Sequence[str], *, has_body: bool
+) -> tuple[Pair, ...]:
     """The head of the request to the provider, with our own key and nothing of the client's but what its API knows.
 
-    caller: the credential, and the company that it acts for.
+    caller: the credential, and the company that it acts for. has_body: it is JSON, as which we read it, whatever the
+    client calls it: a provider that believed the client could read another document.
     """
-    dialect = provider.dialect
-    passed = [pair for pair in headers if pair[0] not in OF_THE_HOP and dialect.passes_request_header(pair[0])]
+    passes = provider.dialect.passes_request_header
+    passed = [pair for pair in headers if pair[0] not in _NEVER_PASSED and passes(pair[0])]
+    kind = (_JSON,) if has_body else ()
     if not provider.has_own_key:
         passed = [_of_caller(pair, caller) if pair[0] == _IDEMPOTENCY_KEY else pair for pair in passed]
-    return (*passed, (b"accept-encoding", b"identity"), *dialect.authorization(provider.api_key))
+    return (*passed, *kind, (b"accept-encoding", b"identity"), *provider.dialect.authorization(provider.api_key))
 
 
 def _of_caller(pair: Pair, caller: Sequence[str]) -> Pair:

@@ -209,6 +209,14 @@ def with_values(body: bytes, places: Mapping[str, Place], values: Mapping[str, b
     return b"".join([*pieces, body[at:]])
 
 
+def check_case(members: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Refuse a known member whose name is not in lower case. Servers written in Go take names in any case, also with
+    letters that fold to them, and the last of those: it could say something else than what is read here."""
+    for name in members:
+        if name not in known and name.casefold() in known:
+            raise InvalidRequest(f"The member '{name[:64]}' must be written '{name.casefold()}'.")
+
+
 def invalid(name: str, message: str) -> InvalidRequest:
     return InvalidRequest.of_fields([FieldError(name, "InvalidRequest", message)])
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kvot.core.errors import InvalidRequest
 from kvot.core.model import TOKENS_MAX
 from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.members import (
     Document,
+    check_case,
     invalid,
     object_at,
     places_of,
@@ -93,9 +93,7 @@ def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
 
 def _read(body: bytes, *, lists_tokens: bool = False) -> Document:
     document = read_object(body, lists_tokens=lists_tokens)
-    for name in document.members:
-        if name not in _KNOWN and name.casefold() in _KNOWN:
-            raise InvalidRequest(f"The member '{name[:64]}' must be written '{name.casefold()}'.")
+    check_case(document.members, _KNOWN)
     return document
 
 

@@ -14,16 +14,16 @@ from kvot.gateway.providers.members import (
     invalid,
     object_at,
     places_of,
-    read_object,
     text_at,
     truth_at,
     whole_at,
     with_values,
 )
 from kvot.gateway.providers.openai.compatible import Compatible
-from kvot.gateway.providers.openai.hosted import hosted_tokens
+from kvot.gateway.providers.openai.hosted import added_tools, hosted_tokens
 from kvot.gateway.providers.openai.images import Images
-from kvot.gateway.providers.openai.media import STORED_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.media import STORED_TOKENS, TOOLS_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.names import check_bounds, read_named
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
 
@@ -39,6 +39,9 @@ OLD_CEILING = "max_tokens"
 DEPLOYMENT = "deployment"
 API_VERSION = "api_version"
 """Variables of Azure's paths."""
+
+_TEMPLATE = ("chat_template", "chat_template_kwargs", "documents")
+"""What vLLM, and others that run a model's template, put into the prompt beside the messages."""
 
 _FIRST_VERSION = "2024-09"
 """Azure's first that knows max_completion_tokens."""
@@ -96,7 +99,7 @@ class OpenAiAsk:
 
 
 def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
-    document = read_object(body)
+    document = read_named(body)
     members = document.members
     model = _model(members, variables)
     gathered = Gathered()
@@ -105,7 +108,9 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
         gather_content(gathered, members.get(name), images)
     for name in ("tools", "functions"):
         gather_tools(gathered, members.get(name))
-    gathered.schema(members.get("response_format"))
+    gather_input(gathered, members.get("prompt"))  # OpenRouter takes it here too
+    for name in ("response_format", *_TEMPLATE, "data_sources"):
+        gathered.schema(members.get(name))
     ceilings = ("max_completion_tokens", OLD_CEILING)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
     ask = _generating(document, model, provider, gathered.size, answers, ceilings, _chat_ceiling(provider, variables))
@@ -125,11 +130,12 @@ def _model(members: Mapping[str, Any], variables: Mapping[str, str]) -> str:
 
 def read_completion(body: bytes, variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     """The old completions: `n` answers for each of its prompts, the best of `best_of` that are all paid for."""
-    document = read_object(body, lists_tokens=True)
+    document = read_named(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("prompt"))
     gathered.text(members.get("suffix"))
+    gather_content(gathered, members.get("messages"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
     model = _model(members, variables)
@@ -157,6 +163,8 @@ def _generating(
     least: int = 1,
 ) -> OpenAiAsk:
     members = document.members
+    _check_later(members)
+    check_bounds(members, ceilings)
     is_stream = truth_at(members, "stream")
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
     adds_usage = is_stream and not has_usage and provider.takes_include_usage
@@ -174,6 +182,17 @@ def _generating(
     )
 
 
+def _check_later(members: Mapping[str, Any]) -> None:
+    """`background` is OpenAI's word in Responses, `deferred` xAI's in Chat Completions; neither is known elsewhere."""
+    for name in ("background", "deferred"):
+        if truth_at(members, name):
+            raise invalid(
+                name,
+                f"'{name}' is not possible here: the tokens of an answer that is made after its reply cannot be held "
+                "to a budget. Ask for a stream instead.",
+            )
+
+
 def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> int | None:
     """The higher of two that are given: which of them a provider holds to is its own choice."""
     values = [value for name in names if (value := whole_at(members, name, least)) is not None]
@@ -181,17 +200,13 @@ def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> 
 
 
 def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
-    document = read_object(body)
+    document = read_named(body)
     members = document.members
-    if truth_at(members, "background"):
-        raise invalid(
-            "background",
-            "'background' is not possible here: the tokens of an answer that is made after its reply cannot be held "
-            "to a budget. Ask for a stream instead.",
-        )
+    _check_later(members)
+    names = ("max_output_tokens",)
+    check_bounds(members, names)
     stored = stored_by_response(members)
     model = _response_model(members)
-    names = ("max_output_tokens",)
     return OpenAiAsk(
         document.without_content(),
         model,
@@ -208,9 +223,11 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
 def _response_size(members: Mapping[str, Any], stored: Named | None, images: Images) -> Size:
     gathered = Gathered()
     found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
-    if tools := members.get("tools"):
-        gather_tools(gathered, tools)
-        gathered.spare_tokens += hosted_tokens(tools, found)
+    tools, added = members.get("tools"), added_tools(members.get("input"))
+    gather_tools(gathered, tools)
+    if added and not tools:
+        gathered.media_tokens += TOOLS_TOKENS
+    gathered.spare_tokens += hosted_tokens([*tools, *added] if isinstance(tools, list) else added, found)
     gathered.schema(members.get("text"))
     if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
@@ -227,8 +244,11 @@ def _response_model(members: Mapping[str, Any]) -> str:
 
 
 def read_embeddings(body: bytes, variables: Mapping[str, str]) -> OpenAiAsk:
-    document = read_object(body, lists_tokens=True)
+    document = read_named(body, lists_tokens=True)
     members = document.members
     gathered = Gathered()
     gather_input(gathered, members.get("input"))
+    gather_content(gathered, members.get("messages"))
+    for name in _TEMPLATE:
+        gathered.schema(members.get(name))
     return OpenAiAsk(document.without_content(), _model(members, variables), False, gathered.size, 0, 0)

@@ -65,6 +65,12 @@ def hosted_tokens(tools: object, images: int) -> int:
     return others + known + (beyond * _making_tokens(_MOST, images) if beyond else 0)
 
 
+def added_tools(items: object) -> list[object]:
+    """Those that items of the input bring along, as `additional_tools` do. Their text is gathered with the item."""
+    of_items = [item["tools"] for item in _objects(items) if isinstance(item.get("tools"), list)]
+    return [tool for tools in of_items for tool in tools]
+
+
 def _objects(tools: object) -> Iterator[_Tool]:
     return (tool for tool in tools if type(tool) is dict) if isinstance(tools, list) else iter(())
 
