@@ -7,6 +7,8 @@ slows the provider down and costs no memory. Whatever the provider sends is boun
 import asyncio
 import contextlib
 import select
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import httptools
@@ -36,7 +38,7 @@ class Exchange:
         self._parser = httptools.HttpResponseParser(self)
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
-        self._failure: UpstreamFailed | None = None
+        self._failure: Callable[[], UpstreamFailed] | None = None  # as an exception it would know us
         self._waiter: asyncio.Future[None] | None = None
         self._overhead_bytes = 0
         self._is_head_complete = False
@@ -51,14 +53,14 @@ class Exchange:
         """Wait for the reply's head. Raises UpstreamFailed."""
         while not self._is_head_complete:
             if self._failure:
-                raise self._failure
+                raise self._failure()
             await self._wait(idle_s)
 
     async def read(self, idle_s: float) -> bytes:
         """All of the body that has come since the last read; empty at its end. Raises UpstreamFailed."""
         while not self._pieces:
             if self._failure:
-                raise self._failure
+                raise self._failure()
             if self.is_complete:
                 return b""
             await self._wait(idle_s)
@@ -107,15 +109,15 @@ class Exchange:
 
     def give_up(self, idle_s: float) -> None:
         """Nothing has come in time."""
-        self._fail_with(UpstreamSilent(idle_s))
+        self._fail_with(partial(UpstreamSilent, idle_s))
         self._wake()
         self._connection.abort()
 
     def fail(self, message: str) -> None:
         """What has come before is still read; then UpstreamFailed is raised. The first failure counts."""
-        self._fail_with(UpstreamFailed(message, was_sent=True))
+        self._fail_with(partial(UpstreamFailed, message, was_sent=True))
 
-    def _fail_with(self, failure: UpstreamFailed) -> None:
+    def _fail_with(self, failure: Callable[[], UpstreamFailed]) -> None:
         if not self.is_complete and self._failure is None:
             self._failure = failure
 
