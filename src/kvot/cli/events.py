@@ -67,8 +67,9 @@ async def _latest(
     try:
         since_ms = 1 if since is None else since.ms
         until_ms = INSTANT_MAX if until is None else until.ms
-        asked = {"since_ms": since_ms, "until_ms": until_ms, "events_max": events_max}
-        return await source.latest(company_id, **asked, now_ms=wall_ms())
+        return await source.latest(
+            company_id, since_ms=since_ms, until_ms=until_ms, events_max=events_max, now_ms=wall_ms()
+        )
     finally:
         await source.close()
 

@@ -31,13 +31,7 @@ from kvot.gateway.mismatch import flag_excess, flag_mismatch
 from kvot.gateway.receipt import receipt_text
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.tokens import Reported
-from kvot.gateway.upstream.port import (
-    Upstream,
-    UpstreamFailed,
-    UpstreamReply,
-    UpstreamRequest,
-    UpstreamSilent,
-)
+from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest, UpstreamSilent
 from kvot.telemetry.tally import Tallies
 
 REPLY_BYTES_LEAST = 64 * 1024 * 1024

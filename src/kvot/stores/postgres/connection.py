@@ -104,12 +104,11 @@ async def need_same_time(connection: asyncpg.Connection, address: Address, now_m
 
 
 def _other_time(here_ms: int, database_ms: int, shown: str) -> StoreUnavailable:
-    here, there = _shown(here_ms), _shown(database_ms)
-    advice = "Nothing was done: set the wrong one right, then start again."
-    said = (
-        f"This machine's clock says {here}, and that of {each} {there}. {advice}" for each in (shown, "the database")
-    )
-    return StoreUnavailable(next(said), in_public=next(said))
+    def said(database: str) -> str:
+        clocks = f"This machine's clock says {_shown(here_ms)}, and that of {database} {_shown(database_ms)}."
+        return f"{clocks} Nothing was done: set the wrong one right, then start again."
+
+    return StoreUnavailable(said(shown), in_public=said("the database"))
 
 
 def _shown(at_ms: int) -> str:

@@ -37,15 +37,15 @@ OLD_CEILING = "max_tokens"
 """What every API that follows OpenAI's knows as the ceiling of an answer; OpenAI's own newer models refuse it."""
 
 DEPLOYMENT = "deployment"
+"""The variable of a path that names the model, at Azure: there the body's `model` counts for nothing."""
 API_VERSION = "api_version"
-"""Variables of Azure's paths."""
+"""Another of Azure's: the version of the API that the query names."""
 
 _TEMPLATE = ("chat_template", "chat_template_kwargs", "documents")
 """What vLLM, and others that run a model's template, put into the prompt beside the messages."""
 
 _FIRST_VERSION = "2024-09"
 """Azure's first that knows max_completion_tokens."""
-"""The variable of a path that names the model, at Azure: there the body's `model` counts for nothing."""
 
 _TRUE = b"true"
 
