@@ -235,6 +235,7 @@ def test_json_lines_are_believed_under_api_too():
         ('{"id":"e","at":"never"}', AiChatUsageEvent(id="e", at=Unreadable("never"))),  # type: ignore[arg-type]
         ('{"companyId":"zzz"}', AiChatUsageEvent(company_id=Unreadable("zzz"))),  # type: ignore[arg-type]
         ('{"tokens":1.5}', AiChatUsageEvent(tokens=Unreadable("1.5"))),  # type: ignore[arg-type]
+        ('{"id":0.5}', AiChatUsageEvent(id=Unreadable("0.5"))),  # type: ignore[arg-type]
         ("7", AiChatUsageEvent(id=Unreadable("7"))),  # type: ignore[arg-type]
         ("null", AiChatUsageEvent(id=Unreadable("null"))),  # type: ignore[arg-type]
         ('{"at":""}', AiChatUsageEvent()),
@@ -281,3 +282,13 @@ def test_a_body_of_an_unknown_type_is_refused_where_nothing_is_required(name):
 def test_it_counts_as_empty_where_the_rules_will_name_what_is_missing(name):
     operation = OPERATIONS[name]
     assert bind_route(operation, Sent(body=b"{", content_type="text/plain")) == operation.request()
+
+
+UNREAD = [("text/plain", "A body of the type 'text/plain' cannot be read"), (FORM, "A form cannot begin with '{'")]
+
+
+@pytest.mark.parametrize(("content_type", "why"), UNREAD)
+def test_what_the_path_says_does_not_make_up_for_a_body_that_is_not_read(content_type, why):
+    body = b'{"ttlSeconds":3600}'
+    with pytest.raises(InvalidRequest, match=why):
+        bind_route(OPERATIONS["renewaichathold"], Sent({"holdid": "h"}, body=body, content_type=content_type))

@@ -4,6 +4,7 @@ import pytest
 
 from kvot.contract import ROUTES
 from kvot.contract.describe import members_of
+from kvot.contract.holds import AiChatHoldResponse
 from kvot.contract.keys import ApiKeyQueryResponse
 from kvot.contract.status import ResponseStatus
 from kvot.contract.usage import AiChatUsageReportResponse, AiChatUsageResponse
@@ -45,7 +46,7 @@ def test_members_hold_their_defaults(key, text):
 
 def test_in_xml_no_member_of_a_value_type_is_nil():
     text = written(AiChatUsageReportResponse, "xml")
-    assert f"<At>0001-01-01T00:00:00Z</At><CompanyId>{ZEROS}</CompanyId><IsWithinBudget>false</IsWithinBudget>" in text
+    assert f"><CompanyId>{ZEROS}</CompanyId><IsWithinBudget>false</IsWithinBudget>" in text
     assert "<d2p1:ErrorCode>C</d2p1:ErrorCode>" in text
 
 
@@ -53,6 +54,13 @@ def test_a_list_is_empty_and_the_status_stands_beside_it():
     assert written(ApiKeyQueryResponse, "json") == '{"results":[],' + JSON_STATUS
     assert written(ApiKeyQueryResponse, "jsonl") == '{"results":[],' + JSON_STATUS + "\n"
     assert written(ApiKeyQueryResponse, "csv").startswith('Results,ResponseStatus\r\n"[]",')
+
+
+@pytest.mark.parametrize("key", FORMATS)
+def test_a_moment_that_is_none_is_written_as_no_date(key):
+    text = FORMATS[key].write(failed(AiChatHoldResponse, STATUS), HOUSE).decode("utf-8", "replace")
+    assert "0001-01-01" not in text
+    assert ("oldCreatedAt" in text) == (key == "csv")  # whose header names every column
 
 
 @pytest.mark.parametrize("wish", ["epcn", "elun", "pp", "inv", "dh:iso8601"])

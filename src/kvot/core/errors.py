@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from zlib import crc32
 
 from kvot.core.model import Usage
@@ -62,10 +63,18 @@ class KvotError(Exception):
         if code is not None:
             self.code = code
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as it stands, not by calling a constructor: a worker's error comes back as it was."""
+        return _made_again, (type(self), self.args), vars(self)
+
     @property
     def retry_after_s(self) -> int | None:
         """The same in whole seconds, as `Retry-After` says it."""
         return None if self.retry_after_ms is None else whole_seconds(self.retry_after_ms)
+
+
+def _made_again(kind: type[KvotError], args: tuple[object, ...]) -> KvotError:
+    return kind.__new__(kind, *args)
 
 
 class InvalidRequest(KvotError):
@@ -76,6 +85,11 @@ class InvalidRequest(KvotError):
     def __init__(self, message: str, *, code: str | None = None, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(message, code=code)
         self.fields = tuple(fields)
+
+    def __str__(self) -> str:
+        """For whoever prints the exception alone: what is wrong with each field stands behind the message."""
+        told = [each.message for each in self.fields if each.message not in self.message]
+        return f"{self.message.rstrip('.')}: {'; '.join(told)}" if told else self.message
 
     @classmethod
     def of_fields(cls, fields: Sequence[FieldError]) -> "InvalidRequest":
@@ -133,7 +147,7 @@ class Refusal(StrEnum):
     """Why tokens were not set aside."""
 
     OPEN_HOLDS = "OpenHolds"  # they fit beside what is used: only calls that have not ended are in their way
-    OVER_LIMIT = "OverLimit"  # they do not fit beside what is used; they will when some of that is a window old
+    OVER_LIMIT = "OverLimit"  # they do not fit beside what is used or comes; they will when some of it is a window old
     ABOVE_LIMIT = "AboveLimit"  # they are more than the limit: they never fit
     IN_DOUBT = "InDoubt"  # the company's ledger failed verification: nothing is admitted until it is proved
 
@@ -154,12 +168,17 @@ def holds_wait_ms(hold_id: str) -> int:
 
 
 def refusal_of(usage: Usage, tokens: int) -> Refusal:
-    """Why so many tokens do not fit, when they do not."""
+    """Why so many tokens do not fit, when they do not.
+
+    Where they would fit beside all that is used and held, events ahead of the clock are in their way: those count for
+    admission at once, and are told as used when their time comes. Then no call's end would help.
+    """
     if usage.in_doubt:
         return Refusal.IN_DOUBT
     if tokens > usage.token_limit:
         return Refusal.ABOVE_LIMIT
-    return Refusal.OPEN_HOLDS if usage.tokens_used + tokens <= usage.token_limit else Refusal.OVER_LIMIT
+    used = usage.tokens_used + tokens
+    return Refusal.OPEN_HOLDS if used <= usage.token_limit < used + usage.tokens_held else Refusal.OVER_LIMIT
 
 
 def wait_ms(fits_after_ms: int | None, soon_ms: int | None) -> int | None:

@@ -89,7 +89,9 @@ def bind_route(operation: Operation, sent: Sent) -> Request:
     media_type = _media_type(sent)
     filling = _Filling(operation.request)
     if sent.body and media_type not in _FORMS:
-        filling.put_document(_document(operation, sent.body, _format_of_body(operation, media_type)), operation)
+        filling.put_document(
+            _document(operation, sent.body, _format_of_body(operation, media_type, sent.path)), operation
+        )
     for fields in (sent.path, sent.query, _form(sent, media_type)):
         filling.put_fields(fields)
     return filling.request(operation)
@@ -134,6 +136,10 @@ def _form(sent: Sent, media_type: str) -> Fields:
     if not sent.body or media_type not in _FORMS:
         return NO_FIELDS
     if media_type == _FORM:
+        if sent.body.lstrip().startswith(b"{"):  # a form that fills nothing in; curl -d says so of whatever it sends
+            raise InvalidRequest(
+                "A form cannot begin with '{'. For JSON say 'Content-Type: application/json'.", code=_MALFORMED
+            )
         return read_fields(sent.body)
     try:
         return _joined(multipart.read(sent.body, sent.content_type, FIELDS_MAX))
@@ -141,13 +147,20 @@ def _form(sent: Sent, media_type: str) -> Fields:
         raise InvalidRequest(f"The form cannot be read.\nError: {error}", code=_MALFORMED) from None
 
 
-def _format_of_body(operation: Operation, media_type: str) -> Format | None:
-    """None for a type that we do not know: the contract then takes the body for empty. Where nothing is required an
-    empty request would be carried out, which nobody meant who sent a body, so there it is refused."""
+def _format_of_body(operation: Operation, media_type: str, path: Fields) -> Format | None:
+    """None for a type that we do not know: the contract then takes the body for empty. Where nothing is required but
+    what the path says, an empty request would be carried out, which nobody meant who sent a body: there it is
+    refused."""
     format_ = BY_MEDIA_TYPE.get(media_type) if media_type else JSON
-    if format_ is None and not any(each.member and each.member.is_required for each in members_of(operation.request)):
+    if format_ is None and not any(_is_required(each, path) for each in members_of(operation.request)):
         raise InvalidRequest(f"A body of the type '{media_type[:SHOWN_MAX]}' cannot be read.", code=_MALFORMED)
     return format_
+
+
+def _is_required(member_type: MemberType, path: Fields) -> bool:
+    """Of the body, or the query."""
+    member = member_type.member
+    return member is not None and member.is_required and member_type.wire_name.lower() not in path
 
 
 def _document(operation: Operation, body: bytes, format_: Format | None) -> Any:
@@ -363,7 +376,9 @@ def _list_from_text(member: MemberType) -> Callable[[str], Any]:
 
 def _one_from_value(member: MemberType) -> Callable[[Any, bool], Any]:
     if member.clr in SCALARS:
-        return _scalar_from_value(member.clr)
+        return _scalar_from_value(
+            member.clr, takes_fractions=member.member is None or not member.member.refuse_malformed
+        )
     if issubclass(member.scalar, msgspec.Struct):
         return lambda value, keep_unreadable: struct_from(member.scalar, value, keep_unreadable=keep_unreadable)
     return lambda value, keep_unreadable: _map_from_value(value)
@@ -383,7 +398,8 @@ def _list_from_value(member: MemberType) -> Callable[[Any, bool], list[Any]]:
     return list_from_value
 
 
-def _scalar_from_value(clr: str) -> Callable[[Any, bool], Any]:
+def _scalar_from_value(clr: str, *, takes_fractions: bool) -> Callable[[Any, bool], Any]:
+    """takes_fractions: as a text. Of an id two that differ beyond the 17th digit would be one."""
     from_text = SCALARS[clr]
     is_number = clr in ("Int32", "Int64")
 
@@ -394,7 +410,7 @@ def _scalar_from_value(clr: str) -> Callable[[Any, bool], Any]:
             return from_text("true" if value else "false")
         if isinstance(value, int):
             return from_text(str(value))
-        if isinstance(value, float) and clr == "String":
+        if isinstance(value, float) and clr == "String" and takes_fractions:
             return repr(value)
         raise ValueError(value)
 

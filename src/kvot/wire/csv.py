@@ -15,7 +15,7 @@ import msgspec
 from kvot.contract.describe import MemberType, members_of
 from kvot.wire import jsv
 from kvot.wire.document import BrokenRow, Malformed, TooMany, text_of
-from kvot.wire.plan import Part, Plan, Writer, Writers
+from kvot.wire.plan import Part, Plan, Writer, Writers, no_moments
 from kvot.wire.rows import Reply, is_listing, rows_of
 from kvot.wire.style import Style
 
@@ -51,7 +51,9 @@ def _header(row_type: type[msgspec.Struct]) -> str:
 
 @cache
 def _plan(row_type: type[msgspec.Struct], header: str) -> Plan:
-    return Plan(header, [Part(member, "", _writer(member), "", "") for member in members_of(row_type)], ",", "\r\n")
+    none = no_moments(row_type)
+    parts = [Part(each, "", _writer(each), "", "", none.get(each.name)) for each in members_of(row_type)]
+    return Plan(header, parts, ",", "\r\n")
 
 
 def _writer(member: MemberType) -> Writer:

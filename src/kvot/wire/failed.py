@@ -2,8 +2,9 @@
 but for what is known of them: a refusal of tokens knows the usage, and zeros in its place would be taken for it.
 
 A client that reads replies into the response type finds the status there. The defaults are those of the contract's
-host: zero, false, an empty list; a text or an object is missing. A GUID or a moment that is none is left out where
-missing members are left out, and written as zeros where they are not, since its type cannot be nil.
+host: zero, false, an empty list; a text or an object is missing. A moment that is none is left out in every format:
+people read the first day of the calendar as a date. So is a GUID where missing members are left out; where they are not
+it is written as zeros, as the contract has it, since its type cannot be nil.
 """
 
 import typing

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kvot.contract.describe import MemberType
+from kvot.contract.describe import Instant, MemberType
 
 Writer = Callable[[Any], str]
 
@@ -54,6 +54,12 @@ class Part(NamedTuple):
 def dropped_value(field: msgspec.structs.FieldInfo) -> object:
     """The value for which formats that leave out what is missing leave out a member too: its default, if it has one."""
     return None if field.default is msgspec.NODEFAULT else field.default
+
+
+def no_moments(struct: type[msgspec.Struct]) -> dict[str, object]:
+    """By member, the moment that stands for none: only the type of an operation that failed has any."""
+    fields = msgspec.structs.fields(struct)
+    return {field.name: field.default for field in fields if isinstance(field.default, Instant)}
 
 
 class Plan:

@@ -1,7 +1,8 @@
 """XML in the dialect of .NET's DataContractSerializer, with a writer of our own and the standard library's expat.
 
 Our types are in the namespace of the host's DTOs, members in ordinal order; those that come from ServiceStack are in
-its namespace and keep their own order. A member that is missing is written as nil.
+its namespace and keep their own order. A member that is missing is written as nil; a moment, whose type cannot be
+nil, is left out, which the original reads as none.
 
 Reading is more lenient than the original, which skips an element that is out of order or in another namespace: names
 are compared without namespace and in any order, since skipping a member would act on something that the caller did
@@ -19,7 +20,7 @@ from kvot.contract.describe import MemberType, members_of
 from kvot.contract.signin import AuthenticateResponse
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
 from kvot.wire.document import DEPTH_MAX, EMPTY_ELEMENT, Element, Malformed, TooDeep, TooMany
-from kvot.wire.plan import Part, Plan, Writer, Writers
+from kvot.wire.plan import Part, Plan, Writer, Writers, no_moments
 from kvot.wire.rows import Reply
 from kvot.wire.scalars import shortest_date
 from kvot.wire.style import Style
@@ -80,7 +81,10 @@ def _parts(struct: type[msgspec.Struct], prefix: str, depth: int, is_in_services
     members = list(members_of(struct))
     if not _is_foreign(struct):
         members.sort(key=lambda member: member.wire_name)
-    return [_part(each, prefix, depth + 1, is_in_servicestack) for each in members]
+    parts = [_part(each, prefix, depth + 1, is_in_servicestack) for each in members]
+    for name, none in no_moments(struct).items():
+        parts = [part._replace(absent=None, dropped=none) if part.member.name == name else part for part in parts]
+    return parts
 
 
 def _part(member: MemberType, prefix: str, depth: int, is_in_servicestack: bool) -> Part:
