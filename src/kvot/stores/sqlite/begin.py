@@ -20,7 +20,10 @@ class DueHold(NamedTuple):
 
 
 _DUE = """SELECT hold_id, amount, dispatched, label_set_no, expires_at FROM hold
-    WHERE company_no = ? AND state = 0 AND expires_at <= ?"""
+    WHERE company_no = ? AND state = 0 AND expires_at <= ? ORDER BY expires_at LIMIT ?"""
+_ALL = -1
+"""Of a LIMIT in SQLite: none."""
+
 _CLOSE = "UPDATE hold SET state = ?, closed_at = expires_at WHERE company_no = ? AND hold_id = ?"
 _NEXT_DUE = "SELECT min(expires_at) FROM hold WHERE company_no = ? AND state = 0"
 
@@ -33,11 +36,11 @@ def begin(tx: Tx, company_id: str, now_ms: int) -> Company:
     return company
 
 
-def due_holds(tx: Tx, company: Company) -> list[DueHold]:
-    """Open holds that are due at the company's clock, in order of expiry, then of id."""
+def due_holds(tx: Tx, company: Company, holds_max: int = _ALL) -> list[DueHold]:
+    """Open holds that are due at the company's clock, in order of expiry, then of id; or the first of them."""
     if company.due_at is None or company.due_at > company.clock:
         return []
-    due = [DueHold(*row) for row in tx.execute(_DUE, (company.no, company.clock))]
+    due = [DueHold(*row) for row in tx.execute(_DUE, (company.no, company.clock, holds_max))]
     return sorted(due, key=lambda hold: (hold.expires_at, from_key(hold.hold_id)))
 
 
@@ -48,9 +51,9 @@ def charge_of(tx: Tx, company: Company, hold: DueHold) -> Event:
     return Event(event_id, hold.expires_at, False, hold.amount, Kind.EXPIRY, Source.ESTIMATED, detail)
 
 
-def close_due(tx: Tx, company: Company) -> int:
-    """Close the due holds; how many."""
-    due = due_holds(tx, company)
+def close_due(tx: Tx, company: Company, holds_max: int = _ALL) -> int:
+    """Close the due holds; how many. Reads see those that are left as closed, as they saw all of them."""
+    due = due_holds(tx, company, holds_max)
     for hold in due:
         state = _expire(tx, company, hold)
         tx.execute(_CLOSE, (HOLD_STATE_NO[state], company.no, hold.hold_id))

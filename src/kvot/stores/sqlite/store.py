@@ -224,7 +224,12 @@ class SqliteStore:
         return self._read(reports.tagged_holds, company_id, tags, within_ms, limit, now_ms)
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
-        return await self._write(keeping.expire, company_id, now_ms)
+        """In pieces, each in a transaction of its own, so that other writes come between."""
+        closed = piece = await self._write(keeping.expire, company_id, now_ms)
+        while piece == keeping.CLOSED_MAX:
+            piece = await self._write(keeping.expire, company_id, now_ms)
+            closed += piece
+        return closed
 
     # -- budgets -------------------------------------------------------------------------------------------------
 
