@@ -32,7 +32,7 @@ async def test_a_revoked_key_is_refused_by_every_worker_within_a_second(pooled_f
                 return reply.status
 
         assert {await ask(other) for _ in range(30)} == {200}, "both workers have seen it"
-        pooled_fleet.run("keys", "revoke", other["id"])
+        pooled_fleet.run("keys", "revoke", other["id"], "--yes")
         revoked_s = time.monotonic()
         while time.monotonic() - revoked_s < 1:
             assert await ask(live) == 200

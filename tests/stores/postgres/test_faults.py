@@ -109,7 +109,7 @@ FAULTS = [
     ),
     Fault(
         "a hold is due one millisecond late",
-        "close_due",
+        "close_some",
         "d.expires_at <= t.clock",
         "d.expires_at < t.clock",
         "story: room that comes back at the instant of expiry",

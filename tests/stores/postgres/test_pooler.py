@@ -68,6 +68,18 @@ async def test_what_every_engine_promises_holds(check: Check, scene: Scene):
     await check(scene)
 
 
+async def test_another_isolation_is_no_hindrance(pooled: str):
+    name = database_of(pooled)
+    await run("postgres", f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    await run(name, TERMINATE)
+    store = PostgresStore.open(pooled, Rules(), time=Time.GIVEN)
+    await eventually(store.ready)
+    assert (await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)).status is Status.DONE
+    await store.close()
+    await run("postgres", f"ALTER DATABASE {name} RESET default_transaction_isolation")
+    await run(name, TERMINATE)
+
+
 @pytest.mark.parametrize("scene", [open_pooled_crowd], indirect=True)
 @pytest.mark.parametrize("race", LAYERS["races"].values(), ids=list(LAYERS["races"]))
 async def test_a_race_of_four_stores(race: Check, scene: Scene):

@@ -10,12 +10,14 @@ import pytest
 
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
-from kvot.core.model import NewEvent
+from kvot.core.model import NewEvent, NewHold, Settlement, Status
 from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.schema import citus_sql, known_steps
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.server import PrivateServer
+
+from .test_trouble import database_of
 
 GLOBAL = {"api_key", "keys_version", "key_audit", "schema_version", "secret_check", "unfinished_copy"}
 FIRST_KEY_COLUMNS = """SELECT c.relname, a.attname FROM pg_class c
@@ -91,6 +93,12 @@ async def test_migrations_that_start_at_once_follow_one_another(bare: str):
     assert sorted(map(len, done)) == [0, 0, 0, len(known_steps())]
 
 
+async def test_they_do_so_in_every_isolation(bare: str):
+    await execute(bare, f"ALTER DATABASE {database_of(bare)} SET default_transaction_isolation = 'repeatable read'")
+    done = await asyncio.gather(*(migrate(bare) for _ in range(4)))
+    assert sorted(map(len, done)) == [0, 0, 0, len(known_steps())]
+
+
 async def test_a_step_that_fails_leaves_nothing_behind(bare: str):
     first = known_steps()[0]
     with pytest.raises(StoreUnavailable):
@@ -123,9 +131,29 @@ async def test_a_database_that_a_later_kvot_migrates_is_refused_on_open_connecti
     await execute(url, "INSERT INTO kvot.schema_version VALUES (9999, '9999_later', 'x')")
     for _ in range(2):
         with pytest.raises(StoreUnavailable, match=r"made by a newer Kvot .schema 9999_later."):
-            await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)
+            await store.reserve(COMPANY, NewHold("h", 1, 1_000), now_ms=T0)
     await execute(url, "DELETE FROM kvot.schema_version WHERE version = 9999")
-    assert (await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)).usage.tokens_used == 1
+    assert (await store.reserve(COMPANY, NewHold("h", 1, 1_000), now_ms=T0)).status is Status.DONE
+
+
+async def test_calls_that_are_under_way_are_ended_on_a_database_that_a_later_kvot_migrates(
+    store: PostgresStore, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    await asyncio.gather(*(store.reserve(COMPANY, NewHold(f"h{n}", 1, 1_000), now_ms=T0) for n in range(4)))
+    monkeypatch.setattr(pool_module, "BELIEVED_S", -1)
+    await execute(url, "INSERT INTO kvot.schema_version VALUES (9999, '9999_later', 'x')")
+    refused, *ended = await asyncio.gather(
+        store.reserve(COMPANY, NewHold("i", 1, 1_000), now_ms=T0),
+        store.dispatch(COMPANY, "h1", now_ms=T0),
+        store.renew(COMPANY, "h1", 9_000, now_ms=T0),
+        store.settle(COMPANY, "h2", Settlement(1), now_ms=T0),
+        store.release(COMPANY, "h3", now_ms=T0),
+        store.record(COMPANY, NewEvent("e", 1), now_ms=T0),
+        return_exceptions=True,
+    )
+    await execute(url, "DELETE FROM kvot.schema_version WHERE version = 9999")
+    assert "made by a newer Kvot (schema 9999_later). Upgrade Kvot" in str(refused)
+    assert [getattr(each, "status", each) for each in ended] == [Status.DONE] * 5
 
 
 async def test_a_connection_that_was_checked_a_moment_ago_is_believed(

@@ -12,10 +12,11 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import ApiKey
 from kvot.core.model import CallDetail, Correction, Difference, EventColumns, NewEvent, NewHold, Status
 from kvot.core.provider_keys import SealedKey
+from kvot.operations.ids import new_gateway_id, new_id
 from kvot.stores import open_store
 from kvot.stores.postgres import PostgresStore
 from kvot.stores.postgres.encoding import from_text, to_text
-from tests.conformance.scene import COMPANY, OTHER, T0
+from tests.conformance.scene import COMPANY, HOUR, OTHER, T0
 from tests.postgres.databases import run
 
 from .test_trouble import database_of
@@ -106,6 +107,22 @@ async def test_a_batch_of_new_events_is_kept_as_they_would_be_one_by_one(store: 
     hours = {"first_hour": 0, "end_hour": T0, "now_ms": T0}
     assert await store.breakdown(COMPANY, "model", **hours) == await store.breakdown(OTHER, "model", **hours)
     assert set(await store.record_many(batch, now_ms=T0)) == {Status.REPLAYED}
+
+
+async def test_a_reserve_that_its_release_has_overtaken_holds_and_costs_nothing(store: PostgresStore):
+    late = NewHold(new_gateway_id(None), 80, 1_000, dispatched=True)
+    assert (await store.release(COMPANY, late.hold_id, now_ms=T0)).status is Status.NOT_FOUND
+    decision = await store.reserve(COMPANY, late, now_ms=T0 + 1)
+    assert (decision.status, decision.usage.tokens_held) == (Status.CONFLICT, 0)
+    assert (await store.release(COMPANY, late.hold_id, now_ms=T0 + 2)).status is Status.REPLAYED
+    assert (await store.verify(COMPANY, now_ms=T0 + HOUR)).differences == ()
+    assert (await store.usage(COMPANY, now_ms=T0 + HOUR)).tokens_used == 0
+
+
+@pytest.mark.parametrize("hold_id", ["h", new_id()])
+async def test_of_nobody_elses_holds_one_that_is_not_there_is_remembered(store: PostgresStore, hold_id: str):
+    assert (await store.release(COMPANY, hold_id, now_ms=T0)).status is Status.NOT_FOUND
+    assert (await store.reserve(COMPANY, NewHold(hold_id, 80, 1_000), now_ms=T0)).status is Status.DONE
 
 
 # -- the audit log ---------------------------------------------------------------------------------------------------

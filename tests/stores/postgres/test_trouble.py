@@ -1,6 +1,7 @@
 """When the database is in trouble: clear errors, nothing acknowledged is lost, and no restart of ours is needed."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,15 @@ import pytest
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.errors import StoreUnavailable
-from kvot.core.model import NewEvent, NewHold, Status
+from kvot.core.model import EventColumns, NewEvent, NewHold, Settlement, Status
 from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres import connection as connection_module
 from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.address import Address
 from kvot.stores.postgres.errors import told
 from kvot.stores.postgres.pool import Pool
+from kvot.stores.postgres.rights import NEEDED
+from kvot.stores.postgres.schema import server_version
 from tests.conformance.scene import COMPANY, OTHER, T0
 from tests.postgres.databases import run
 from tests.postgres.server import PORT, PrivateServer
@@ -228,6 +231,15 @@ async def test_a_pool_without_a_free_connection_refuses_fast(url: str, monkeypat
     await store.close()
 
 
+async def test_where_others_have_all_connections_our_own_is_shared(of_another: str):
+    await run(database_of(of_another), "ALTER ROLE guest CONNECTION LIMIT 1")
+    store = PostgresStore.open(of_another, Rules(), time=Time.GIVEN)
+    usages = await asyncio.gather(*(store.usage(company_of(number), now_ms=T0) for number in range(12)))
+    assert [usage.tokens_used for usage in usages] == [0] * 12
+    assert "takes no more connections" in await refusal(of_another)
+    await store.close()
+
+
 async def test_a_full_disk_is_told_and_ends_when_there_is_room(store: PostgresStore, url: str):
     name = database_of(url)
     await run(
@@ -325,13 +337,65 @@ async def test_one_operation_that_the_server_refuses_takes_no_other_with_it(stor
     assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 2
 
 
-async def test_a_database_that_runs_in_another_isolation_is_not_written(url: str):
+@pytest.fixture(params=["repeatable read", "serializable"])
+async def otherwise_isolated(url: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     name = database_of(url)
-    await run("postgres", f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
-    try:
-        assert "does not run in READ COMMITTED" in await refusal(url)
-    finally:
-        await run("postgres", f"ALTER DATABASE {name} RESET default_transaction_isolation")
+    await run("postgres", f"ALTER DATABASE {name} SET default_transaction_isolation = '{request.param}'")
+    yield url
+    await run("postgres", f"ALTER DATABASE {name} RESET default_transaction_isolation")
+
+
+async def test_a_database_that_runs_in_another_isolation_is_written_in_read_committed(otherwise_isolated: str):
+    store = PostgresStore.open(otherwise_isolated, Rules(), time=Time.GIVEN)
+    await store.ready()
+    batch = EventColumns.of((COMPANY, NewEvent(f"e{number}", 1)) for number in range(3))
+    assert set(await store.record_many(batch, now_ms=T0)) == {Status.DONE}
+    assert (await store.record(COMPANY, NewEvent("e", 1), now_ms=T0)).usage.tokens_used == 4
+    await store.close()
+
+
+@pytest.fixture
+async def of_another(url: str) -> AsyncIterator[str]:
+    """The database's URL for a role to which its owner has granted what it needs, and no more."""
+    name = database_of(url)
+    await run(name, "CREATE ROLE guest LOGIN; GRANT USAGE ON SCHEMA kvot TO guest")
+    await run(name, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA kvot TO guest")
+    yield url.replace("postgres@", "guest@")
+    await run(name, "DROP OWNED BY guest; DROP ROLE guest")
+
+
+@pytest.mark.parametrize(
+    ("withheld", "said"),
+    [
+        ("UPDATE ON kvot.company", "forbids Kvot's user UPDATE on kvot.company. Grant it"),
+        ("INSERT ON kvot.hold", "forbids Kvot's user INSERT on kvot.hold. Grant it"),
+        ("SELECT, UPDATE ON kvot.rollup", "SELECT on kvot.rollup, UPDATE on kvot.rollup"),
+    ],
+)
+async def test_a_right_that_calls_need_and_lack_is_named_before_one_fails(of_another: str, withheld: str, said: str):
+    store = PostgresStore.open(of_another, Rules(), time=Time.GIVEN)
+    await store.ready()
+    await run(database_of(of_another), f"REVOKE {withheld} FROM guest")
+    with pytest.raises(StoreUnavailable, match=re.escape(said)):
+        await store.ready()
+    await store.close()
+
+
+async def test_what_is_needed_is_enough_for_calls(of_another: str):
+    store = PostgresStore.open(of_another, Rules(), time=Time.GIVEN)
+    name = database_of(of_another)
+    await run(
+        name, "REVOKE ALL ON ALL TABLES IN SCHEMA kvot FROM guest; GRANT SELECT ON ALL TABLES IN SCHEMA kvot TO guest"
+    )
+    for table, rights in NEEDED.items():
+        await run(name, f"GRANT {', '.join(rights.split())} ON kvot.{table} TO guest")
+    for hold_id in ("h", "i"):
+        await store.reserve(COMPANY, NewHold(hold_id, 2, 9, dispatched=True, model="m"), now_ms=T0)
+    await store.renew(COMPANY, "h", 20, now_ms=T0)
+    await store.settle(COMPANY, "h", Settlement(1), now_ms=T0 + 10)
+    await store.remember_reply(COMPANY, "openai", "r", now_ms=T0 + 10)
+    assert (await store.settle(COMPANY, "i", Settlement(1), now_ms=T0 + 10)).usage.tokens_used == 2
+    await store.close()
 
 
 TERMINATION = b"X"
@@ -343,6 +407,8 @@ class Hole:
 
     def __init__(self) -> None:
         self.swallows = False
+        self._known: set[asyncio.StreamReader] = set()
+        self._forgotten: set[asyncio.StreamReader] = set()
         self.asked_by: set[asyncio.StreamReader] = set()
         self._server: asyncio.Server | None = None
 
@@ -351,6 +417,10 @@ class Hole:
         self._server = await asyncio.start_server(partial(self._join, before), "127.0.0.1", 0)
         host, port = self._server.sockets[0].getsockname()
         return f"{host}:{port}"
+
+    def forget(self) -> None:
+        """Swallow what comes on the connections that there are, as a firewall does that was restarted."""
+        self._forgotten |= self._known
 
     async def close(self) -> None:
         assert self._server is not None
@@ -362,8 +432,9 @@ class Hole:
         await asyncio.gather(self._pass(reader, there), self._pass(back, writer), return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._known.add(reader)
         while data := await reader.read(65_536):
-            if not self.swallows:
+            if not (self.swallows or reader in self._forgotten):
                 writer.write(data)
             elif not data.startswith(TERMINATION):
                 self.asked_by.add(reader)
@@ -391,6 +462,33 @@ async def test_where_nothing_answers_one_time_out_is_enough(server: PrivateServe
     await hole.close()
 
 
+async def test_a_connection_that_is_lost_without_a_word_costs_no_statements_time(
+    server: PrivateServer, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pool_module, "BELIEVED_S", -1.0)
+    monkeypatch.setattr(pool_module, "CHECK_TIMEOUT_S", 0.1)
+    hole = Hole()
+    where = await hole.open(server.folder / f".s.PGSQL.{PORT}")
+    store = PostgresStore.open(f"postgresql://postgres@{where}/{database_of(url)}", Rules(), time=Time.GIVEN)
+    await asyncio.gather(*(store.usage(company_of(number), now_ms=T0) for number in range(8)))
+    hole.forget()
+    async with asyncio.timeout(connection_module.STATEMENT_TIMEOUT_MS / 1000):
+        assert (await store.usage(COMPANY, now_ms=T0)).tokens_used == 0
+    assert len(hole.asked_by) == 1
+    await store.close()
+    await hole.close()
+
+
+@pytest.mark.parametrize(("idle_max_s", "is_kept"), [(3_600.0, True), (-1.0, False)])
+async def test_a_connection_that_was_long_idle_is_replaced(url: str, monkeypatch, idle_max_s: float, is_kept: bool):
+    monkeypatch.setattr(pool_module, "BELIEVED_S", -2.0)
+    monkeypatch.setattr(pool_module, "IDLE_MAX_S", idle_max_s)
+    pool = Pool(Address.parse(url))
+    first, second = [(await pool.run("SELECT pg_backend_pid()"))[0][0] for _ in range(2)]
+    assert (first == second) is is_kept
+    await pool.close()
+
+
 # -- restarts ------------------------------------------------------------------------------------------------------
 
 
@@ -399,6 +497,13 @@ def durable_server(server: PrivateServer) -> Iterator[PrivateServer]:
     own = PrivateServer.make()
     yield own
     own.remove()
+
+
+async def test_a_server_that_puts_nothing_on_the_disk_is_told_from_one_that_does(
+    durable_server: PrivateServer, server: PrivateServer
+):
+    versions = [await server_version(each.url("postgres")) for each in (durable_server, server)]
+    assert [syncs for _, syncs in versions] == [True, False]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from kvot.core.clock import LEAP_MAX_MS
 from kvot.core.errors import StoreUnavailable
 from kvot.core.window import MS_PER_SECOND
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, NewerSchema, connecting, told
 from kvot.stores.postgres.schema import CONNECT_TIMEOUT_S, check
 
 STATEMENT_TIMEOUT_MS = 5_000
@@ -18,6 +18,10 @@ STATEMENT_TIMEOUT_MS = 5_000
 
 ANSWER_GRACE_S = 2.0
 """How much longer than the statement's own time-out we wait for its answer: the server should be first to give up."""
+
+_KEPT_ALIVE = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""The server asks after us each minute that nothing is said: no firewall on the way forgets a connection that seldom
+speaks, and the server lets go in half a minute of one whose machine is gone, with the locks that it may hold."""
 
 _UNSUPPORTED = "unsupported startup parameter"
 """What PgBouncer says, as it is installed, to a client that brings a setting of its session along."""
@@ -29,11 +33,13 @@ _NEED_DIRECT = f"""DO $$ BEGIN IF pg_backend_pid() <> %d THEN
     RAISE EXCEPTION 'pooled' USING ERRCODE = '{_POOLED}'; END IF; END $$"""
 
 
-async def connect(address: Address) -> asyncpg.Connection:
-    """A connection to a primary that has our schema. Raises StoreUnavailable."""
+async def connect(address: Address) -> tuple[asyncpg.Connection, NewerSchema | None]:
+    """A connection to a primary that has our schema, or one that a later Kvot made of it. Raises StoreUnavailable."""
     settings = {"application_name": "kvot"}
     if not address.behind_pooler:
         settings["statement_timeout"] = str(STATEMENT_TIMEOUT_MS)
+        settings["default_transaction_isolation"] = "read committed"  # whatever the role's is
+        settings |= _KEPT_ALIVE
     try:
         with connecting(address.shown):
             connection = await asyncpg.connect(
@@ -50,7 +56,7 @@ async def connect(address: Address) -> asyncpg.Connection:
         raise told(address.shown, error) from error
     try:
         await need_direct(connection, address)
-        await check_again(connection, address)
+        newer = await check_again(connection, address)
     except DRIVER_ERRORS as error:
         await close(connection)
         raise told(address.shown, error) from error
@@ -60,16 +66,25 @@ async def connect(address: Address) -> asyncpg.Connection:
     except asyncio.CancelledError:
         connection.terminate()
         raise
-    return connection
+    return connection, newer
 
 
-async def check_again(connection: asyncpg.Connection, address: Address) -> None:
-    """Raises StoreUnavailable unless its database is still one that can be used, and what the driver raises."""
-    if address.behind_pooler:
-        async with connection.transaction():
+async def check_again(connection: asyncpg.Connection, address: Address) -> NewerSchema | None:
+    """Raises StoreUnavailable unless its database is still one that can be used, and what the driver raises.
+
+    What a later Kvot has added to the schema does not keep from ending calls that are under way.
+    """
+    try:
+        if address.behind_pooler:
+            async with connection.transaction():
+                await check(connection, address.shown)
+        else:
             await check(connection, address.shown)
-    else:
-        await check(connection, address.shown)
+    except StoreUnavailable as error:
+        if isinstance(error.__cause__, NewerSchema):
+            return error.__cause__
+        raise
+    return None
 
 
 async def need_direct(connection: asyncpg.Connection, address: Address) -> None:

@@ -19,9 +19,11 @@ DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 UNKNOWN = "Whether it was done is unknown: repeat it with the same id."
 
 _BEYOND_RETENTION = "KV001"
+_BACKLOG = "KV003"
 
 _SAID = {
     "KV002": "does not run in READ COMMITTED. Set default_transaction_isolation back to 'read committed'.",
+    _BACKLOG: "is closing thousands of holds that ran out. Nothing was done; try again.",
     "25006": "is read-only: a replica, most likely. Name the primary in the database's URL.",
     "3D000": "does not exist. Make it (createdb), then run: kvot migrate --database URL",
     "3F000": "has no ledger yet. Run: kvot migrate --database URL",
@@ -42,6 +44,21 @@ _SAID_OF_CLASS = {
     "58": f"has a failing disk. Look at its log. {UNKNOWN}",
     "XX": "is damaged or at fault. Look at its log, and run kvot verify.",
 }
+
+
+class NewerSchema(Exception):
+    """Why a database is refused to which a later Kvot has added steps, all of ours being as they were."""
+
+    def __init__(self, newest: str) -> None:
+        super().__init__(newest)
+        self.newest = newest
+
+    def refusal(self, shown: str) -> StoreUnavailable:
+        """A new one each time: what is raised is not raised again elsewhere."""
+        what = f"was made by a newer Kvot (schema {self.newest}). Upgrade Kvot, or restore a backup."
+        refusal = StoreUnavailable.of(shown, what)
+        refusal.__cause__ = self
+        return refusal
 
 
 def told(shown: str, error: BaseException) -> KvotError:
@@ -101,15 +118,30 @@ def _why_not_reached(error: Exception) -> str:
 
 
 def undid_itself(error: BaseException | None) -> bool:
-    """Whether the server said no to what it was told, so that certainly nothing was done."""
+    """Whether the server said no to what it was told, or was not told it, so that certainly nothing was done."""
+    if isinstance(error, NewerSchema):
+        return True
     if not isinstance(error, asyncpg.PostgresError) or not error.sqlstate:
         return False
     return error.sqlstate[:2] not in ("08", "53", "57", "58", "25", "28", "40")
 
 
+def behind(error: BaseException) -> str | None:
+    """The company that has more due holds than a write closes, where that is why nothing was done."""
+    cause = error.__cause__
+    if isinstance(cause, asyncpg.PostgresError) and cause.sqlstate == _BACKLOG:
+        return cause.detail or None
+    return None
+
+
 def is_full(error: BaseException) -> bool:
     """Whether the server's disk had no room for what it was told to write."""
     return isinstance(error, asyncpg.DiskFullError)
+
+
+def is_crowded(error: BaseException | None) -> bool:
+    """Whether the server takes no more connections."""
+    return isinstance(error, asyncpg.TooManyConnectionsError)
 
 
 def is_connected_after(error: BaseException) -> bool:

@@ -41,7 +41,7 @@ class Keys:
 
     async def find(self, key_id: str) -> ApiKey | None:
         await self.watch()
-        rows = await self._pool.run(_FIND, to_text(key_id))
+        rows = await self._pool.run(_FIND, to_text(key_id), ends_calls=True)
         return from_row(rows[0]) if rows else None
 
     async def list(self, company_id: str | None) -> list[ApiKey]:

@@ -20,9 +20,18 @@ from kvot.stores.postgres.connection import (
     connect,
     need_same_time,
 )
-from kvot.stores.postgres.errors import DRIVER_ERRORS, is_connected_after, is_full, told, undid_itself
+from kvot.stores.postgres.errors import (
+    DRIVER_ERRORS,
+    NewerSchema,
+    is_connected_after,
+    is_crowded,
+    is_full,
+    told,
+    undid_itself,
+)
 
 LONG_TIMEOUT_MS = 600_000
+CLOSE_PATIENCE_S = 3.0
 """Proving or pruning a ledger of a hundred million events takes minutes."""
 
 PATIENCE_S = 1.0
@@ -35,6 +44,14 @@ BELIEVED_S = 1.0
 """A connection whose last check is older is checked again before it is used: a later Kvot may have migrated the
 database meanwhile, or somebody made it read-only. That is one in hundreds of calls where there are many."""
 
+CHECK_TIMEOUT_S = 1.0
+"""A check takes a millisecond. What does not answer by then is taken for lost: a firewall or a machine that is gone
+lets nobody know, and whoever renews a hold of some seconds cannot wait as long as for a statement."""
+
+IDLE_MAX_S = 180.0
+"""Not used for longer than this, a connection is not tried, but replaced: on the way to the database there may be what
+forgets a connection after four minutes without a word, and to replace it costs milliseconds."""
+
 _TAKE_ROOM = "CREATE TEMPORARY TABLE kvot_room ON COMMIT DROP AS SELECT generate_series(1, 30000)"
 """A megabyte for as long as the statement takes. Tried only after something did not fit."""
 
@@ -44,10 +61,14 @@ Work = Callable[[asyncpg.Connection], Awaitable[T]]
 
 
 class _Checked(NamedTuple):
-    """A connection, and when its database was last seen to be one that can be used."""
+    """A connection, and when its database was last seen to be one that can be used.
+
+    newer: a later Kvot has migrated the database. Calls that are under way are brought to their ends.
+    """
 
     connection: asyncpg.Connection
     at_s: float
+    newer: NewerSchema | None = None
 
 
 class Pool:
@@ -60,21 +81,27 @@ class Pool:
         self._now_ms = now_ms
         self._slots = asyncio.Semaphore(address.connections_max)
         self._waiting = 0
+        self._working = 0
+        self._came_free = asyncio.Event()
         self._idle: list[_Checked] = []
         self._busy: set[asyncio.Task[Any]] = set()
         self._was_full = False
+        self._was_ours = False
         self._is_closed = False
 
-    async def run(self, query: str, *values: object, timeout_ms: int | None = None) -> Rows:
+    async def run(self, query: str, *values: object, timeout_ms: int | None = None, ends_calls: bool = False) -> Rows:
         """The rows of one statement, durable when they are here. Raises StoreUnavailable and InvalidRequest.
 
-        The statement goes on to its end when the caller stops waiting.
+        The statement goes on to its end when the caller stops waiting. ends_calls: it is needed by a call that is
+        under way, so it is asked of a database, too, that a later Kvot has migrated.
         """
-        return await self._finish(self.run_to_end(query, *values, timeout_ms=timeout_ms))
+        return await self._finish(self.run_to_end(query, *values, timeout_ms=timeout_ms, ends_calls=ends_calls))
 
-    async def run_to_end(self, query: str, *values: object, timeout_ms: int | None = None) -> Rows:
+    async def run_to_end(
+        self, query: str, *values: object, timeout_ms: int | None = None, ends_calls: bool = False
+    ) -> Rows:
         """The same for a caller who is never cancelled."""
-        return await self._work(lambda connection: self._fetch(connection, timeout_ms, query, *values))
+        return await self._work(lambda connection: self._fetch(connection, timeout_ms, query, *values), ends_calls)
 
     async def transact(self, work: Work[T], *, timeout_ms: int) -> T:
         """Several statements in one transaction; `work` is given its connection."""
@@ -105,9 +132,12 @@ class Pool:
         self._was_full = False
 
     async def close(self) -> None:
+        """What still runs after CLOSE_PATIENCE_S is left to the server, which ends it with its connection."""
         self._is_closed = True
         if self._busy:
-            await asyncio.wait(self._busy)
+            _, running = await asyncio.wait(self._busy, timeout=CLOSE_PATIENCE_S)
+            for task in running:
+                task.cancel()
         while self._idle:
             await close(self._idle.pop().connection)
 
@@ -126,12 +156,17 @@ class Pool:
         if not task.cancelled():
             task.exception()  # nobody may be left to hear of it
 
-    async def _work(self, work: Work[T]) -> T:
+    async def _work(self, work: Work[T], ends_calls: bool = False) -> T:
         self.need_open()
         await self._take_slot()
+        self._working += 1
         try:
             checked = await self._checked()
             try:
+                if checked.newer is None:
+                    self._was_ours = True
+                elif not (ends_calls and self._was_ours):  # else there is nothing under way
+                    raise checked.newer.refusal(self.address.shown)
                 return await work(checked.connection)
             except DRIVER_ERRORS as error:
                 self._was_full = self._was_full or is_full(error)
@@ -141,6 +176,7 @@ class Pool:
             finally:
                 await self._give_back(checked)
         finally:
+            self._working -= 1
             self._slots.release()
 
     async def _take_slot(self) -> None:
@@ -164,18 +200,50 @@ class Pool:
         return StoreUnavailable.of(self.address.shown, what)
 
     async def _checked(self) -> _Checked:
+        checked = await self._idle_one()
+        if checked is not None:
+            return checked
+        try:
+            return await self._new()
+        except StoreUnavailable as error:
+            is_alone = self._working == 1 and not self._idle
+            if is_alone or not is_crowded(error.__cause__):
+                raise
+            return await self._next_idle(error)
+
+    async def _next_idle(self, crowded: StoreUnavailable) -> _Checked:
+        """Where others have all connections that the server gives, one of our own that comes free does as well."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not self._idle:
+                    self._came_free.clear()
+                    await self._came_free.wait()
+        except TimeoutError:
+            raise crowded from crowded.__cause__
+        checked = await self._idle_one()
+        if checked is None:
+            raise crowded
+        return checked
+
+    async def _idle_one(self) -> _Checked | None:
+        """None where none is left that can be used."""
         while self._idle:
             checked = self._idle.pop()
             if checked.connection.is_closed():
                 continue
-            if _now_s() - checked.at_s <= BELIEVED_S:
+            age_s = _now_s() - checked.at_s
+            if age_s <= BELIEVED_S:
                 return checked
-            if await self._is_good(checked.connection):
-                return _Checked(checked.connection, _now_s())
-        return _Checked(await self._new(), _now_s())
+            if age_s > IDLE_MAX_S:
+                checked.connection.terminate()
+                self._give_up_idle()  # they have been idle for longer
+                break
+            if (still_good := await self._check_again(checked.connection)) is not None:
+                return still_good
+        return None
 
-    async def _new(self) -> asyncpg.Connection:
-        connection = await connect(self.address)
+    async def _new(self) -> _Checked:
+        connection, newer = await connect(self.address)
         if self._now_ms is not None:
             try:
                 await need_same_time(connection, self.address, self._now_ms)
@@ -183,24 +251,25 @@ class Pool:
                 connection.terminate()
                 raise
             self._now_ms = None  # from here on each of the two bounds the other's leaps
-        return connection
+        return _Checked(connection, _now_s(), newer)
 
-    async def _is_good(self, connection: asyncpg.Connection) -> bool:
-        """Whether it can still be used. Raises StoreUnavailable when the database cannot.
+    async def _check_again(self, connection: asyncpg.Connection) -> _Checked | None:
+        """None when it is lost. Raises StoreUnavailable when the database cannot be used.
 
         With one that is lost all idle ones are given up: most likely they are lost, too, and where nothing answers, to
         find it out of each would take a time-out.
         """
         try:
-            await check_again(connection, self.address)
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                newer = await check_again(connection, self.address)
         except DRIVER_ERRORS:
             connection.terminate()
             self._give_up_idle()
-            return False
+            return None
         except StoreUnavailable:
             await close(connection)
             raise
-        return True
+        return _Checked(connection, _now_s(), newer)
 
     def _give_up_idle(self) -> None:
         while self._idle:
@@ -215,6 +284,7 @@ class Pool:
             await close(connection)
         else:
             self._idle.append(checked)
+            self._came_free.set()
 
     async def _fetch(self, connection: asyncpg.Connection, timeout_ms: int | None, query: str, *values: object) -> Rows:
         """In a transaction of its own only where the time-out is not the connection's."""
@@ -237,7 +307,7 @@ class _Transaction:
 
     def __init__(self, connection: asyncpg.Connection, timeout_ms: int) -> None:
         self._connection = connection
-        self._begin = f"BEGIN; SET LOCAL statement_timeout = {timeout_ms}"
+        self._begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = {timeout_ms}"
 
     async def __aenter__(self) -> None:
         await self._connection.execute(self._begin)

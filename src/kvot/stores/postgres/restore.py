@@ -36,7 +36,7 @@ from kvot.stores.postgres.schema import check
 LABEL_SETS_REMEMBERED_MAX = 50_000
 """Of one company: about 10 MB at the most."""
 
-_BEGIN = "BEGIN; SET LOCAL statement_timeout = 0"
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0"
 _KEY_ACTIONS = frozenset({"add_key", "revoke_key", "set_provider_key", "remove_provider_key"})
 """Lines of the audit log of keys, which follow one another whatever company they are about."""
 

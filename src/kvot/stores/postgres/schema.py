@@ -14,7 +14,7 @@ import asyncpg
 
 from kvot.core.errors import StoreUnavailable
 from kvot.stores.postgres.address import Address
-from kvot.stores.postgres.errors import DRIVER_ERRORS, connecting, told
+from kvot.stores.postgres.errors import DRIVER_ERRORS, NewerSchema, connecting, told
 
 VERSION_MIN = 140_000
 """PostgreSQL 14: the functions assign to fields of fields."""
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS kvot.schema_version(
 _APPLIED = "SELECT version, name, checksum FROM kvot.schema_version ORDER BY version"
 _FOREIGN = """SELECT to_regclass('kvot.schema_version') IS NULL
     AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'kvot')"""
+_SYNCS = "SELECT current_setting('fsync') = 'on'"
 _HAS_CITUS = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = 'create_distributed_table')"
 _STATE = """SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS read_only,
     current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
@@ -72,7 +73,8 @@ async def migrate(url: str, *, citus: bool = False, steps: Sequence[Step] | None
         with connecting(address.shown):
             connection = await asyncpg.connect(address.dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
         try:
-            async with connection.transaction():
+            # Where the role has another isolation, whoever waited for the lock would see what was there before.
+            async with connection.transaction(isolation="read_committed"):
                 return await _migrate(connection, address.shown, steps or known_steps(), citus)
         finally:
             await connection.close(timeout=CONNECT_TIMEOUT_S)
@@ -80,15 +82,17 @@ async def migrate(url: str, *, citus: bool = False, steps: Sequence[Step] | None
         raise told(address.shown, error) from error
 
 
-async def server_version(url: str) -> str:
-    """As PostgreSQL numbers its releases: `16.4`. Raises StoreUnavailable."""
+async def server_version(url: str) -> tuple[str, bool]:
+    """As PostgreSQL numbers its releases, `16.4`; and whether a crash of its machine leaves whole what it has written.
+    Raises StoreUnavailable."""
     address = Address.parse(url)
     try:
         with connecting(address.shown):
             connection = await asyncpg.connect(address.dsn, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
         try:
             version: str = connection.get_settings().server_version  # a packager's words may follow
-            return version.partition(" ")[0]
+            syncs: bool = await connection.fetchval(_SYNCS)
+            return version.partition(" ")[0], syncs
         finally:
             await connection.close(timeout=CONNECT_TIMEOUT_S)
     except (*DRIVER_ERRORS, ValueError) as error:
@@ -146,11 +150,8 @@ async def _check_server(connection: asyncpg.Connection, shown: str) -> None:
 
 
 def _check_applied(shown: str, applied: list[tuple[int, str, str]], steps: Sequence[Step]) -> None:
-    if len(applied) > len(steps):
-        newest = applied[-1][1]
-        raise StoreUnavailable.of(
-            shown, f"was made by a newer Kvot (schema {newest}). Upgrade Kvot, or restore a backup."
-        )
     for (version, name, checksum), step in zip(applied, steps, strict=False):
         if (version, checksum) != (step.version, step.checksum):
             raise StoreUnavailable.of(shown, f"has another schema step {name} than this Kvot knows. Restore a backup.")
+    if len(applied) > len(steps):
+        raise NewerSchema(applied[-1][1]).refusal(shown)

@@ -61,6 +61,7 @@ from kvot.stores.postgres.keys import Keys
 from kvot.stores.postgres.lanes import Lanes
 from kvot.stores.postgres.pool import LONG_TIMEOUT_MS, Pool
 from kvot.stores.postgres.provider_keys import ProviderKeys
+from kvot.stores.postgres.rights import need_rights
 from kvot.stores.postgres.sweep import sweep
 from kvot.stores.postgres.watch import KeysWatch
 from kvot.stores.postgres.writes import Writes
@@ -241,12 +242,8 @@ class PostgresStore:
 
     async def expire(self, company_id: str | None = None, *, now_ms: int) -> int:
         asked = None if company_id is None else to_uuid(company_id)
-        due = await self._pool.run(_WITH_DUE, now_ms, self._drift_max_ms, asked, timeout_ms=LONG_TIMEOUT_MS)
-        closed = 0
-        for (each,) in due:
-            row = await self._write(each, to_operation("expire", now_ms, brief=True))
-            closed += msgspec.json.decode(row["note"])["closed"] if row["note"] else 0
-        return closed
+        due = await self._pool.run(_WITH_DUE, now_ms, self._drift_max_ms, asked)
+        return sum([await self._writes.close_due(each, now_ms) for (each,) in due])
 
     # -- budgets -------------------------------------------------------------------------------------------------
 
@@ -302,6 +299,7 @@ class PostgresStore:
         rows = await self._pool.run(_TOUCH)
         if rows[0]["is_unfinished"]:
             raise unfinished_copy(self._pool.address.shown)
+        await need_rights(self._pool)
         await self._pool.need_room()
 
     async def close(self) -> None:

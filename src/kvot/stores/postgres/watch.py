@@ -61,7 +61,7 @@ class KeysWatch:
     async def _watch(self) -> None:
         while True:
             try:
-                connection = await connect(self._address)
+                connection, _ = await connect(self._address)
             except KvotError:
                 self._heard_once.set()
                 await asyncio.sleep(POLL_S)

@@ -58,6 +58,8 @@ SELECT create_distributed_function('kvot.verify(uuid, bigint[], bigint, bigint)'
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.sweep_piece(uuid, bigint, integer, text, integer)', '$1',
   colocate_with => 'kvot.company');
+SELECT create_distributed_function('kvot.close_piece(uuid, bigint[], bigint, bigint)', '$1',
+  colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.find_reply(uuid, bigint, bigint, text, text, bigint)', '$1',
   colocate_with => 'kvot.company');
 SELECT create_distributed_function('kvot.first_audit_break(uuid)', '$1', colocate_with => 'kvot.company');
@@ -68,7 +70,7 @@ SELECT create_distributed_function(p.oid::regprocedure)
 FROM pg_proc p
 WHERE p.pronamespace = 'kvot'::regnamespace AND p.proname NOT IN ('write', 'record_new', 'usage', 'hold_now', 'open_holds',
   'tagged_holds', 'series', 'breakdown', 'when_fits', 'budget_read', 'verify', 'sweep_piece', 'first_audit_break', 'label_set_no',
-  'find_reply', 'refuse_change', 'add_key',
+  'find_reply', 'close_piece', 'refuse_change', 'add_key',
   'revoke_key', 'keys_changed', 'set_provider_key', 'remove_provider_key', 'bind_secret', 'replace_secret', 'first_key_audit_break',
   'verify_shared', 'stray_rows', 'companies_with_due_holds')
 ORDER BY p.oid;
