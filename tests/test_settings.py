@@ -190,11 +190,12 @@ class TestRefusals:
         ("text", "fault"),
         [
             ("prot = 1", "prot in {} is not a setting. The nearest is port."),
-            ('config = "x"', "config in {} is not a setting."),
+            ('colour = "red"', "colour in {} is not a setting. docs/reference/settings.md lists all"),
+            ('config = "x"', "config in {} is not a setting. docs/reference/settings.md lists all"),
             ('host = ""', "host in {} is empty: remove it, or give it a value (text without a line break)."),
             ("port = true", "port in {} is 'True': must be a whole number"),
             ('[jwt]\nsecret = "x"', "jwt in {} is not a setting."),
-            ("port =", "{} cannot be read: Invalid value (at "),
+            ("port =", "{} is not TOML: Invalid value (at "),
             ("# " + "x" * 65_536, "{} cannot be read: it has more than 65536 bytes."),
         ],
     )
@@ -349,6 +350,10 @@ class TestProviders:
             ),
             (MISTRAL.replace("sk-m", ""), "providers.mistral.api_key in {} is empty: remove it"),
             (
+                MISTRAL.replace("dialect", "# "),
+                "providers.mistral in {} lacks dialect: which API it speaks, such as openai",
+            ),
+            (
                 MISTRAL.replace("base_url", "# "),
                 "providers.mistral in {} lacks base_url: an http:// or https:// address",
             ),
@@ -419,6 +424,16 @@ class TestSecret:
         with pytest.raises(SettingsError, match="is not a database"):
             read_secret(Settings(database=f"sqlite:///{tmp_path}"))
 
+    @pytest.mark.parametrize(
+        ("log", "said"), [(False, "is a database of another program"), (True, "put the file back")]
+    )
+    def test_nor_does_a_database_of_another_program_as_far_as_its_file_says(self, tmp_path, log, said):
+        write(tmp_path / "other.db", "SQLite format 3\0".ljust(100, "\0"))
+        if log:  # what is in the file may be older than that
+            write(tmp_path / "other.db-wal", "")
+        with pytest.raises(SettingsError, match=said):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}/other.db"))
+
     def test_a_command_that_needs_none_is_not_asked_for_one(self):
         url = {"KVOT_DATABASE": "postgresql://h/d"}
         assert Settings.load(url, needs_secret=False).secret is None
@@ -426,12 +441,17 @@ class TestSecret:
 
     def test_none_is_made_for_a_database_elsewhere(self, tmp_path):
         settings = Settings(database="postgresql://h/kvot", secret_file=tmp_path / "s")
-        with pytest.raises(SettingsError, match="does not exist"):
+        with pytest.raises(SettingsError, match=r"does not exist\. Put back the one"):
             read_secret(settings)
 
     def test_a_folder_that_is_not_there_is_a_clear_fault(self, tmp_path):
-        with pytest.raises(SettingsError, match="cannot be read or made: No such file or directory"):
+        with pytest.raises(SettingsError, match=f"there is no folder {tmp_path}/nowhere. Make the folder first"):
             read_secret(Settings(database=f"sqlite:///{tmp_path}/nowhere/kvot.db"))
+
+    def test_a_link_that_leads_nowhere_is_no_missing_folder(self, tmp_path):
+        (tmp_path / "kvot.db.secret").symlink_to("nowhere")
+        with pytest.raises(SettingsError, match="cannot be read or made: No such file"):
+            read_secret(Settings(database=f"sqlite:///{tmp_path}/kvot.db"))
 
     def test_what_is_no_file_is_refused(self, tmp_path):
         os.mkfifo(tmp_path / "s", 0o600)

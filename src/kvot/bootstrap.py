@@ -14,11 +14,12 @@ from kvot.core.errors import StoreUnavailable
 from kvot.core.keys import API_KEY_PEPPER, ATTEMPTS, SECRET_CHECK, derive_key
 from kvot.core.ledger import Ledger
 from kvot.core.window import MS_PER_SECOND
+from kvot.operations.expiring import expire_now_and_then
 from kvot.operations.ids import new_gateway_id, new_id
 from kvot.operations.sealing import PURPOSE as SEALING
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys, Services
-from kvot.settings import Settings, SettingsError, providers_of, read_secret, wants_no_colour
+from kvot.settings import ProviderSettings, Settings, SettingsError, providers_of, read_secret, wants_no_colour
 from kvot.stores import Engine, open_store
 
 if TYPE_CHECKING:
@@ -151,12 +152,15 @@ async def _serve(settings: Settings, on_started: Callable[[str], None], place: "
     from kvot.http.server import serve as serve_app
     from kvot.http.workers import listen_shared
     from kvot.stores.sqlite import SqliteStore
+    from kvot.telemetry.logs import ended
 
     house, stopper = open_services(settings), Stopper()
     store = house.store
     if place is None or place.is_first:
         await _need_ready(house)
-    app, close = open_app(settings, house)
+    app, close_app = open_app(settings, house)
+    expiring = asyncio.create_task(expire_now_and_then(house.services.ledger))
+    expiring.add_done_callback(ended)
     if isinstance(store, SqliteStore):
         store.on_fatal(lambda reason: stopper.fail())
 
@@ -164,6 +168,10 @@ async def _serve(settings: Settings, on_started: Callable[[str], None], place: "
         if isinstance(store, SqliteStore):
             store.set_url(url)
         on_started(url)
+
+    async def close(within_s: float) -> None:
+        expiring.cancel()
+        await close_app(within_s)
 
     served = Forwarded(app, settings.forwarded_allow_ips) if settings.forwarded_allow_ips else app
     listen = None if place is None else listen_shared
@@ -190,8 +198,9 @@ def _stop_once(lifeline: int, stopper: "Stopper") -> None:
     stopper.stop()
 
 
-def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Awaitable[None]]]":
-    """The ASGI application over a house, and what lets go of both. To be called in a running loop."""
+def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[float], Awaitable[None]]]":
+    """The ASGI application over a house, and what lets go of both, within so many seconds. To be called in a running
+    loop."""
     from kvot.http.app import App, HttpSettings
     from kvot.http.auth import make_authenticator
     from kvot.http.cors import Cors
@@ -240,9 +249,9 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[], Await
         clock=services.ledger.now_ms,
     )
 
-    async def close() -> None:
+    async def close(within_s: float) -> None:
         if gateway is not None:
-            await gateway.close()
+            await gateway.close(within_s)
         await authenticator.close()
         await house.close()
 
@@ -274,11 +283,7 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
 
     services = house.services
     named = providers_of(settings)
-    if unknown := [one for one in named if one.dialect not in DIALECTS]:
-        known = ", ".join(DIALECTS)
-        raise SettingsError(
-            *(f"The provider {one.name} speaks {one.dialect}: must be one of {known}." for one in unknown)
-        )
+    check_dialects(named)
     if not named:
         return None
     providers = {
@@ -301,6 +306,17 @@ def open_gateway(settings: Settings, house: House, tallies: "Tallies") -> "Gatew
     elsewhere = Elsewhere(services.ledger, books.settler, house.secret.attempts_key, settings.call_max_s)
     stored = StoredReplies(house.store, services.ledger.now_ms, are_shared=settings.stored_responses == "shared")
     return Gateway(providers, ForwardUpstream(), books, terms, new_gateway_id, own_keys, stored, elsewhere)
+
+
+def check_dialects(named: tuple[ProviderSettings, ...]) -> None:
+    """Raises SettingsError where a provider is to speak what nobody here knows: settings alone cannot tell."""
+    from kvot.gateway.providers import DIALECTS
+
+    known = ", ".join(DIALECTS)
+    unknown = [one for one in named if one.dialect not in DIALECTS]
+    faults = [f"The dialect of the provider {one.name} is '{one.dialect}': must be one of {known}." for one in unknown]
+    if faults:
+        raise SettingsError(*faults)
 
 
 def open_counting() -> "Counting":

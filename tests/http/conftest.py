@@ -155,7 +155,7 @@ class Server:
             self.app, "127.0.0.1", self.port, on_started=self._on_started, close=self._close, stopper=self.stopper
         )
 
-    async def _close(self) -> None:
+    async def _close(self, _within_s: float) -> None:
         self.closed += 1
 
     def _on_started(self, url: str) -> None:

@@ -335,7 +335,7 @@ def test_an_unknown_format_is_refused(server, company, format_):
 @pytest.mark.parametrize(
     ("verb", "target"),
     [
-        ("GET", "/"),
+        ("POST", "/"),
         ("GET", "/assistant"),
         ("GET", USAGE + ".zzz"),
         ("GET", USAGE + "/x"),

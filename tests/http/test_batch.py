@@ -150,3 +150,15 @@ def test_what_is_no_batch_is_told_what_it_lacks(asgi, company, target, body, why
         "POST", f"{target}?format=json", body, x_api_key=company, content_type="application/x-www-form-urlencoded"
     )
     assert (reply.status, why in reply.body.decode()) == (400, True)
+
+
+UNTOLD = [("/api/ReserveAiChatTokens[]", '[{"tokens":5}]'), ("/json/oneway/ReserveAiChatTokens", '{"tokens":5}')]
+
+
+@pytest.mark.parametrize(("target", "body"), UNTOLD)
+def test_no_hold_is_made_under_an_id_that_nobody_may_learn(asgi, company, target, body):
+    reply = asgi.send("POST", target, body, x_api_key=company)
+    assert (reply.status, reply.json["responseStatus"]["errors"][0]["fieldName"]) == (400, "HoldId")
+    assert asgi.send("POST", target, body, x_api_key=company, idempotency_key="k").status in (200, 204)
+    named = body.replace("{", '{"holdId":"own",')
+    assert asgi.send("POST", target, named, x_api_key=company).status in (200, 204)

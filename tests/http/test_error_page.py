@@ -11,7 +11,7 @@ from kvot.operations.refusals import MESSAGES as REFUSALS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/errors.md").read_text(encoding="utf-8")
-SOURCES = [path for path in (ROOT / "src/kvot").rglob("*.py") if "cli" not in path.parts]
+SOURCES = [path for path in (ROOT / "src/kvot").rglob("*.py") if ROOT / "src/kvot/cli" not in path.parents]
 
 CODE_IS_SECOND = {"FieldError", "fault"}
 NEVER_TOLD = {"KvotError", "DamagedBackup", "CannotListen"}

@@ -112,6 +112,13 @@ def test_json_has_more_ways_to_be_of_the_wrong_type(asgi, company, members):
     assert (reply.status, reply.fields) == (400, [("Tokens", "SerializationException")])
 
 
+@pytest.mark.parametrize(("written", "status"), [("0.12345678901234567891", 400), ("12345678901234567891", 200)])
+def test_no_two_numbers_are_the_id_of_one_hold(asgi, company, written, status):
+    body = f'{{"tokens":5,"holdId":{written}}}'
+    reply = asgi.send("POST", HOLDS, body, x_api_key=company, content_type="application/json")
+    assert (reply.status, reply.json.get("holdId", written)) == (status, written)
+
+
 def test_settling_nothing_says_what_to_do_instead(holds, company):
     reply = call(holds, company, "json", SETTLE, "open", {"TokensUsed": 0})
     assert (

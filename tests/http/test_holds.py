@@ -112,8 +112,7 @@ def test_a_refusal_says_what_is_used_and_held_and_how_long_to_wait(asgi, company
     assert refused.status == 429
     assert refused.error == (
         "BudgetExceeded",
-        "80 tokens do not fit: of 100 in 1 days 30 are used and 50 held. "
-        f"They fit in {wait_s} seconds if nothing else is spent.",
+        "80 tokens do not fit: of 100 in 1 day 30 are used and 50 held. They fit in 1 d 1 h if nothing else is spent.",
     )
     assert refused.json["responseStatus"]["meta"] == {
         "Reason": "OverLimit",
@@ -197,7 +196,8 @@ def test_a_refusal_is_one_in_every_format(asgi, company, key):
 
 def test_a_batch_stops_at_the_refusal_and_says_both(asgi, company):
     set_budget(asgi, company, tokenLimit=10)
-    refused = ask(asgi, company, "POST", "/api/ReserveAiChatTokens[]", [{"tokens": 6}, {"tokens": 6}])
+    items = [{"holdId": "a", "tokens": 6}, {"holdId": "b", "tokens": 6}]
+    refused = ask(asgi, company, "POST", "/api/ReserveAiChatTokens[]", items)
     meta = refused.json["responseStatus"]["meta"]
     assert (refused.status, meta["AutoBatchIndex"], meta["TokensHeld"]) == (429, "1", "6")
     assert refused.headers["x-autobatch-completed"] == "1"

@@ -341,9 +341,14 @@ def test_a_recorded_tool_gets_its_classes(asgi, case, request_):
     assert reply.headers["content-type"].startswith("text/")
 
 
-def test_a_person_at_the_door_is_shown_in_and_a_program_finds_no_path(asgi):
+def test_whoever_comes_to_the_door_is_shown_in(asgi):
     person = asgi.send("GET", "/", accept="text/html,*/*;q=0.8")
     assert (person.status, person.headers["location"]) == (302, "/metadata")
-    for method, accept in (("GET", "*/*"), ("GET", "application/json"), ("POST", "text/html")):
-        program = asgi.send(method, "/", accept=accept)
-        assert (program.status, program.body) == (404, b"404")
+    for accept in ("*/*", "application/json"):
+        other = asgi.send("GET", "/", accept=accept, host="kvot.example")
+        assert (other.status, other.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+        named = re.findall("http://kvot.example(/.*)", other.body.decode())
+        assert named
+        assert {asgi.send("GET", path).status for path in named} == {200}
+    assert asgi.send("HEAD", "/").status == 200
+    assert (asgi.send("POST", "/").status, asgi.send("POST", "/").body) == (404, b"404")

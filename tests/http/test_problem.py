@@ -35,8 +35,8 @@ def test_a_budget_that_does_not_hold_the_tokens_is_a_problem_of_the_draft_s_type
         "type": QUOTA,
         "title": "Request cannot be satisfied as assigned quota has been exceeded",
         "status": 429,
-        "detail": "80 tokens do not fit: of 100 in 1 days 30 are used and 0 held. "
-        "They fit in 86400 seconds if nothing else is spent.",
+        "detail": "80 tokens do not fit: of 100 in 1 day 30 are used and 0 held. "
+        "They fit in 1 d if nothing else is spent.",
         "errorCode": "BudgetExceeded",
         "violated-policies": ["budget"],
     }
@@ -91,7 +91,8 @@ def test_a_fault_of_ours_says_no_more_than_ever(asgi):
 
 
 def test_a_batch_says_which_of_its_items_failed(asgi, spent):
-    reply = asked(asgi, "POST", "/api/ReserveAiChatTokens[]", '[{"tokens":60},{"tokens":60}]', x_api_key=spent)
+    items = '[{"holdId":"a","tokens":60},{"holdId":"b","tokens":60}]'
+    reply = asked(asgi, "POST", "/api/ReserveAiChatTokens[]", items, x_api_key=spent)
     assert (reply.status, reply.json["meta"]["AutoBatchIndex"]) == (429, "1")
     assert reply.headers["x-autobatch-completed"] == "1"
 

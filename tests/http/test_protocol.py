@@ -1,5 +1,6 @@
 """The bound on the head of a request, and clients that misbehave below HTTP."""
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -120,7 +121,7 @@ def test_a_chunk_whose_size_is_no_number_is_a_400(server, company, begin, in_pie
     assert b"connection: close\r\n" in reply
 
 
-def test_a_broken_body_is_never_answered_in_place_of_another_request(server, company):
+def test_a_broken_body_is_never_answered_in_place_of_another_request(server, company, caplog):
     slow = b"x-api-key: 00000000-0000-0000-0000-00000000510e\r\nhost: h\r\n\r\n"
     store = server.app._services.ledger._store
     store.waiting.clear()
@@ -131,6 +132,8 @@ def test_a_broken_body_is_never_answered_in_place_of_another_request(server, com
         connection.sendall(RECORD % company.encode() + BROKEN)
         assert connection.recv(65_536) == b""
     server.call(store.let_go.set)
+    assert server.send("GET", "/livez").status == 200  # what is under way is over before
+    assert not [record.message for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_what_is_said_without_the_body_is_not_said_after_that(server):
@@ -194,3 +197,60 @@ def test_what_is_no_http_is_a_400(server, request_):
     reply = server.send_raw(request_)
     assert reply.startswith(b"HTTP/1.1 400 InvalidRequest\r\n")
     assert reply.endswith(b'"message":"This is no HTTP/1.1 request.","errors":[]}}')
+
+
+RECORD_7 = b'{"tokensUsed":7}'
+INNER = USAGE + b" HTTP/1.1\r\n" + CLOSE + b"\r\n"
+OFFERS = [
+    b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n",
+    b"upgrade: websocket\r\nconnection: close, upgrade\r\n",
+    b"uPgrade: y\r\nUpgrade:z\r\nConnection: upgrade,close\r\n",
+]
+
+
+def statuses(replies: bytes) -> list[bytes]:
+    return re.findall(rb"HTTP/1\.1 (\d+) ", replies)
+
+
+@pytest.mark.parametrize("offer", OFFERS)
+@pytest.mark.parametrize(("body", "status"), [(RECORD_7, b"200"), (INNER, b"400")])
+@pytest.mark.parametrize("in_pieces", [True, False])
+def test_an_offer_of_another_protocol_makes_no_request_of_a_body(server, company, offer, body, status, in_pieces):
+    head = b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost: h\r\nx-api-key: " + company.encode() + b"\r\n"
+    head += offer + b"content-length: %d\r\n\r\n" % len(body)
+    pieces = [head, body] if in_pieces else [head + body]
+    assert statuses(server.send_raw(*pieces)) == [status]
+
+
+UNSEEN = (
+    b"POST /nowhere HTTP/1.1\r\nhost: h\r\nUPGRADE: H2C\r\nCONNECTION: UPGRADE\r\ncontent-length: 9\r\n\r\n" + INNER
+)
+
+
+def test_an_offer_that_only_the_parser_sees_ends_the_connection(server):
+    reply = server.send_raw(UNSEEN)
+    assert (statuses(reply), b"leave 'Upgrade' out" in reply) == ([b"400"], True)
+
+
+@pytest.mark.parametrize("offer", [UNSEEN, UNSEEN.replace(b"UPGRADE: H2C\r\nCONNECTION: UPGRADE", OFFERS[0].strip())])
+def test_an_offer_behind_another_request_is_never_taken(server, offer):
+    reply = server.send_raw(USAGE + b" HTTP/1.1\r\nhost: h\r\n\r\n" + offer)
+    assert statuses(reply) in ([], [b"401"], [b"401", b"400"])
+
+
+@pytest.mark.parametrize("target", [b"h:80", b"/api/GetAiChatUsage"])
+def test_nobody_is_connected_to_another_host(server, target):
+    reply = server.send_raw(b"CONNECT " + target + b" HTTP/1.1\r\nhost: h\r\ncontent-length: 80\r\n\r\n", INNER)
+    assert statuses(reply) == [b"405"]
+
+
+def test_what_comes_behind_a_body_is_no_header(server, company):
+    chunked = b"POST /api/RecordAiChatUsage HTTP/1.1\r\n" + CLOSE + b"transfer-encoding: chunked\r\n\r\n"
+    body = b"10\r\n" + RECORD_7 + b"\r\n0\r\nx-api-key: " + company.encode() + b"\r\n\r\n"
+    assert statuses(server.send_raw(chunked, body)) == [b"401"]
+
+
+@pytest.mark.parametrize("endless", [b"a:\r\n" * 2_500, b"a" * 10_000])
+def test_what_comes_behind_a_body_is_bounded(server, company, endless):
+    begun = RECORD % company.encode() + b"10\r\n" + RECORD_7 + b"\r\n0\r\n"
+    assert statuses(server.send_raw(begun, *[endless] * 12)) == [b"431"]

@@ -1,8 +1,12 @@
 """A whole reply in one piece."""
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from kvot.http.reply_writer import LENGTH_MAX, harmless, head
+from kvot.http.reply_writer import LENGTH_MAX, harmless, head, write
 
 
 @pytest.mark.parametrize(
@@ -29,3 +33,13 @@ def test_a_head_has_a_line_for_each_header():
 def test_a_header_with_a_line_break_is_never_written(value):
     with pytest.raises(RuntimeError):
         head(302, None, [(b"location", value)])
+
+
+def test_nothing_is_written_for_a_client_that_leaves_while_it_reads_slowly():
+    async def drain():
+        cycle.disconnected = True
+
+    flow = SimpleNamespace(write_paused=True, drain=drain)
+    cycle = SimpleNamespace(disconnected=False, flow=flow)  # it would miss all that writing takes
+    of_request: Any = lambda: cycle  # noqa: E731
+    asyncio.run(write(of_request, 200, [], b"", None))

@@ -41,7 +41,7 @@ def test_every_outcome_has_its_own_count(asgi, company):
 
 
 def test_each_item_of_a_batch_counts_until_one_fails(asgi, company):
-    items = json.dumps([{"tokens": 1}, {"tokens": 2}, {"tokens": 10**9}, {"tokens": 1}])
+    items = json.dumps([{"holdId": str(tokens), "tokens": tokens} for tokens in (1, 2, 10**9, 3)])
     asgi.send("POST", "/api/ReserveAiChatTokens[]", items, x_api_key=company, content_type="application/json")
     assert counted(asgi) == {"ReserveAiChatTokens done": 2, "ReserveAiChatTokens refused": 1}
 

@@ -59,7 +59,7 @@ def test_a_verb_that_an_operation_does_not_take_is_405(asgi):
     assert (reply.status, reply.error) == (405, ("NotImplementedException", said))
 
 
-@pytest.mark.parametrize("target", ["/", "/zzz", "/zzz/reply/GetAiChatUsage", f"{USAGE}.zzz", "/json/reply"])
+@pytest.mark.parametrize("target", ["/zzz", "/zzz/reply/GetAiChatUsage", f"{USAGE}.zzz", "/json/reply"])
 def test_any_other_path_is_404_in_text(asgi, target):
     reply = asgi.send("GET", target, x_api_key="c", accept="application/json")
     assert (reply.status, reply.body, reply.headers["content-type"]) == (404, b"404", "text/plain; charset=utf-8")

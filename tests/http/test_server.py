@@ -87,7 +87,7 @@ def test_a_store_that_gave_up_before_the_start_ends_it_too():
 async def test_a_port_in_use_is_an_error_that_says_what_to_do_and_the_store_is_let_go(server):
     closed: list[str] = []
 
-    async def close():
+    async def close(_within_s: float):
         closed.append("closed")
 
     with pytest.raises(KvotError, match=f"port {server.port}: Address already in use.*--port") as caught:
@@ -109,7 +109,7 @@ import asyncio, sys
 from kvot.http.server import serve
 from tests.http.conftest import make_app
 
-async def close():
+async def close(within_s):
     print("closed", flush=True)
 
 async def main():

@@ -305,7 +305,10 @@ def test_a_session_ends_with_its_key(host):
     assert host.send("GET", USAGE, cookie=cookie, accept=BROWSER).status == 302
 
 
-@pytest.mark.parametrize("spoil", [lambda c: c[:-2] + "AA", lambda c: c[:30], lambda c: "kvot-session=" + "x" * 9_000])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda c: c[:-2] + ("BA" if c[-2] == "A" else "AA"), lambda c: c[:30], lambda c: "kvot-session=" + "x" * 9_000],
+)
 def test_a_cookie_that_we_did_not_make_is_nothing(host, spoil):
     assert host.send("GET", USAGE, cookie=spoil(host.cookie())).status == 401
 

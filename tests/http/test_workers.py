@@ -39,7 +39,7 @@ async def work(place):
     loop.add_reader(place.lifeline, lambda: (loop.remove_reader(place.lifeline), stopper.stop()))
     if "ENDLESS" not in os.environ:
         loop.call_later(0.3, store.let_go.set)
-    async def close(): pass
+    async def close(within_s): pass
     return await serve(make_app(store=store), "127.0.0.1", place.port, on_started=lambda url: place.say_ready(),
                        close=close, stopper=stopper, listen=workers.listen_shared)
 

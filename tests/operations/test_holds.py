@@ -338,7 +338,7 @@ async def test_what_fits_exactly_is_held_and_one_more_is_refused(house):
     error = caught.value
     assert (error.refusal, error.tokens) == (Refusal.OPEN_HOLDS, 1)
     assert (error.usage.tokens_used, error.usage.tokens_held, error.usage.token_limit) == (30, 70, 100)
-    assert "1 tokens do not fit: of 100 in 1 days 30 are used and 70 held." in error.message
+    assert "1 tokens do not fit: of 100 in 1 day 30 are used and 70 held." in error.message
 
 
 async def test_a_refusal_is_not_remembered(house):

@@ -10,7 +10,9 @@ from kvot.contract.usage import COMPANY
 class AiChatUsageEvent(Request):
     """One event to import. `tokens` may be left out where input and output are given: it is then their sum."""
 
-    id: Annotated[str | None, Member("The event's id. It counts once, however often it is sent.")] = None
+    id: Annotated[
+        str | None, Member("The event's id. It counts once, however often it is sent.", refuse_malformed=True)
+    ] = None
     at: Annotated[DateTime | None, Member("When the tokens were used. Defaults to now.")] = None
     tokens: Annotated[Long | None, Member("Tokens used. Defaults to input plus output.")] = None
     company_id: Annotated[Guid | None, Member("The company. Defaults to that of the request.")] = None

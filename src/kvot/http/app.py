@@ -259,7 +259,7 @@ class App:
         request = _bound(operation, endpoint, sent)
         caller = await self._caller(call, operation)
         call.failing = operation.response
-        response = await perform(self._services, caller, operation, request)
+        response = await perform(self._services, caller._replace(is_told=not endpoint.is_oneway), operation, request)
         self._count_done(operation, response)
         if endpoint.is_oneway or operation.response is None:
             return replies.nothing(call.verb)

@@ -23,6 +23,7 @@ def failed_item(index: int | None) -> dict[str, str] | None:
 
 def caller_of_item(caller: Caller, index: int) -> Caller:
     """The caller with a key for this item alone: under the batch's own key the second item would repeat the first."""
+    caller = caller._replace(is_told=False)
     if caller.idempotency_key is None:
         return caller
     key = f"{caller.idempotency_key}[{index}]"

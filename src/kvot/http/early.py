@@ -23,6 +23,8 @@ from kvot.wire.style import Style
 NO_HTTP = 400, InvalidRequest("This is no HTTP/1.1 request.")
 ADDRESS_TOO_LONG = 414, RequestTooLarge(f"The address is longer than {HEAD_BYTES_MAX} bytes.")
 HEAD_TOO_LARGE = 431, RequestTooLarge(f"Address and headers are larger than {HEAD_BYTES_MAX} bytes.")
+TRAILERS_TOO_LARGE = 431, RequestTooLarge(f"What stands around the body is larger than {HEAD_BYTES_MAX} bytes.")
+NO_OTHER_PROTOCOL = 400, InvalidRequest("No other protocol can be spoken here: leave 'Upgrade' out.")
 UNKNOWN_METHOD = 405, MethodNotAllowed("The method of the request is not known.")
 
 Fault = tuple[int, KvotError]

@@ -49,6 +49,13 @@ _LISTED: Final = {key: format_ for key, format_ in FORMATS.items() if format_ is
 _ECHO_MAX: Final = 64
 _TYPES: Final = "/types/"
 _METADATA: Final = "/metadata"
+_WELCOME: Final = """\
+Kvot answers here. What can be asked:
+
+for people    {0}/metadata
+for programs  {0}/openapi.json
+health        {0}/readyz
+"""
 _APP: Final = "/metadata/app"
 _OPERATIONS: Final = "/operations/metadata"
 _ALIASES: Final = {"/api/metadataapp": _APP, "/json/reply/metadataapp": _APP}
@@ -125,10 +132,12 @@ class Pages:
         return partial(self._answer, path) if self._maker(path) else None
 
     async def _root(self, asked: Asked) -> Reply:
-        """People who come to the door are shown in. To programs it is no path, as the contract has it."""
-        if asked.scope["method"] in ("GET", "HEAD") and is_browser(asked.headers):
+        """Whoever comes to the door is shown in: a browser is sent on, anybody else is told where to look."""
+        if asked.scope["method"] not in ("GET", "HEAD"):
+            return replies.NOT_FOUND
+        if is_browser(asked.headers):
             return replies.redirect(_METADATA, 302)
-        return replies.NOT_FOUND
+        return replies.of_text(_WELCOME.format(base_url_of(asked.scope, asked.headers)))
 
     async def _answer(self, path: str, asked: Asked) -> Reply:
         takes_any_verb = path in self._for_programs or path.startswith(_TYPES)

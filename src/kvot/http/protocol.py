@@ -7,6 +7,7 @@ Without the bounds one client could make us keep headers, and many clients conne
 import re
 import sys
 from asyncio import BaseTransport, TimerHandle
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -15,7 +16,15 @@ from weakref import ref
 from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from kvot.http.early import ADDRESS_TOO_LONG, HEAD_TOO_LARGE, NO_HTTP, UNKNOWN_METHOD, Fault
+from kvot.http.early import (
+    ADDRESS_TOO_LONG,
+    HEAD_TOO_LARGE,
+    NO_HTTP,
+    NO_OTHER_PROTOCOL,
+    TRAILERS_TOO_LARGE,
+    UNKNOWN_METHOD,
+    Fault,
+)
 from kvot.http.limits import HEAD_BYTES_MAX
 from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK, Pair, cut, write, write_chunk
 
@@ -34,8 +43,26 @@ PIPELINED_BYTES_MAX = 65_536
 _REQUEST_LINE = re.compile(rb"[!-~]{1,32} ([!-~]{1,8192}) HTTP/1\.[01]\r?\n")
 
 
-class HeadTooLarge(Exception):
+_UPGRADE = re.compile(rb"\nupgrade(?=[ \t]*(?::|\Z))", re.IGNORECASE)
+_PASSED_OVER = b"trailer"
+"""A header of the connection, as the other is, that nobody here looks at or passes on. It is as long, so that no byte
+behind it ever comes to stand elsewhere."""
+
+_HEAD_END = b"\r\n\r\n"
+_TAIL_BYTES = 8
+"""Of a head, kept for its next piece: as many as may be the begin of its end, or of the name."""
+
+
+class Refused(Exception):
     """Ends the parsing of a connection; the parser wraps it, so it never leaves this module."""
+
+
+class _Trailers(list[Pair]):
+    """Where uvicorn adds the headers that come behind a body to those of the request, which nobody could then tell from
+    what a proxy in front has written (RFC 9110, 6.5.1): none is kept."""
+
+    def append(self, _trailer: Pair) -> None:
+        pass
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -56,16 +83,23 @@ class BoundedProtocol(HttpToolsProtocol):
     _earlier_bytes = 0
     _discarded_bytes = 0
     _pipelined_bytes = 0
+    _has_body_come = False
+    _bytes_around_body = 0
+    _head_tail = b""
 
     def connection_made(self, transport: BaseTransport) -> None:
         """A client that connects and says nothing waits no longer than one that has nothing more to say."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self._on_gone: set[Callable[[], None]] = set()
+        self._earlier_cycles: deque[Any] = deque()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_keepalive_if_required()
         self._stop_timer()
+        for cycle in self._earlier_cycles:
+            cycle.disconnected = not cycle.response_complete
+            cycle.message_event.set()
         super().connection_lost(exc)
         for tell in list(self._on_gone):
             tell()
@@ -77,10 +111,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._receive(data)
 
     def _receive(self, data: bytes) -> None:
+        if self._is_in_head or b"pgrade" in data:
+            data = self._without_upgrade(data)
         self._piece = data
-        self._has_ended = False
+        self._has_ended = self._has_body_come = False
         super().data_received(data)
         self._piece = b""
+        self._head_tail = self._tail_with(data) if self._is_in_head else b""
         if self._is_refused:
             return
         if self._on_gone:
@@ -89,6 +126,30 @@ class BoundedProtocol(HttpToolsProtocol):
             self._time_arrival()
         if self._is_in_head:
             self._bound_head(data)
+        elif self._is_arriving:
+            self._bound_around_body(len(data))
+
+    def _without_upgrade(self, data: bytes) -> bytes:
+        """An offer to go on in another protocol is passed over, as RFC 9110 (7.8) lets us: Java's client makes it with
+        each request. The parser would take it, and read what follows as a request of its own, were it the body.
+
+        No byte but those of the name is changed, and none behind the head's end."""
+        if self._is_arriving and not self._is_in_head:
+            return data
+        begun = len(self._head_tail)
+        head = bytearray(self._head_tail + data)
+        first = 0 if begun else len(data) - len(data.lstrip(b"\r\n"))  # empty lines may stand before a request
+        end = head.find(_HEAD_END, first)
+        for match in _UPGRADE.finditer(bytes(head[: end if end >= 0 else len(head)])):
+            name = match.start() + 1
+            at = max(name, begun)  # what is before that the parser has
+            if at < match.end():
+                head[at : match.end()] = _PASSED_OVER[at - name :]
+        return bytes(head[begun:])
+
+    def _tail_with(self, data: bytes) -> bytes:
+        head = (self._head_tail + data) if self._head_tail else data.lstrip(b"\r\n")
+        return head[-_TAIL_BYTES:]
 
     def _hear_on(self, more_bytes: int) -> None:
         """A request behind the one that is answered stops the reading, which alone notices a leaving."""
@@ -117,17 +178,30 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._earlier_bytes > HEAD_BYTES_MAX:
             self._refuse_head()
 
+    def _bound_around_body(self, more_bytes: int) -> None:
+        """Of pieces that bring nothing of a body that is still to end: trailers, or what chunks say of themselves."""
+        self._bytes_around_body = 0 if self._has_body_come else self._bytes_around_body + more_bytes
+        if self._bytes_around_body > HEAD_BYTES_MAX:
+            self._refuse(TRAILERS_TOO_LARGE, self._verb(), self.url, self.scope["headers"], is_body=True)
+
     def on_message_begin(self) -> None:
         self._is_in_head = self._is_arriving = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._is_in_head = False
+        if self.parser.should_upgrade():  # in a head that came in pieces, or behind another request; or CONNECT
+            fault = UNKNOWN_METHOD if self.parser.get_method() == b"CONNECT" else NO_OTHER_PROTOCOL
+            self._refuse(fault, self._verb(), self.url, self.headers)
+            raise Refused
         if len(self._piece) + self._earlier_bytes > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX:
             self._refuse_head()
-            raise HeadTooLarge
+            raise Refused
         self._earlier_bytes = 0
+        self._remember_cycle()
         super().on_headers_complete()
+        self._is_in_head = False
+        self._has_body_come = True  # or may have, in this piece
+        self.headers = _Trailers()
         # Weakly: its cycle holds the scope, and what holds itself only the garbage collector can free.
         cycle: Any = ref(self.cycle)
         extensions: dict[str, Any] = {
@@ -137,6 +211,19 @@ class BoundedProtocol(HttpToolsProtocol):
             ON_GONE: partial(_tell_when_gone, ref(self), cycle),
         }
         self.scope["extensions"] = extensions
+
+    def _remember_cycle(self) -> None:
+        """uvicorn tells only the last request that the client is gone, and an earlier one would be answered all the
+        same: an error, and its reply a fault of ours."""
+        while self._earlier_cycles and self._earlier_cycles[0].response_complete:
+            self._earlier_cycles.popleft()
+        cycle: Any = self.cycle  # None before the first request
+        if cycle and not cycle.response_complete:
+            self._earlier_cycles.append(cycle)
+
+    def on_body(self, body: bytes) -> None:
+        self._has_body_come = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._has_ended = True
@@ -152,7 +239,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if line and isinstance(sys.exception(), HttpParserInvalidMethodError):
             self._refuse(UNKNOWN_METHOD, "", line[1])
         elif self._is_arriving:
-            self._refuse(NO_HTTP, self._verb(), self.url, self.headers, is_body=not self._is_in_head)
+            self._refuse(NO_HTTP, self._verb(), self.url, self.scope["headers"], is_body=not self._is_in_head)
         else:
             self._refuse(NO_HTTP)
 

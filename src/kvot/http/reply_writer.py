@@ -37,10 +37,12 @@ async def write(
     The cycle is uvicorn's own for one request and its response.
     """
     cycle = cycle_of_request()
-    if cycle is None or cycle.disconnected:
+    if cycle is None:
         return
-    if cycle.flow.write_paused:  # the client reads slowly
+    if cycle.flow.write_paused and not cycle.disconnected:  # the client reads slowly
         await cycle.flow.drain()
+    if cycle.disconnected:
+        return
     closes = _CLOSE in headers
     if closes:
         cycle.keep_alive = False

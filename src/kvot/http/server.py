@@ -10,6 +10,7 @@ import errno
 import gc
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,9 @@ KEEP_ALIVE_S = 75
 
 DRAIN_S = 20
 """How long a stop waits for requests in flight: shorter than the half minute after which orchestrators kill."""
+
+CLOSE_S = 4
+"""For what is still to be written when nothing is carried out any more, and as long as was not needed for that."""
 
 BACKLOG = 2048
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -60,14 +64,14 @@ async def serve(
     port: int,
     *,
     on_started: Callable[[str], None],
-    close: Callable[[], Awaitable[None]],
+    close: Callable[[float], Awaitable[None]],
     stopper: Stopper | None = None,
     listen: Callable[[str, int], socket.socket] | None = None,
 ) -> int:
     """Serve until told to stop; the exit code. Port 0 takes a free one: `on_started` is given the real address.
 
     listen: makes the socket, where it is not to be this server's alone; it raises OSError.
-    close: lets go of the store; it is called once, after the last request was answered.
+    close: lets go of the store; it is called once, after the last request was answered, with the seconds it may take.
 
     Raises KvotError "CannotListen": whoever starts a server reads it there and then, and no log.
     """
@@ -75,7 +79,7 @@ async def serve(
     try:
         listener = await asyncio.to_thread(listen or listen_alone, host, port)
     except OSError as error:
-        await close()
+        await close(CLOSE_S)
         raise cannot_listen(host, port, error) from error
     server = _Server(app, lambda: on_started(url_of(host, listener.getsockname()[1])))
     stopper.bind(server)
@@ -86,7 +90,7 @@ async def serve(
     finally:
         listener.close()
         await server.ended()
-        await close()
+        await close(CLOSE_S + server.left_to_drain_s)
     return stopper.exit_code
 
 
@@ -109,6 +113,7 @@ class _Server(uvicorn.Server):
         )
         self._health = app.health
         self._on_started = on_started
+        self._stopped_s: float | None = None
 
     def stop(self) -> None:
         """The first time finish what is in flight; the second time do not wait for it."""
@@ -116,6 +121,14 @@ class _Server(uvicorn.Server):
             self._force()
         self._health.is_draining = True
         self.should_exit = True
+        self._stopped_s = self._stopped_s or time.monotonic()
+
+    @property
+    def left_to_drain_s(self) -> float:
+        """Of DRAIN_S, which began with the first word to stop; none of it where nobody waits any more."""
+        if self._stopped_s is None or self.force_exit:
+            return 0.0
+        return max(0.0, self._stopped_s + DRAIN_S - time.monotonic())
 
     def _force(self) -> None:
         """Without this uvicorn would still wait for the connections of what it no longer waits for."""

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from kvot.core.errors import KvotError, StoreUnavailable
-from kvot.http.server import BACKLOG, DRAIN_S, resolve, url_of
+from kvot.http.server import BACKLOG, CLOSE_S, DRAIN_S, resolve, url_of
 from kvot.settings import SettingsError
 from kvot.telemetry.logs import logger
 
@@ -35,7 +35,7 @@ FAILURES_MAX = 8
 STEADY_S = 60.0
 """A worker that lived this long had started well: what ended it has nothing to do with what ended one before."""
 
-KILL_S = DRAIN_S + 5
+KILL_S = DRAIN_S + CLOSE_S + 5
 """After which a worker that was told to stop is killed: it is to have let go of its requests by itself by then."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -7,6 +7,8 @@ from kvot.core.principal import Principal
 GUID_EMPTY = "00000000-0000-0000-0000-000000000000"
 """What stands in samples of requests, and in a GUID that nobody has set: no company."""
 
+NO_COMPANY = "The credential speaks for no company: name one as CompanyId."
+
 
 def company_for(principal: Principal, named: str | None) -> str:
     """The company to act on: the one named if the principal may, otherwise the credential's.
@@ -17,7 +19,7 @@ def company_for(principal: Principal, named: str | None) -> str:
     own = principal.company_id
     if named is None or named == own:
         if own is None:
-            raise Forbidden("The credential speaks for no company: name one as CompanyId.")
+            raise Forbidden(NO_COMPANY)
         return own
     if not principal.is_superadmin:
         raise Forbidden("The credential may not act for another company.")

@@ -24,7 +24,7 @@ from kvot.contract.holds import (
     ReserveAiChatTokens,
     SettleAiChatHold,
 )
-from kvot.core.errors import InvalidRequest
+from kvot.core.errors import FieldError, InvalidRequest
 from kvot.core.faults import fault, renamed
 from kvot.core.model import CallDetail, Hold, HoldChange, NewHold, Settlement, Source, Usage
 from kvot.core.window import MS_PER_SECOND
@@ -47,14 +47,20 @@ UNREACHABLE = frozenset({".", ".."})
 """Ids that no address can name: clients take such a segment out of a path before they send it, escaped or not."""
 
 _UNREACHABLE = "'Hold Id' must not be '.' or '..': no address could name the hold."
+_UNTOLD = (
+    "'Hold Id' must not be empty in a batch, or one way: nobody might learn the hold's id, and nobody could end it. "
+    "Give each hold an id, or the request an Idempotency-Key."
+)
 _GATEWAYS = "'Hold Id' must not be a UUID of version 8: such holds are the gateway's own."
 
 
 async def reserve_tokens(services: Services, caller: Caller, request: ReserveAiChatTokens) -> AiChatHoldResponse:
     company_id = company_for(caller.principal, request.company_id)
-    hold_id = request.hold_id
+    hold_id = caller.idempotency_key if request.hold_id is None else request.hold_id
     if hold_id is None:
-        hold_id = caller.idempotency_key or services.new_id()
+        if not caller.is_told:
+            raise InvalidRequest.of_fields([FieldError("HoldId", "NotEmpty", _UNTOLD)])
+        hold_id = services.new_id()
     if hold_id in UNREACHABLE:
         raise InvalidRequest.of_fields([fault("HoldId", "RegularExpression", hold_id, _UNREACHABLE)])
     if is_gateways(hold_id):

@@ -35,7 +35,8 @@ async def set_provider_key(
     keys, company_id = services.provider_keys, company_for(caller.principal, request.company_id)
     provider, api_key = request.provider or "", request.api_key or ""
     if provider not in keys.offered:
-        raise NotFound("No provider of this name is offered.")
+        there = f"There are: {', '.join(keys.offered)}." if keys.offered else "The settings name none."
+        raise NotFound(f"No provider of this name is offered. {there}")
     if found := _fault(api_key):
         raise InvalidRequest.of_fields([found])
     assert keys.sealer is not None, "whoever sets keys opens the database with its secret"

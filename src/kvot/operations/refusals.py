@@ -1,5 +1,6 @@
 """What the ledger's refusals say to a caller of an operation that has no room for a refusal in its reply."""
 
+from kvot.core.durations import duration
 from kvot.core.errors import (
     BudgetExceeded,
     Conflict,
@@ -10,7 +11,6 @@ from kvot.core.errors import (
     Refusal,
     holds_wait_ms,
     refusal_of,
-    whole_seconds,
 )
 from kvot.core.model import Decision, HoldChange, HoldState, Status
 
@@ -120,13 +120,14 @@ def _message(refusal: Refusal, decision: Decision, tokens: int) -> str:
         return "The company's ledger is in doubt: nothing is held until it is proved."
     if refusal is Refusal.ABOVE_LIMIT:
         return f"{tokens} tokens never fit: the limit is {usage.token_limit}."
+    days = "1 day" if usage.window_days == 1 else f"{usage.window_days} days"
     message = (
-        f"{tokens} tokens do not fit: of {usage.token_limit} in {usage.window_days} days "
+        f"{tokens} tokens do not fit: of {usage.token_limit} in {days} "
         f"{usage.tokens_used} are used and {usage.tokens_held} held."
     )
     if decision.retry_after_ms is None:
         return message
-    seconds = whole_seconds(decision.retry_after_ms)
+    wait = duration(decision.retry_after_ms)
     if refusal is Refusal.OPEN_HOLDS:
-        return f"{message} They fit once enough holds have ended, in {seconds} seconds at the latest."
-    return f"{message} They fit in {seconds} seconds if nothing else is spent."
+        return f"{message} They fit once enough holds have ended, in {wait} at the latest."
+    return f"{message} They fit in {wait} if nothing else is spent."

@@ -40,7 +40,12 @@ class Services:
 
 
 class Caller(NamedTuple):
-    """Who is calling, and the `Idempotency-Key` that came with the call, if one did."""
+    """Who is calling, and the `Idempotency-Key` that came with the call, if one did.
+
+    is_told: whether the caller hears of each id that is made: not one way, nor in a batch, whose reply tells nothing of
+    what was done before an item failed.
+    """
 
     principal: Principal
     idempotency_key: str | None = None
+    is_told: bool = True

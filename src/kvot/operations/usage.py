@@ -1,5 +1,8 @@
 """How much a company has used: asked, recorded, reported for any instant, corrected."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kvot.contract.describe import Instant
 from kvot.contract.usage import (
     AiChatUsageBreakdownResponse,
@@ -14,11 +17,13 @@ from kvot.contract.usage import (
 )
 from kvot.core.errors import InvalidRequest
 from kvot.core.faults import renamed
+from kvot.core.ledger import check_event
 from kvot.core.model import Correction, NewEvent, Usage
 from kvot.core.window import INSTANT_MAX, MS_PER_DAY, MS_PER_HOUR
 from kvot.operations.company import company_for
 from kvot.operations.refusals import raise_refused
 from kvot.operations.services import Caller, Services
+from kvot.operations.validation import violations
 
 
 async def get_usage(services: Services, caller: Caller, request: GetAiChatUsage) -> AiChatUsageResponse:
@@ -28,16 +33,32 @@ async def get_usage(services: Services, caller: Caller, request: GetAiChatUsage)
 
 async def record_usage(services: Services, caller: Caller, request: RecordAiChatUsage) -> AiChatUsageResponse:
     company_id = company_for(caller.principal, request.company_id)
-    event_id = caller.idempotency_key or services.new_id()
+    event = NewEvent(caller.idempotency_key or services.new_id(), request.tokens_used)
+    with _named_as_in_the_contract():
+        recorded = await services.ledger.record(company_id, event)
+        raise_refused(recorded.status, event.event_id)
+    return to_response(recorded.usage)
+
+
+def check_record(request: RecordAiChatUsage, event_id: str) -> None:
+    """Raise InvalidRequest for what no ledger takes, in the words of one. No header could carry such an id, and of
+    such a number a server says less."""
+    if faults := violations(request):
+        raise InvalidRequest.of_fields(faults)
+    with _named_as_in_the_contract():
+        check_event(NewEvent(event_id, request.tokens_used))
+
+
+@contextmanager
+def _named_as_in_the_contract() -> Iterator[None]:
+    """What the ledger calls Tokens is TokensUsed where a turn is recorded, and clients find their member by that."""
     try:
-        recorded = await services.ledger.record(company_id, NewEvent(event_id, request.tokens_used))
-        raise_refused(recorded.status, event_id)
+        yield
     except InvalidRequest as error:
         if not error.fields:
             raise
         faults = [renamed(each, "TokensUsed") if each.field == "Tokens" else each for each in error.fields]
         raise InvalidRequest.of_fields(faults) from None
-    return to_response(recorded.usage)
 
 
 async def report_usage(services: Services, caller: Caller, request: GetAiChatUsageReport) -> AiChatUsageReportResponse:

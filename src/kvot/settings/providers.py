@@ -21,7 +21,7 @@ class ProviderSettings:
 
 
 _MEMBERS = {"dialect": TEXT, "base_url": SERVER, "api_key": KEY}
-_NEEDED = ("dialect", "base_url")
+_NEEDED = {"dialect": "which API it speaks, such as openai, anthropic or compatible", "base_url": SERVER.words}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAME_WORDS = "a name of up to 32 lower-case letters, digits, - and _, a letter first"
 
@@ -50,7 +50,7 @@ def _read_provider(name: str, table: object, faults: list[tuple[str, str]]) -> P
             members[key] = _take_member(key, value)
         except NotAccepted as error:
             faults += [(f"{where}.{key[:40]}", words) for _, words in error.faults]
-    faults += [(where, f" lacks {key}: {_MEMBERS[key].words}.") for key in _NEEDED if key not in table]
+    faults += [(where, f" lacks {key}: {words}.") for key, words in _NEEDED.items() if key not in table]
     return None if faults else ProviderSettings(name, **members)
 
 

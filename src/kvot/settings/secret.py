@@ -13,6 +13,10 @@ _SECRET_FILE_BYTES_MAX = 4_096
 _SQLITE_MAGIC = b"SQLite format 3\0"
 """What every file of SQLite's begins with: https://www.sqlite.org/fileformat.html"""
 
+_SQLITE_HEADER_BYTES = 100
+_APPLICATION_ID = slice(68, 72)
+"""Where in it the program stands whose file it is. Kvot writes its name."""
+
 
 def read_secret(settings: Settings) -> bytes:
     """The secret. Call before the database is opened: on the first embedded start this makes the secret's file.
@@ -29,30 +33,51 @@ def read_secret(settings: Settings) -> bytes:
             _make_secret_file(path)
         return _read_secret_file(path)
     except OSError as error:
-        raise SettingsError(f"The secret file {path} cannot be read or made: {error.strerror}.") from error
+        raise SettingsError(f"The secret file {path} {_why_not(path, error)}") from error
+
+
+def _why_not(path: Path, error: OSError) -> str:
+    """Why the file could not be used, and what to do about it."""
+    if not path.parent.is_dir():
+        return f"cannot be made: there is no folder {path.parent}. Make the folder first."
+    if isinstance(error, PermissionError):
+        return "may not be read or made. Let the user that runs Kvot own the file, and write to its folder."
+    return f"cannot be read or made: {error.strerror}."
 
 
 def _refuse_orphan(settings: Settings, path: Path) -> None:
     database = settings.database_path
     if database is None:
-        raise SettingsError(f"The secret file {path} does not exist.")
-    if database.exists() and database.stat().st_size:
-        if not _is_database(database):
-            raise SettingsError(f"{database} is not a database. Choose another file, or restore it from a backup.")
         raise SettingsError(
-            f"The database {database} exists but its secret file {path} does not: put the file back. If it is lost, "
-            "set KVOT_SECRET to a new secret and run kvot keys accept-secret; API keys made so far then stop working."
+            f"The secret file {path} does not exist. Put back the one that the keys were made under. For a new "
+            f"database make one: (umask 077; openssl rand -base64 32 > {path})"
+        )
+    if database.exists() and database.stat().st_size:
+        if why := _why_no_database(database):
+            raise SettingsError(f"{database} {why}")
+        raise SettingsError(
+            f"The database {database} exists but its secret file {path} does not: put the file back, or beside a copy "
+            "or a restored backup that of the database it was made of. If it is lost, set KVOT_SECRET to a new secret "
+            "and run kvot keys accept-secret; API keys made so far then stop working."
         )
 
 
-def _is_database(path: Path) -> bool:
+def _why_no_database(path: Path) -> str | None:
+    """What a file says of itself that cannot be a database of Kvot's. While a write-ahead log is beside it, what it
+    says of its program may be older than that."""
     try:
         with path.open("rb") as file:
-            return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
+            header = file.read(_SQLITE_HEADER_BYTES)
     except IsADirectoryError:
-        return False
+        header = b""
     except OSError:  # to open it, which comes next, tells why
-        return True
+        return None
+    if not header.startswith(_SQLITE_MAGIC):
+        return "is not a database. Choose another file, or restore it from a backup."
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    if len(header) == _SQLITE_HEADER_BYTES and header[_APPLICATION_ID] != b"Kvot" and not has_log:
+        return "is a database of another program. Choose another file."
+    return None
 
 
 def _make_secret_file(path: Path) -> None:

@@ -126,7 +126,8 @@ class Settings:
     """Origins whose pages may call with a credential of their own, with commas between them. None when left out."""
 
     openai_base_url: str = _setting(SERVER, "https://api.openai.com/v1")
-    """Where OpenAI's API, or one compatible with it, is: what its own client would be given as `base_url`."""
+    """Where OpenAI's API is, or one that takes all that it takes: what its own client would be given as `base_url`.
+    Others want the dialect `compatible`."""
 
     openai_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/openai/v1` leads to it."""
@@ -292,6 +293,9 @@ class _Reading:
             if len(text) > _CONFIG_BYTES_MAX:
                 raise ValueError(f"it has more than {_CONFIG_BYTES_MAX} bytes")
             table = tomllib.loads(text.decode())
+        except tomllib.TOMLDecodeError as error:
+            self.faults.append(f"The settings file {config_path} is not TOML: {error}.")
+            return
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             self.faults.append(f"The settings file {config_path} cannot be read: {reason}.")
@@ -339,8 +343,10 @@ def option(key: str) -> str:
 def _suggestion(key: str, spell: Callable[[str], str]) -> str:
     import difflib  # only ever needed to say goodbye
 
-    nearest = difflib.get_close_matches(key.lower(), FIELDS, n=1, cutoff=0)
-    return f" The nearest is {spell(nearest[0])}." if nearest else ""
+    nearest = difflib.get_close_matches(key.lower(), FIELDS, n=1)
+    if not nearest or spell(nearest[0]) == key:  # a name that only another source may say
+        return " docs/reference/settings.md lists all that there are, and where they can be set."
+    return f" The nearest is {spell(nearest[0])}."
 
 
 def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str], str]]:
@@ -355,7 +361,8 @@ def _conflicts(settings: Settings, needs_secret: bool) -> Iterator[tuple[set[str
     if settings.database_path is None and needs_secret and not has_secret:
         yield (
             {"database", "secret", "secret_file"},
-            "KVOT_SECRET or KVOT_SECRET_FILE must be set: a secret is only made beside an embedded database.",
+            "KVOT_SECRET or KVOT_SECRET_FILE must be set: a secret is only made beside an embedded database. For a new "
+            "database take what this prints, and keep it: openssl rand -base64 32",
         )
     keys = {name for name in ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url") if getattr(settings, name)}
     if len(keys) > 1:

@@ -44,6 +44,12 @@ def in_background(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
     logger("kvot").error("unforeseen error", **what)
 
 
+def ended(task: asyncio.Task[Any]) -> None:
+    """What to call when a task ends that nobody waits for, and that should not."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger("kvot").error("unforeseen error", **without_text(error))
+
+
 def without_text(error: BaseException) -> dict[str, Any]:
     """What it is and where it happened, innermost last: file, line and function of the last few frames."""
     frames: list[str] = []
