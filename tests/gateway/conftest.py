@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,20 @@ async def open_scene(tmp_path: Path) -> AsyncIterator[OpenScene]:
 
         async def open_(*scripts: Script, **settings: Any) -> Scene:
             return await stack.enter_async_context(opened(tmp_path, *scripts, **settings))
+
+        yield open_
+
+
+@pytest.fixture
+async def open_compatible(open_scene: OpenScene) -> AsyncIterator[OpenScene]:
+    """The same, with the mock behind `/other`, in the dialect of those that follow OpenAI."""
+    async with AsyncExitStack() as stack:
+
+        async def open_(*scripts: Script, **settings: Any) -> Scene:
+            provider = await stack.enter_async_context(Provider(*scripts))
+            table = {"dialect": "compatible", "base_url": f"{provider.url}/v1", "api_key": "sk-other"}
+            scene: Scene = await open_scene(providers={"other": table}, **settings)
+            return replace(scene, provider=provider)
 
         yield open_
 

@@ -19,6 +19,7 @@ from kvot.gateway.providers.anthropic.media import (
 )
 from tests.gateway.cuts import passed
 from tests.gateway.recorded import final, meter_for
+from tests.gateway.sizes import unframed
 
 DIALECT = Anthropic()
 ASKED = {"model": "claude-x", "max_tokens": 1_000, "messages": [{"role": "user", "content": "Grüß dich"}]}
@@ -73,7 +74,7 @@ def test_other_paths_are_not(verb: str, path: str):
 def test_a_request_is_read():
     read = ask(stream=True)
     assert (read.model, read.is_stream, read.output_max, read.answers) == ("claude-x", True, 1_000, 1)
-    assert read.size == Size(len("userGrüß dich".encode()), 0)
+    assert unframed(read.size) == Size(len("userGrüß dich".encode()), 0)
 
 
 def test_an_unchanged_request_goes_on_byte_by_byte():
@@ -110,6 +111,12 @@ def test_a_ceiling_is_not_lowered_into_the_thinking_budget(thinking: object, out
         read.body(output_min - 1)
 
 
+@pytest.mark.parametrize("members", [{"Max_Tokens": 100_000}, {"n_predict": 100_000}, {"n": 64}, {"Messages": []}])
+def test_what_another_server_of_this_api_reads_is_refused(members: dict[str, object]):
+    with pytest.raises(InvalidRequest):
+        ask(**members)
+
+
 def test_a_fallback_has_no_ceiling_of_its_own():
     with pytest.raises(InvalidRequest, match="Leave it out: the request's own counts"):
         ask(fallbacks=[{"model": "a"}, {"model": "b", "max_tokens": 64_000}])
@@ -140,14 +147,14 @@ BLOCKS = [
     ({"type": "thinking", "thinking": "abcde", "signature": "A" * 999}, Size(13)),
     # What a tool was asked is text, whatever it looks like.
     ({"type": "tool_use", "input": {"type": "image", "source": {"data": "abcde"}}}, Size(18 + 14)),
-    # Of its arguments the model reads names, numbers and truth values too.
-    ({"type": "tool_use", "input": {"ab": [12, True], "cd": None}}, Size(8 + 2 + 2 + 4 + 2)),
+    # Of its arguments the model reads names, numbers, truth values and nulls too.
+    ({"type": "tool_use", "input": {"ab": [12, True], "cd": None}}, Size(8 + 2 + 2 + 4 + 2 + 4)),
 ]
 
 
 @pytest.mark.parametrize(("block", "size"), BLOCKS)
 def test_how_much_a_block_is(block: object, size: Size):
-    assert ask(model="claude-sonnet-4-6", messages=[{"content": [block]}]).size == size
+    assert unframed(ask(model="claude-sonnet-4-6", messages=[{"content": [block]}]).size) == size
 
 
 # Anthropic, "Images and vision": an image is made so small that it has so many patches of 28 pixels, at most.
@@ -194,23 +201,26 @@ def test_of_anthropics_own_tools_what_the_request_does_not_show_is_held(tool: ob
 def test_system_tools_and_schemas_are_read_too():
     tools = [{"name": "ab", "input_schema": {"properties": {"city": {}}}}]
     size = ask(messages=[], system=[{"type": "text", "text": "abc"}], tools=tools).size
-    assert size == Size(len("textabc" + "nameabinput_schemapropertiescity"), TOOLS_TOKENS)
+    assert unframed(size) == Size(len("textabc" + "nameabinput_schemapropertiescity"), TOOLS_TOKENS)
 
 
 @pytest.mark.parametrize(
     ("members", "text"),
     [
-        ({"compaction": {"type": "summarize", "instructions": "abc"}}, "summarizeabc"),
+        ({"compaction": {"type": "summarize", "instructions": "abc"}}, "typesummarizeinstructionsabc"),
         (
             {"context_management": {"edits": [{"type": "compact_20260112", "instructions": "abc"}]}},
-            "compact_20260112abc",
+            "editstypecompact_20260112instructionsabc",
         ),
-        ({"fallbacks": [{"model": "m", "output_config": {"format": {"schema": {"a": 5}}}}]}, "formatschemaa5"),
-        ({"compaction": None, "context_management": None, "fallbacks": "default"}, ""),
+        (
+            {"fallbacks": [{"model": "m", "output_config": {"format": {"schema": {"a": 5}}}}]},
+            "modelmoutput_configformatschemaa5",
+        ),
+        ({"compaction": None, "context_management": None, "fallbacks": "default"}, "default"),
     ],
 )
 def test_instructions_beside_the_conversation_are_read_too(members: dict[str, object], text: str):
-    assert ask(messages=[], **members).size == Size(len(text))
+    assert unframed(ask(messages=[], **members).size) == Size(len(text))
 
 
 WRONG: list[dict[str, object]] = [

@@ -132,13 +132,13 @@ async def test_its_next_calls_hold_and_name_that_at_once_and_those_to_another_mo
     assert named == [CEILING, 20, 20, CEILING, 20, 20]
 
 
-async def test_both_things_that_we_add_may_be_refused_of_one_call(open_scene):
-    path, body, _ = UNBOUNDED["chat"]
+async def test_both_things_that_we_add_may_be_refused_of_one_call(open_compatible):
+    body = UNBOUNDED["chat"][1]
     both = Script(ceiling_max=20, refuses="stream_options")
-    scene = await open_scene(both, limit=LIMIT, output_tokens_max=CEILING)
-    seen = await post(scene, path, body | {"stream": True})
+    scene = await open_compatible(both, limit=LIMIT, output_tokens_max=CEILING)
+    seen = await post(scene, "/other/v1/chat/completions", body | {"stream": True})
     assert (seen.status, len(scene.provider.requests)) == (200, 3)
-    assert scene.provider.requests[-1].json == body | {"stream": True, "max_completion_tokens": 20}
+    assert scene.provider.requests[-1].json == body | {"stream": True, "max_tokens": 20}
 
 
 async def test_a_ceiling_that_the_client_gave_is_its_own_affair(open_scene):
@@ -147,7 +147,7 @@ async def test_a_ceiling_that_the_client_gave_is_its_own_affair(open_scene):
     assert (seen.status, b"too large" in seen.body, len(scene.provider.requests)) == (400, True, 1)
 
 
-@pytest.mark.parametrize("limit", [100, LIMIT])
+@pytest.mark.parametrize("limit", [150, LIMIT])
 async def test_no_refusal_makes_a_call_go_out_without_any(open_scene, limit):
     """What a refusal says may be a client's doing, and the answer could pass what is left."""
     path, body, _ = UNBOUNDED["chat"]
@@ -178,14 +178,23 @@ def test_azures_older_versions_are_named_the_ceiling_that_they_know(version, nam
     assert json.loads(asked.body(50))[name] == 50
 
 
+REQUEST = b'{"model":"m","max_tokens":null,"messages":[{"role":"user","content":"Hello"}]}'
+
+
 @pytest.mark.parametrize(
     ("refusal", "expected"),
     [
         (b"max_tokens is too large: 32768. This model supports at most 16384 completion tokens.", (16_384, True)),
-        (b"gpt-4o-2024-08-06: max_tokens is too large. At most 16,384.", (16_384, True)),
+        (b"gpt-4o-2024-08-06: max_tokens is too large: 32,768. At most 16,384.", (16_384, True)),
         (b"`max_completion_tokens` must be less than or equal to `8192`", (8_192, True)),
         (b"Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", (8_192, True)),
-        (b"maxOutputTokens value of 100000 but the range is from 1 (inclusive) to 8193 (exclusive)", (8_192, True)),
+        (
+            b"Unable to submit request because it has a maxOutputTokens value of 32768 but the supported range is from "
+            b"1 (inclusive) to 8193 (exclusive). Update the value and try again.",
+            (8_192, True),
+        ),
+        (b'{"error":{"message":"At most 16384, please.","param":"max_tokens"}}', (16_384, True)),
+        (b'{"error":{"message":"You asked for 32768 max_tokens: it must be 8192 or less."}}', (8_192, True)),
         (
             b"This model's maximum context length is 4096 tokens. However, you requested 33000 tokens (232 in the "
             b"messages, 32768 in the completion).",
@@ -199,16 +208,36 @@ def test_azures_older_versions_are_named_the_ceiling_that_they_know(version, nam
         (b"Unsupported parameter: 'max_tokens' is not supported with this model.", None),
         (b"max_tokens must be greater than thinking_budget", None),
         (b"messages: field required, at most 500 of them", None),
+        (b'{"error":{"message":"Error while downloading http://evil/max_tokens/17.png."}}', None),
+        (b'{"error":{"message":"Failed to call a function.","failed_generation":"max_tokens 17"}}', None),
     ],
 )
 def test_what_a_refusal_says_of_the_ceiling_that_may_be(refusal, expected):
-    assert lower_ceiling(400, refusal, 32_768, 1) == expected
-    assert lower_ceiling(422, refusal, 32_768, 1) == expected
-    assert lower_ceiling(401, refusal, 32_768, 1) is None
-    assert lower_ceiling(400, refusal, 10, 10) is None
+    assert lower_ceiling(refusal, 32_768, 1, REQUEST) == expected
+    assert lower_ceiling(refusal, 10, 10, REQUEST) is None
 
 
-def test_what_is_known_of_one_account_says_nothing_of_another():
+@pytest.mark.parametrize("said", ["http://evil/x.png", "Is max_tokens 17 or 32768?", "MAX_NEW_TOKENS"])
+def test_what_a_client_may_have_a_refusal_say_is_of_its_call_alone(said):
+    refusal = b"Error while downloading http://evil/max_tokens/32768/17.png"
+    request = json.dumps({"messages": [{"content": said}]}).encode()
+    assert lower_ceiling(refusal, 32_768, 1, request) == (17, False)
+
+
+async def test_a_picture_whose_address_names_a_ceiling_makes_no_other_answer_short(open_scene):
+    """Not even its own, as long as it cannot know what is asked of the provider for it."""
+    forged = b'{"error":{"message":"Error while downloading http://evil/max_tokens/%s17.png."}}'
+    scripts = [Script(status=400, error=forged % quoted) for quoted in (b"", b"50/")]
+    scene = await open_scene(*scripts, LONG, limit=100_000, output_tokens_max=CEILING)
+    path, body, _ = UNBOUNDED["chat"]
+    picture = {"type": "image_url", "image_url": {"url": "http://evil/x.png"}}
+    drawn = body | {"messages": [{"role": "user", "content": [picture]}]}
+    assert [(await post(scene, path, each)).status for each in (drawn, drawn, body)] == [400, 200, 200]
+    named = [each.json["max_completion_tokens"] for each in scene.provider.requests]
+    assert named == [CEILING, CEILING, 17, CEILING]
+
+
+def test_what_is_known_of_one_company_says_nothing_of_another():
     known: Known[int] = Known()
     known.remember(Served("p", "", "m"), 20, 0.0)
     others = [Served("p", COMPANY, "m"), Served("q", "", "m"), Served("p", "", "n")]

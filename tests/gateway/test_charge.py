@@ -43,7 +43,7 @@ def test_the_providers_figures_count_and_where_they_lack_an_estimate_of_what_pas
     [
         Passed(End.BROKEN),  # dropped before its first byte
         Passed(End.CUT, was_sent=False),  # the client left before its request went out
-        Passed(End.CUT, is_refused=True),  # the client left while the provider's refusal came
+        Passed(End.CUT, has_failed=True),  # the client left while the provider's refusal came
         Passed(End.WHOLE, True, has_failed=True),  # an error event and nothing else
         Passed(End.CUT, True, has_failed=True),
     ],

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from kvot.gateway.counting import (
     COUNTED_CHARACTERS_MAX,
     PIECE_CHARACTERS,
-    TEXT_TOKENS,
     TURN_CHARACTERS,
     UNBROKEN_CHARACTERS_MAX,
     Counting,
@@ -21,6 +20,7 @@ from kvot.gateway.counting import (
 from kvot.gateway.dialect import Size
 from kvot.gateway.estimate import Estimator, Origin
 from kvot.gateway.providers import DIALECTS
+from kvot.gateway.providers.sizes import FRAME_BYTES
 from kvot.gateway.vocabularies import NAMES, open_vocabularies
 
 COUNTS = open_vocabularies()
@@ -36,13 +36,15 @@ TEXTS = st.lists(WORDS, max_size=60).map("".join) | st.text(max_size=60)
 
 
 def size_of(*texts: str) -> Size:
-    return Size(sum(len(text.encode()) for text in texts), 0, texts)
+    return Size(sum(len(text.encode()) for text in texts), 0, texts, frame_bytes=FRAME_BYTES * len(texts))
 
 
 def counted(model: str, *texts: str) -> int:
-    tokens = asyncio.run(COUNTING.text_tokens("openai", model, size_of(*texts)))
+    """With what stands around them."""
+    size = size_of(*texts)
+    tokens = asyncio.run(COUNTING.text_tokens("openai", model, size))
     assert tokens is not None
-    return tokens
+    return tokens + size.frame_bytes
 
 
 @pytest.mark.parametrize("vocabulary", NAMES)
@@ -51,7 +53,7 @@ def test_what_is_counted_is_never_less_than_the_tokens_of_the_whole(vocabulary: 
     texts = [text * times for text in texts]
     whole = "".join(texts)
     assert COUNTS[vocabulary](whole) <= counted(MODELS[vocabulary], *texts)
-    assert counted(MODELS[vocabulary], *texts) <= len(whole.encode()) + TEXT_TOKENS * len(texts)
+    assert counted(MODELS[vocabulary], *texts) <= len(whole.encode()) + FRAME_BYTES * len(texts)
 
 
 @pytest.mark.parametrize("vocabulary", NAMES)
@@ -68,8 +70,8 @@ def test_a_text_in_pieces_has_the_tokens_of_the_whole(vocabulary: str, text: str
 def test_a_long_text_without_a_break_is_held_by_its_bytes(unbroken: str):
     text = unbroken * 100_000
     begun = f"First some words. {text} And last some words."
-    assert counted("gpt-4o", text) == len(text.encode()) + TEXT_TOKENS
-    assert len(text.encode()) < counted("gpt-4o", begun) <= len(begun.encode()) + TEXT_TOKENS
+    assert counted("gpt-4o", text) == len(text.encode()) + FRAME_BYTES
+    assert len(text.encode()) < counted("gpt-4o", begun) <= len(begun.encode()) + FRAME_BYTES
     assert [is_whole for _, is_whole in pieces(begun + " word" * PIECE_CHARACTERS)][-1]
 
 
@@ -109,7 +111,7 @@ async def test_others_get_their_turns_while_a_long_request_is_counted(texts: lis
 
 
 def test_a_control_token_in_a_text_is_text():
-    assert counted("gpt-4o", "<|endoftext|>") == 7 + TEXT_TOKENS
+    assert counted("gpt-4o", "<|endoftext|>") == 7 + FRAME_BYTES
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from tests.gateway.conftest import COMPANY
 from tests.provider import Fault, Provider, Script
 
 TTL_S = 3
-HELD = 50 + 32 + 100  # a token for each byte of role and text, what is added, and the ceiling
+HELD = (
+    84 + 32 + 100
+)  # a token for each byte of the model, role and text and what is around them, what is added, the ceiling
 
 
 async def ask(url: str, key: str) -> None:

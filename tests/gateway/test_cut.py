@@ -77,6 +77,23 @@ async def test_what_a_model_thought_before_its_text_is_charged_to_a_client_that_
     assert charged.output_tokens == THOUGHT_S * UNLEARNED_TOKENS_PER_SECOND
 
 
+@pytest.mark.parametrize("call", CALLS)
+async def test_so_is_it_where_all_of_a_stream_came_without_its_figures(open_scene, call, monkeypatch, tmp_path):
+    """A plain answer would have had them."""
+    now_s, reply = [1_000.0], asyncio.Semaphore(0)
+    monkeypatch.setattr(asking, "perf_counter", lambda: now_s[0])
+    scene = await open_scene(Script(pace=reply, fault=Fault.USAGE_MISSING))
+    client = asyncio.create_task(ask(scene, call))
+    await scene.provider.arrival()
+    now_s[0] += THOUGHT_S
+    for _ in range(20):
+        reply.release()
+    assert (await client).is_whole
+    charged = (await latest(scene, tmp_path)).detail
+    assert (charged.output_tokens == THOUGHT_S * UNLEARNED_TOKENS_PER_SECOND) == is_stream(call)
+    assert (await scene.shares("source"))[0].label == Source.ESTIMATED
+
+
 async def test_a_stop_that_waits_no_longer_leaves_no_stack_trace(open_scene, caplog, monkeypatch):
     """uvicorn says itself that it gave up waiting; the calls that it cancels are no faults of ours."""
     monkeypatch.setattr(server, "DRAIN_S", 0)

@@ -95,7 +95,7 @@ async def test_who_leaves_at_the_last_word_has_an_answer_that_nobodys_retry_take
     writer.close()
     await scene.provider.requests[0].closed.wait()
     assert [(await ask(scene, call, each)).status for each in (first, again)] == [429, 200]
-    await scene.app._gateway._gateway._books.settler.finish()
+    await scene.app._gateway._gateway._books.settler.finish(within_s=10)
     assert await scene.settled() == 2 * TOKENS
     assert outcomes(scene)[0] == "passed"
 

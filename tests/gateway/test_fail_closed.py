@@ -9,8 +9,12 @@ import httpx2
 import pytest
 
 from kvot.core.errors import StoreUnavailable
+from kvot.core.model import Source
+from kvot.gateway import asking
+from kvot.gateway.estimate import UNLEARNED_TOKENS_PER_SECOND
 from tests.gateway.calls import CALLS, ask, headers_of, post, send_raw
 from tests.gateway.conftest import Scene
+from tests.gateway.test_receipts_kept import latest
 from tests.provider import Fault, Script
 
 ONE_OF_EACH = ["chat", "responses-stream", "messages", "gemini", "gemini-array-stream", "ollama-stream"]
@@ -292,8 +296,36 @@ async def test_a_free_path_that_is_redirected_says_so_too(open_scene):
 async def test_a_reply_in_an_encoding_that_nobody_asked_for_is_called_one(open_scene, call):
     scene = await open_scene(Script(headers=(("content-encoding", "br"),)))
     seen = await ask(scene, call)
-    assert (seen.status, seen.headers["x-should-retry"], await scene.settled()) == (502, "false", 0)
+    assert (seen.status, seen.headers["x-should-retry"]) == (502, "false")
     assert "compressed its reply with 'br' without being asked. Kvot cannot read it." in words(call, seen.body)
+
+
+@pytest.mark.parametrize("call", ONE_OF_EACH)
+@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "deflate", "gzip"])
+async def test_an_answer_in_an_encoding_that_is_none_was_generated_and_is_charged_by_its_time(
+    open_scene, monkeypatch, tmp_path, call, encoding
+):
+    now_s, pace = [1_000.0], asyncio.Semaphore(0)
+    monkeypatch.setattr(asking, "perf_counter", lambda: now_s[0])
+    scene = await open_scene(Script(headers=(("content-encoding", encoding),), pace=pace))
+    client = asyncio.create_task(ask(scene, call))
+    await scene.provider.arrival()
+    now_s[0] += 0.5
+    for _ in range(20):
+        pace.release()
+    assert (await client).status == 502
+    charged = (await latest(scene, tmp_path)).detail
+    assert charged.input_tokens
+    assert charged.output_tokens == 0.5 * UNLEARNED_TOKENS_PER_SECOND
+    assert {share.label for share in await scene.shares("source")} == {Source.PARTIAL}
+
+
+@pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.parametrize("encoding", ["br", "gzip"])
+async def test_a_refusal_in_such_a_one_is_free(open_scene, status, encoding):
+    scene = await open_scene(Script(status=status, headers=(("content-encoding", encoding),)))
+    assert (await ask(scene, "chat")).status == (502 if encoding == "br" else status)
+    assert await scene.settled() == 0
 
 
 async def test_a_provider_that_cannot_be_reached_may_be_asked_again(open_scene):

@@ -18,6 +18,7 @@ from kvot.gateway.providers.gemini.dialect import Gemini
 from kvot.gateway.providers.gemini.media import IMAGE_TOKENS, REFERENCE_TOKENS
 from tests.gateway.cuts import passed
 from tests.gateway.recorded import final, meter_for, part
+from tests.gateway.sizes import unframed
 
 DIALECT = Gemini()
 MODEL = {"model": "gemini-x"}
@@ -172,7 +173,7 @@ def test_a_ceiling_is_never_raised():
 )  # fmt: skip
 def test_how_much_a_part_is(piece: object, size: Size):
     nothing = ask(contents=[{"parts": []}]).size
-    assert nothing == Size(0, 0)
+    assert unframed(nothing) == Size(0, 0)
     got = ask(contents=[{"parts": [piece]}]).size
     assert got.media_tokens == size.media_tokens
     if size.text_bytes:
@@ -203,7 +204,7 @@ def test_instructions_tools_and_cached_contents_are_read_too():
         tools=[{"functionDeclarations": [{"name": "weather"}]}],
         cachedContent="cachedContents/1",
     ).size
-    assert size == Size(len("abcfunctionDeclarationsnameweather"), CACHED_TOKENS)
+    assert unframed(size) == Size(len("abcfunctionDeclarationsnameweather"), CACHED_TOKENS)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_instructions_tools_and_cached_contents_are_read_too():
     ],
 )
 def test_the_form_of_an_answer_is_read_too(name: str):
-    assert ask(contents=[], generationConfig={name: {"type": "object"}}).size == Size(len("typeobject"))
+    assert unframed(ask(contents=[], generationConfig={name: {"type": "object"}}).size) == Size(len("typeobject"))
 
 
 def test_the_title_of_what_is_embedded_is_text():
@@ -455,3 +456,8 @@ def test_a_bad_field_is_named():
 
 def test_there_is_no_family_of_headers():
     assert DIALECT.limit_headers(LIMITS) == ()
+
+
+@pytest.mark.parametrize("name", ["max_outputTokens", "maxoutputtokens", "Max_Output_Tokens"])
+def test_a_name_that_no_protocol_buffer_has_bounds_nothing(name: str):
+    assert ask(generationConfig={name: 5}).output_max is None

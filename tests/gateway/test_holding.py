@@ -7,7 +7,8 @@ import pytest
 
 from kvot.core.budget import Budget, Rules
 from kvot.core.ledger import Ledger
-from kvot.core.model import Decision, NewHold
+from kvot.core.model import Decision, NewEvent, NewHold
+from kvot.core.window import MS_PER_DAY
 from kvot.gateway.dialect import Named, Size
 from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
 from kvot.stores.memory import MemoryStore
@@ -84,3 +85,34 @@ async def test_who_fits_at_once_asks_once():
     held = await held_in(crowd, output_max=100)
     assert isinstance(held, Held)
     assert (held.output_max, held.is_clamped, crowd.asked) == (None, False, [INPUT + 100])
+
+
+async def test_where_events_ahead_of_the_clock_are_in_its_way_it_gets_half_of_what_it_asked_for():
+    crowd = Crowd()
+    await crowd.record(COMPANY, NewEvent("ahead", LIMIT - INPUT - 350, T0 + 250_000), now_ms=T0)
+    held = await held_in(crowd, output_max=700)
+    assert isinstance(held, Held)
+    assert (held.output_max, crowd.asked) == (350, [INPUT + 700, INPUT + 350])
+
+
+class Apart(Crowd):
+    """An engine with a clock of its own, as PostgreSQL has."""
+
+    def __init__(self, ahead_ms: int) -> None:
+        super().__init__()
+        self._ahead_ms = ahead_ms
+
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+        return await super().reserve(company_id, hold, now_ms=now_ms + self._ahead_ms)
+
+    async def fits_at(self, company_id: str, tokens: int, *, now_ms: int) -> int | None:
+        return await super().fits_at(company_id, tokens, now_ms=now_ms + self._ahead_ms)
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 240_000, -240_000])
+async def test_the_wait_is_by_the_clock_of_the_engine(ahead_ms):
+    apart = Apart(ahead_ms)
+    await apart.record(COMPANY, NewEvent("used", LIMIT), now_ms=T0 + ahead_ms - 1)
+    refused = await held_in(apart)
+    assert isinstance(refused, Exhausted)
+    assert refused.limits.fits_after_ms == 30 * MS_PER_DAY - 1

@@ -10,6 +10,7 @@ from kvot.gateway.providers.ollama.asks import IMAGE_TOKENS, OllamaAsk, read_cha
 from kvot.gateway.providers.ollama.dialect import Ollama
 from tests.gateway.cuts import passed
 from tests.gateway.recorded import final, meter_for, part
+from tests.gateway.sizes import unframed
 
 DIALECT = Ollama()
 LIMITS = Limits(1_000, 100, 60, 30, 86_400_000, 36_001)
@@ -115,18 +116,18 @@ def test_how_much_a_chat_is():
     messages = [{"role": "user", "content": "Grüß dich", "images": ["A" * 999, "B"]}]
     tools = [{"function": {"name": "weather"}}]
     text = "userGrüß dichfunctionnameweather"
-    assert chat(messages=messages, tools=tools).size == Size(len(text.encode()), 2 * IMAGE_TOKENS)
+    assert unframed(chat(messages=messages, tools=tools).size) == Size(len(text.encode()), 2 * IMAGE_TOKENS)
 
 
 def test_how_much_a_prompt_is():
     read = generate(prompt="abc", system="de", template="f", suffix="g", images=["A" * 999], context=[1, 2, 3])
-    assert read.size == Size(7, IMAGE_TOKENS + 3)
+    assert unframed(read.size) == Size(7, IMAGE_TOKENS + 3)
 
 
 @pytest.mark.parametrize("members", [{"input": "abc"}, {"input": ["ab", "c"]}, {"prompt": "abc"}])
 def test_embeddings_have_no_output(members: dict[str, object]):
     read = read_embed(json.dumps({"model": "m", **members}).encode(), {})
-    assert (read.size, read.output_max, read.output_min, read.is_stream) == (Size(3), 0, 0, False)
+    assert (unframed(read.size), read.output_max, read.output_min, read.is_stream) == (Size(3), 0, 0, False)
 
 
 WRONG: list[dict[str, object]] = [

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kvot.core.errors import FieldError, Forbidden, InvalidRequest, KvotError, StoreUnavailable, TooManyRequests
+from kvot.core.window import MS_PER_HOUR
 from kvot.gateway.dialect import Limits
 from kvot.gateway.providers import DIALECTS
 from kvot.gateway.providers.openai.refusals import duration
@@ -120,11 +121,14 @@ def test_a_header_that_it_does_not_know_stays_here(name: str):
     ("name", "passes"),
     [
         ("content-type", True), ("x-request-id", True), ("openai-processing-ms", True), ("openai-version", True),
-        ("x-ratelimit-remaining-tokens", True), ("retry-after", True), ("set-cookie", False), ("set-cookie2", False),
+        ("x-ratelimit-remaining-tokens", True), ("x-ratelimit-limit-tokens-minute", True), ("retry-after", True),
+        ("retry-after-ms", True), ("x-should-retry", True), ("apim-request-id", True),
+        ("fireworks-prompt-tokens", True), ("set-cookie", False), ("set-cookie2", False),
         ("openai-organization", False), ("openai-project", False), ("x-account-id", False), ("alt-svc", False),
         ("transfer-encoding", False), ("connection", False), ("content-encoding", False), ("content-length", False),
         ("strict-transport-security", False), ("access-control-allow-origin", False), ("x-kvot-request-id", False),
-        ("www-authenticate", False), ("location", False),
+        ("www-authenticate", False), ("location", False), ("ratelimit", False), ("ratelimit-policy", False),
+        ("x-upstream-a", False),
     ],
 )  # fmt: skip
 def test_a_reply_says_nothing_of_the_providers_account_or_host(name: str, passes: bool):
@@ -224,6 +228,11 @@ def test_the_headers_of_the_api_carry_our_figures():
         (b"x-ratelimit-reset-tokens", b"720h0m0s"),
     )
     assert dict(OPENAI.limit_headers(limits(used=0, held=0)))[b"x-ratelimit-reset-tokens"] == b"0s"
+
+
+def test_all_is_not_free_again_before_what_was_refused_fits():
+    told = OPENAI.limit_headers(limits()._replace(fits_after_ms=721 * MS_PER_HOUR))
+    assert dict(told)[b"x-ratelimit-reset-tokens"] == b"721h0m0s"
 
 
 @pytest.mark.parametrize(

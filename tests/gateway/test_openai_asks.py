@@ -12,6 +12,7 @@ from kvot.gateway.dialect import Ask, Size
 from kvot.gateway.providers import DIALECTS
 from kvot.gateway.providers.members import MEMBERS_MAX
 from kvot.gateway.providers.openai import media
+from tests.gateway.sizes import unframed
 
 CHAT, OLD, RESPONSES, EMBEDDINGS = "/chat/completions", "/completions", "/responses", "/embeddings"
 
@@ -108,7 +109,7 @@ def test_a_ceiling_that_a_provider_may_not_know_is_said_in_the_words_that_all_kn
     assert ask_of(CHAT, sent, dialect).body(ceiling) == (goes_on or sent)
 
 
-NAMES = st.text(st.characters(codec="utf-8"), max_size=8)
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), max_size=8)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(codec="utf-8"), max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
@@ -141,7 +142,7 @@ def test_a_changed_body_says_the_same_but_for_what_was_to_change(
         (OLD, {"prompt": ["a", "b"], "n": 2, "best_of": 5}, 16, 10),
         (OLD, {"prompt": [1, 2, 3], "n": 2}, 16, 2),
         (OLD, {"prompt": [[1], [2, 3]]}, 16, 2),
-        (RESPONSES, {"max_output_tokens": 10, "n": 3}, 10, 1),
+        (RESPONSES, {"max_output_tokens": 10, "n": 3}, 10, 3),
         (EMBEDDINGS, {"input": "a"}, 0, 1),
     ],
 )
@@ -168,14 +169,14 @@ PNG = "data:image/png;base64," + BASE64
     [
         (CHAT, {"messages": [{"role": "user", "content": "Grüß"}]}, 4 + 6, 0),
         (CHAT, user({"type": "text", "text": PNG}), 4 + len(PNG), 0),
-        (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}), 11, 31),
-        (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "mp3"}}), 11, 121),
+        (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "wav"}}), 11 + 3, 31),
+        (CHAT, user({"type": "input_audio", "input_audio": {"data": BASE64, "format": "mp3"}}), 11 + 3, 121),
         (CHAT, user({"type": "file", "file": {"file_data": BASE64}}), 4, 12_001),
-        (CHAT, user({"type": "file", "file": {"file_id": "file_1"}}), 4, media.FILE_REFERENCE_TOKENS),
+        (CHAT, user({"type": "file", "file": {"file_id": "file_1"}}), 4 + 6, media.FILE_REFERENCE_TOKENS),
         (CHAT, {"tools": [{"function": {"name": "f", "parameters": {"city": {}}}}]}, 27, media.TOOLS_TOKENS),
         (CHAT, {"prediction": {"content": "abc"}, "response_format": {"type": "text"}}, 3 + 8, 0),
-        # Of a schema the model reads names, numbers and truth values too.
-        (CHAT, {"response_format": {"enum": [10, 1.5, True, None]}}, 4 + 2 + 3 + 4, 0),
+        # Of a schema the model reads names, numbers, truth values and nulls too.
+        (CHAT, {"response_format": {"enum": [10, 1.5, True, None]}}, 4 + 2 + 3 + 4 + 4, 0),
         (RESPONSES, {"input": [{"type": "t", "tools": [{"ab": {"cd": 1}}]}]}, 1 + 2 + 2 + 1, media.TOOLS_TOKENS),
         (RESPONSES, {"input": "abc", "instructions": "de"}, 5, 0),
         (RESPONSES, {"input": "abc", "prompt": {"id": "pm"}}, 3 + 2, media.STORED_TOKENS),
@@ -193,7 +194,7 @@ PNG = "data:image/png;base64," + BASE64
         (CHAT, {"prompt": "abc"}, 3, 0),
         (CHAT, {"prompt": [1, 2, 3]}, 0, 3),
         (CHAT, {"chat_template_kwargs": {"documents": [{"text": "abc", "top": 10}]}}, 9 + 4 + 3 + 3 + 2, 0),
-        (CHAT, {"documents": [{"text": "abc"}], "chat_template": "{{ x }}"}, 4 + 3 + 7, 0),
+        (CHAT, {"documents": [{"text": "abc"}], "chat_template": None}, 4 + 3, 0),
         (CHAT, {"data_sources": [{"type": "s", "parameters": {"role_information": "abc"}}]}, 4 + 1 + 10 + 16 + 3, 0),
         (OLD, {"messages": [{"role": "user", "content": "abc"}]}, 4 + 3, 0),
         (EMBEDDINGS, {"messages": [{"role": "user", "content": "abc"}]}, 4 + 3, 0),
@@ -203,12 +204,12 @@ PNG = "data:image/png;base64," + BASE64
 def test_the_size_is_of_text_and_of_media_by_their_constants(
     path: str, members: dict[str, Any], text_bytes: int, media_tokens: int
 ):
-    assert ask_of(path, members).size == Size(text_bytes, media_tokens)
+    assert unframed(ask_of(path, members).size) == Size(text_bytes, media_tokens)
 
 
 @pytest.mark.parametrize("named", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
 def test_what_is_gone_on_from_has_a_place_of_its_own_in_the_size(named: dict[str, Any]):
-    assert ask_of(RESPONSES, {"input": "abc", **named}).size == Size(3, stored_tokens=media.STORED_TOKENS)
+    assert unframed(ask_of(RESPONSES, {"input": "abc", **named}).size) == Size(3, stored_tokens=media.STORED_TOKENS)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +292,7 @@ def test_a_name_that_nobody_reads_may_be_in_any_case():
     assert ask_of(CHAT, {"X": 1, "metadata": {"Max_Tokens": 5}}).model == "m"
 
 
-OTHERS = ["n_predict", "num_predict", "max_new_tokens", "max_length", "N_Predict"]
+OTHERS = ["n_predict", "num_predict", "max_new_tokens", "max_length", "N_Predict", "auto_max_new_tokens"]
 BOTH = "use 'max_completion_tokens' or 'max_tokens'"
 
 
@@ -301,14 +302,54 @@ BOTH = "use 'max_completion_tokens' or 'max_tokens'"
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_ceiling_in_the_words_of_another_server_is_refused_with_those_that_are_read(path: str, read: str, name: str):
     with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here.*{read}"):
-        ask_of(path, {"max_tokens": 10, name: 100_000}, "compatible")
+        ask_of(path, {name: 100_000}, "compatible")
     assert ask_of(path, {name: None}, "compatible").model == "m"
 
 
-@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
-def test_so_is_the_number_of_answers(path: str):
-    with pytest.raises(InvalidRequest, match=r"'n_cmpl' is not possible here.* use 'n'"):
-        ask_of(path, {"n_cmpl": 64}, "compatible")
+@pytest.mark.parametrize(
+    ("path", "name", "read"),
+    [
+        (CHAT, "n_cmpl", "use 'n'"),
+        (CHAT, "best_of", "use 'n'"),
+        (OLD, "n_cmpl", "use 'n' or 'best_of'"),
+        (RESPONSES, "n_cmpl", "use 'n'"),
+        (RESPONSES, "best_of", "use 'n'"),
+    ],
+)
+def test_so_is_the_number_of_answers(path: str, name: str, read: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here.* {read}"):
+        ask_of(path, {name: 64}, "compatible")
+    assert ask_of(path, {name: 1}, "compatible").answers == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (CHAT, "max_output_tokens"),
+        (OLD, "max_completion_tokens"),
+        (RESPONSES, "max_completion_tokens"),
+        (RESPONSES, "max_tokens"),
+    ],
+)
+def test_so_is_the_ceiling_of_another_path_which_llama_cpp_reads_at_each(path: str, name: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here"):
+        ask_of(path, {name: 100_000}, "compatible")
+
+
+def test_where_ollama_takes_none_for_no_ceiling_it_is_none():
+    old = [ask_of(OLD, {"max_tokens": 0}, dialect) for dialect in ("openai", "compatible")]
+    assert [(ask.output_max, ask.output_min) for ask in old] == [(0, 0), (None, 1)]
+
+
+@pytest.mark.parametrize("path", [CHAT, EMBEDDINGS])
+def test_a_template_that_could_write_without_end_is_refused(path: str):
+    with pytest.raises(InvalidRequest, match="'chat_template' is not possible here"):
+        ask_of(path, {"input": "a", "chat_template": "{% for i in range(9**9) %}a{% endfor %}"}, "compatible")
+
+
+def test_a_name_that_a_parser_may_cut_is_refused():
+    with pytest.raises(InvalidRequest, match="control character"):
+        ask_of(CHAT, {"max_tokens": 5, "max_tokens\0": 100_000})
 
 
 def test_where_nothing_is_generated_such_a_word_bounds_nothing():

@@ -1,5 +1,6 @@
 """Replies that are one document, and the figures in them: those that can be true, and those that cannot."""
 
+import codecs
 import json
 from typing import Any
 
@@ -143,6 +144,12 @@ def test_a_document_passes_as_it_comes_however_it_is_cut(places: list[int]):
     assert meter.finish() == b""
     assert (meter.reported, meter.model, meter.request_id) == (final(10, 0, 0, 5), "gpt-x-1", "chatcmpl-1")
     assert meter.output_bytes == len('Grüß "usage":{"prompt_tokens":999}'.encode())
+
+
+def test_a_byte_order_mark_hides_no_figures():
+    document = codecs.BOM_UTF8 + json.dumps(REPLY).encode()
+    got = passed(meter_for(CHAT), [document])
+    assert (got.sent, got.reported) == (document, final(10, 0, 0, 5))
 
 
 @pytest.mark.parametrize("document", [b"", b"not JSON", b"[]", b'{"usage":', b"[" * 200_000, b"\xff{}"])

@@ -154,6 +154,16 @@ def test_a_stream_that_breaks_off_is_final_only_once_nothing_more_would_come(
     assert passed(meter_for(CASES[name]), [begun]).reported == reported
 
 
+@pytest.mark.parametrize("last", [{"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": -1}, {}])
+def test_last_figures_that_cannot_be_true_take_nothing_from_those_before(last: dict[str, int]):
+    *begun, done = STREAMS["chat"].removesuffix(b"\n\n").split(b"\n\n")
+    spoilt = b"\n\n".join([*begun, b"data: " + json.dumps({"choices": [], "usage": last}).encode(), done, b""])
+    meter = meter_for(CASES["chat"])
+    passed(meter, [spoilt])
+    assert meter.reported == Reported(TokenCount(48, 1024, 128, 120, 180), is_final=False)
+    assert meter.is_over
+
+
 @pytest.mark.parametrize(
     ("name", "events", "is_over"),
     [("chat", 5, False), ("chat", 6, True), ("response", 7, False), ("response", 8, True)],
@@ -177,8 +187,8 @@ def test_of_two_answers_the_end_of_one_is_not_the_end():
     assert ended == final(1, 0, 0, 2, 0)
 
 
-def test_the_last_usage_counts_also_where_it_cannot_be_true():
+def test_what_could_be_true_is_not_final_where_the_last_usage_cannot():
     figures = [b'{"prompt_tokens":1,"completion_tokens":2}', b"null", b'{"prompt_tokens":-1,"completion_tokens":2}']
     events = [b'data: {"choices":[],"usage":%b}\n\n' % each for each in figures]
     assert passed(meter_for(CASES["chat"]), events[:2]).reported == final(1, 0, 0, 2, 0)
-    assert passed(meter_for(CASES["chat"]), events).reported is None
+    assert passed(meter_for(CASES["chat"]), events).reported == final(1, 0, 0, 2, 0)._replace(is_final=False)

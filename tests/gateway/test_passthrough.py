@@ -42,6 +42,17 @@ MUST_NOT_RETURN = {
     "server": "theirs",
     "alt-svc": "h3",
     "access-control-allow-origin": "*",
+    **dict.fromkeys(
+        [
+            *("x-org-id", "groq-org", "x-ratelimit-limit-project-tokens", "anthropic-organization", "x-gemini-org"),
+            *("azureml-model-session", "x-ms-region", "x-ms-deployment-name", "x-envoy-upstream-service-time"),
+            *("cf-ray", "via", "x-amzn-requestid", "x-groq-region", "x-upstream-host", "x-served-by"),
+            *("x-accel-redirect", "x-sendfile", "content-location", "link", "refresh", "clear-site-data"),
+            *("sourcemap", "service-worker-allowed", "strict-transport-security", "nel", "report-to"),
+            *("cache-control", "age", "vary", "www-authenticate", "trailer", "x-kvot-output-tokens-max"),
+        ],
+        "theirs",
+    ),
 }
 
 
@@ -87,12 +98,12 @@ def put(body: Any, path: str, value: Any) -> Any:
 
 @pytest.mark.parametrize("call", CEILINGS)
 async def test_a_ceiling_is_lowered_to_what_is_left_and_nothing_else_is(open_scene, call):
-    scene = await open_scene(limit=120)
+    scene = await open_scene(limit=150)
     seen = await ask(scene, call)
     lowered = int(seen.headers["x-kvot-output-tokens-max"])
     assert 16 <= lowered < 100
     assert scene.provider.requests[0].json == put(CALLS[call][1], CEILINGS[call], lowered)
-    assert await scene.settled() <= 120
+    assert await scene.settled() <= 150
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -110,6 +121,15 @@ async def test_no_credential_and_no_trace_of_the_client_reaches_the_provider(sce
     assert received.query == ("alt=sse" if "alt=sse" in path else "")
 
 
+@pytest.mark.parametrize("query", ["alt=proto&alt=sse", "alt=sse&alt=sse", "%61lt=proto&alt=json"])
+async def test_a_parameter_that_says_what_is_asked_for_is_not_taken_twice(scene, query):
+    """The provider may take the one that we did not."""
+    path, body = CALLS["gemini-stream"]
+    seen = await post(scene, f"{path.partition('?')[0]}?{query}", body)
+    assert (seen.status, len(scene.provider.requests)) == (400, 0)
+    assert b"'alt' twice" in seen.body
+
+
 @pytest.mark.parametrize("call", CALLS)
 async def test_no_organisation_cookie_or_key_of_the_providers_reaches_the_client(open_scene, call):
     scene = await open_scene(Script(headers=tuple(MUST_NOT_RETURN.items())))
@@ -117,6 +137,37 @@ async def test_no_organisation_cookie_or_key_of_the_providers_reaches_the_client
     assert seen.status == 200
     assert not MUST_NOT_RETURN.keys() & seen.headers.keys()
     assert "sk-" not in str(seen.headers)
+
+
+@pytest.mark.parametrize("call", ["chat", "messages", "gemini", "ollama"])
+async def test_of_the_drafts_limits_a_reply_tells_ours_alone(open_scene, call):
+    names = ("ratelimit", "ratelimit-policy", "ratelimit-limit", "ratelimit-remaining")
+    scene = await open_scene(Script(headers=tuple((name, '"theirs";r=1') for name in names)))
+    headers = (await ask(scene, call)).headers
+    assert [len(headers.get_list(name)) for name in names] == [1, 1, 0, 0]
+    assert "theirs" not in str(headers)
+
+
+@pytest.mark.parametrize(("verb", "length"), [("POST", "0"), ("GET", None), ("DELETE", None)])
+async def test_a_request_without_a_body_says_so_where_one_would_be_expected(open_scene, verb, length):
+    scene = await open_scene(stored_responses="shared")
+    path = "/openai/v1/responses/resp_1" + ("/cancel" if verb == "POST" else "")
+    async with httpx2.AsyncClient(headers=headers_of(path, scene.key)) as client:
+        assert (await client.request(verb, scene.url + path)).status_code == 200
+    assert scene.provider.requests[0].header("content-length") == length
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize(
+    ("kind", "is_page"), [("text/html", True), ("image/svg+xml", True), ("Application/JSON; charset=utf-8", False)]
+)
+async def test_what_a_browser_would_show_runs_nothing_in_our_name(open_scene, kind, is_page, status):
+    scene = await open_scene(Script(status=status, headers=(("content-type", kind),)))
+    async with httpx2.AsyncClient() as client:
+        headers = (await client.get(f"{scene.url}/gemini/v1beta/models?key={scene.key}")).headers
+    assert kind in headers.get_list("content-type")
+    policies = [headers.get(name) for name in ("content-security-policy", "x-content-type-options")]
+    assert policies == (["default-src 'none'; sandbox", "nosniff"] if is_page else [None, None])
 
 
 @pytest.mark.parametrize("path", ["/openai/v1/models", "/anthropic/v1/models/m", "/gemini/v1beta/models"])

@@ -1,23 +1,26 @@
 """What was charged for a repeated call is taken back whole, however its hold had ended; what no store takes is said."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from kvot.core.budget import Rules
+from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
-from kvot.core.model import CallDetail, Correction, NewHold, Settlement, Source
+from kvot.core.model import CallDetail, Correction, HoldChange, NewHold, Settlement, Source
 from kvot.core.store import settlement_event_id
 from kvot.core.window import MS_PER_HOUR
 from kvot.gateway import settling
-from kvot.gateway.settling import TRIES_MAX, Settler
+from kvot.gateway.settling import Settler
 from kvot.stores.memory import MemoryStore
 from kvot.stores.sqlite import SqliteStore
 from kvot.telemetry.tally import Tally
 from tests.conformance.scene import COMPANY, T0
 
 TTL_MS = 60_000
+WITHIN_S = 10.0
 HOLD = NewHold("h", 1_000, TTL_MS, dispatched=True, model="m")
 SETTLEMENT = Settlement(21, Source.ESTIMATED, CallDetail(input_tokens=9, output_tokens=12))
 
@@ -37,7 +40,7 @@ async def is_on_its_way(ledger: Ledger, clock: Clock) -> None:
     pass
 
 
-async def was_given_up_and_ran_out(ledger: Ledger, clock: Clock) -> None:
+async def ran_out(ledger: Ledger, clock: Clock) -> None:
     clock.now_ms += TTL_MS
     await ledger.expire()
     assert await used(ledger) == HOLD.amount
@@ -55,11 +58,11 @@ async def take_back(before: Callable[[Ledger, Clock], Awaitable[None]]) -> tuple
     await ledger.reserve(COMPANY, HOLD)
     await before(ledger, clock)
     settler.take_back(COMPANY, "h", SETTLEMENT, tally)
-    await settler.finish()
+    await settler.finish(WITHIN_S)
     return ledger, tally
 
 
-@pytest.mark.parametrize("before", [is_settled, is_on_its_way, was_given_up_and_ran_out])
+@pytest.mark.parametrize("before", [is_settled, is_on_its_way, ran_out])
 async def test_nothing_of_its_charge_stays_and_a_settlement_that_comes_late_changes_nothing(before):
     ledger, tally = await take_back(before)
     assert (await used(ledger), tally.corrected_tokens) == (0, SETTLEMENT.tokens)
@@ -95,11 +98,11 @@ async def test_a_call_whose_hold_somebody_dropped_is_charged_once_all_the_same(d
     await ledger.reserve(COMPANY, HOLD)
     await drop(ledger)
     await settler.end(COMPANY, "h", SETTLEMENT)
-    await settler.finish()
+    await settler.finish(WITHIN_S)
     assert await used(ledger) == SETTLEMENT.tokens
     await settler.end(COMPANY, "h", SETTLEMENT)  # its first try may have got no answer
     settler.end_later(COMPANY, "h", SETTLEMENT)
-    await settler.finish()
+    await settler.finish(WITHIN_S)
     assert await used(ledger) == SETTLEMENT.tokens
     hour = T0 // MS_PER_HOUR
     shares = await ledger.breakdown(COMPANY, "model", first_hour=hour, end_hour=hour + 1)
@@ -141,13 +144,50 @@ END_A_HOLD = {
 
 
 @pytest.mark.parametrize("write", END_A_HOLD)
-async def test_what_no_store_takes_is_given_up_with_a_line_in_the_log(write, monkeypatch):
-    monkeypatch.setattr(settling, "_FIRST_PAUSE_S", 0)
+async def test_what_no_store_takes_before_the_end_is_in_the_log_with_its_figures(write):
     store = MemoryStore(Rules())
     await store.close()
     settler = Settler(Ledger(store, Clock()))
     with capture_logs() as lines:
         END_A_HOLD[write](settler)
-        await settler.finish()
-    said = {"write": write, "company": COMPANY, "hold": "h", "tries": TRIES_MAX}
+        await settler.finish(0.0)
+    said = {"write": write, "company": COMPANY, "hold": "h", "tokens": 0 if write == "release" else SETTLEMENT.tokens}
     assert lines == [{"event": "write given up", "log_level": "error", "room": "kvot.gateway"} | said]
+
+
+async def test_calls_that_find_their_store_away_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(settling, "UNSURE_MAX", 3)
+    store = MemoryStore(Rules())
+    await store.close()
+    settler = Settler(Ledger(store, Clock()))
+    with capture_logs() as lines:
+        for number in range(5):
+            settler.end_later(COMPANY, f"h{number}", None, is_sure=False)
+        settler.end_later(COMPANY, "used", SETTLEMENT)
+        assert [line["hold"] for line in lines] == ["h3", "h4"]
+        await settler.finish(0.0)
+    assert [line["hold"] for line in lines] == ["h3", "h4", "h0", "h1", "h2", "used"]
+
+
+class Away(MemoryStore):
+    """A store that cannot be reached for so many writes."""
+
+    left = 40
+
+    async def settle(self, *asked: Any, **more: Any) -> HoldChange:
+        if self.left:
+            self.left -= 1
+            raise StoreUnavailable("away")
+        return await super().settle(*asked, **more)
+
+
+async def test_a_settlement_waits_for_its_store_however_long_that_is_away(monkeypatch):
+    monkeypatch.setattr(settling, "PAUSE_MIN_S", 0)
+    clock = Clock()
+    ledger = Ledger(Away(Rules()), clock)
+    settler = Settler(ledger)
+    await ledger.reserve(COMPANY, HOLD)
+    await ran_out(ledger, clock)  # it was charged whole meanwhile
+    await settler.end(COMPANY, "h", SETTLEMENT)
+    await settler.finish(WITHIN_S)
+    assert await used(ledger) == SETTLEMENT.tokens

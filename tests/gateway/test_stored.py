@@ -22,6 +22,7 @@ from kvot.operations.keys import create_key
 from kvot.operations.provider_keys import set_provider_key
 from tests.gateway.calls import CALLS, Seen, post
 from tests.gateway.conftest import COMPANY, OPERATOR, Scene
+from tests.gateway.sizes import framed
 from tests.provider import Fault, Script
 
 OTHER = "c0000000-0000-4000-8000-000000000002"
@@ -378,13 +379,18 @@ def amounts_held(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return amounts
 
 
+def members_of(named: dict[str, Any]) -> int:
+    """What the members that name something come to by themselves."""
+    return framed(named) - framed({})
+
+
 @pytest.mark.parametrize("body", [BODY, STREAM])
 async def test_a_call_that_goes_on_from_an_answer_holds_what_that_came_to_beside_its_own(scene, monkeypatch, body):
     amounts = amounts_held(scene, monkeypatch)
     await make(scene, body)
     used = await scene.settled()
     await make(scene, body | PREVIOUS)
-    assert amounts[1] == amounts[0] + used > amounts[0]
+    assert amounts[1] - members_of(PREVIOUS) == amounts[0] + used > amounts[0]
 
 
 async def test_what_is_read_from_a_cache_is_held_in_full_whatever_it_weighs(open_scene, monkeypatch):
@@ -400,15 +406,17 @@ async def test_of_an_answer_that_nobody_gave_the_figures_of_the_constant_is_held
     amounts = amounts_held(scene, monkeypatch)
     await make(scene)
     await make(scene, BODY | PREVIOUS)
-    assert amounts[1] == amounts[0] + STORED_TOKENS
+    assert amounts[1] == amounts[0] + STORED_TOKENS + members_of(PREVIOUS)
 
 
 async def test_where_nothing_is_remembered_the_constant_is_held(open_scene, monkeypatch):
     scene = await open_scene(stored_responses="shared")
     amounts = amounts_held(scene, monkeypatch)
-    for named in ({}, PREVIOUS, {"conversation": "conv_1"}, {"prompt": {"id": "pmpt_1"}}):
+    conversation = {"conversation": "conv_1"}
+    for named in ({}, PREVIOUS, conversation, {"prompt": {"id": "pmpt_1"}}):
         await make(scene, BODY | named)
-    assert [amount - amounts[0] for amount in amounts[1:3]] == [STORED_TOKENS] * 2
+    beside = [members_of(named) for named in (PREVIOUS, conversation)]
+    assert [amount - amounts[0] - STORED_TOKENS for amount in amounts[1:3]] == beside
     assert amounts[3] >= amounts[0] + STORED_TOKENS
 
 
@@ -416,9 +424,10 @@ async def test_of_a_thread_that_may_be_gone_on_with_the_constant_is_held(open_sc
     scene = await open_scene(stored_responses="shared")
     amounts = amounts_held(scene, monkeypatch)
     path, body = CALLS["messages"]
-    for thread in ({"type": "create"}, {"type": "continue"} | MESSAGE):
+    new, old = {"type": "create"}, {"type": "continue"} | MESSAGE
+    for thread in (new, old):
         assert (await post(scene, path, body | {"thread": thread})).status == 200
-    assert amounts[1] == amounts[0] + THREAD_TOKENS
+    assert amounts[1] - framed(old) == amounts[0] - framed(new) + THREAD_TOKENS
 
 
 async def test_an_answer_too_long_for_the_budget_is_not_gone_on_from(open_scene):

@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 
-from tests.gateway.calls import Seen, post
+from tests.gateway.calls import Seen, headers_of, post
 from tests.provider import Fault, Script
 
 PATHS: dict[str, tuple[str, Any]] = {
@@ -45,3 +46,16 @@ async def test_one_whose_reply_is_longer_than_any_need_be_breaks_off(open_scene,
     scene = await open_scene(Script(fault=Fault.ENDLESS))
     seen = await ask(scene, "/openai/v1/models")
     assert (seen.status, seen.is_whole, len(seen.body) <= 1_000_000) == (200, False, True)
+
+
+async def test_a_stored_response_that_is_asked_for_as_a_stream_comes_as_one(open_scene):
+    pace = asyncio.Semaphore(1)  # all but the first event wait
+    scene = await open_scene(Script(pace=pace), stored_responses="shared")
+    path = "/openai/v1/responses/resp_1?stream=true"
+    body = b""
+    headers = headers_of(path, scene.key)
+    async with httpx2.AsyncClient() as client, client.stream("GET", scene.url + path, headers=headers) as reply:
+        async for piece in reply.aiter_raw():
+            body += piece
+            pace.release()
+    assert body == scene.provider.requests[0].reply

@@ -31,6 +31,8 @@ def answer(path: str, query: str, body: dict[str, Any], script: Script) -> Answe
     if path.endswith("/responses/input_tokens"):
         return plain({"object": "response.input_tokens", "input_tokens": script.input_tokens}, error(500))
     if stored := _STORED.search(path):
+        if "stream=true" in query:
+            return _response_stream(model, script, figures(script, None))
         return plain(_whole_response(model, script, figures(script, None)) | {"id": stored[1]}, error(500))
     if _ITEMS.search(path):
         said = {"type": "input_text", "text": "Hello"}

@@ -11,10 +11,18 @@ from functools import partial
 from time import perf_counter
 
 from kvot.gateway.dialect import Ask, Endpoint
-from kvot.gateway.known import Known, Served
+from kvot.gateway.known import UNACCEPTED, Known, Served
 from kvot.gateway.lower import lower_ceiling
+from kvot.gateway.metering.in_errors import generated_in_refusal
 from kvot.gateway.untold import refuses_usage, without_usage
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamRedirected, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.port import (
+    Upstream,
+    UpstreamFailed,
+    UpstreamPacked,
+    UpstreamRedirected,
+    UpstreamReply,
+    UpstreamRequest,
+)
 
 REFUSAL_BYTES_MAX = 1_048_576
 """Of a provider's own error; what is longer is cut there."""
@@ -54,7 +62,9 @@ class Asking:
         self.ask = ask
         self.output_max = output_max
         self.is_refused = False
-        """The provider said no, before it generated anything."""
+        """The provider said no."""
+        self.generated_bytes = 0
+        """In its refusal: it could make no answer of what it had generated."""
         self.upstream_s: float | None = None
         """From the request's going out until the head of the reply was here."""
 
@@ -80,16 +90,22 @@ class Asking:
         return await self._amended(upstream, request, reply, refusal)
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest) -> tuple[UpstreamReply, bytes | None]:
-        self.is_refused, self._sent_at_s = False, None  # of an earlier request
-        reply = await ask_upstream(upstream, request, self._note_sent)
+        self.is_refused, self.generated_bytes, self._sent_at_s = False, 0, None  # of an earlier request
+        try:
+            reply = await ask_upstream(upstream, request, self._note_sent)
+        except UpstreamPacked as failure:
+            self.is_refused = failure.status is not None and failure.status >= _FIRST_REDIRECT
+            raise
         self.upstream_s = self.taken_s
         self.is_refused = reply.status >= FIRST_REFUSAL
         if not self.is_refused:
             return reply, None
         try:
-            return reply, await first_bytes(reply, REFUSAL_BYTES_MAX)
+            refusal = await first_bytes(reply, REFUSAL_BYTES_MAX)
         finally:
             await reply.close()
+        self.generated_bytes = generated_in_refusal(refusal)
+        return reply, refusal
 
     def _note_sent(self) -> None:
         self._sent_at_s = perf_counter()
@@ -109,15 +125,21 @@ class Asking:
         return reply, refusal
 
     def _amend(self, status: int, refusal: bytes) -> Lesson | None:
-        """Change what was refused and is ours, once each; None: nothing of it is ours."""
-        if refuses_usage(self._endpoint, status, refusal):
-            plain = without_usage(self._endpoint, self.ask)
-            if plain is not None:
-                self.ask = plain
-                return partial(self._lessons.untold.remember, self._served, True)
+        """Change what was refused and is ours, once each; None: nothing of it is ours. Where something was generated
+        nothing was refused, and it is to be charged."""
+        if self.generated_bytes or status not in UNACCEPTED:
+            return None
+        plain = without_usage(self._endpoint, self.ask)
+        if plain is not None and refuses_usage(self._endpoint, refusal, plain.body()):
+            assert self._endpoint.usage_option is not None
+            self.ask = plain
+            if not self._endpoint.usage_option.is_of_model:
+                return _forget
+            return partial(self._lessons.untold.remember, self._served, True)
         if self._named is None or self.is_lowered or self.ask.output_max is not None:
             return None
-        lower = lower_ceiling(status, refusal, self._named, self.ask.output_min)
+        request = (plain or self.ask).body()
+        lower = lower_ceiling(refusal, self._named, self.ask.output_min, request)
         if lower is None:
             return None
         self.output_max = lower.output_max

@@ -31,7 +31,14 @@ from kvot.gateway.mismatch import flag_excess, flag_mismatch
 from kvot.gateway.receipt import receipt_text
 from kvot.gateway.settling import Beside, Settler
 from kvot.gateway.tokens import Reported
-from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest, UpstreamSilent
+from kvot.gateway.upstream.port import (
+    Upstream,
+    UpstreamFailed,
+    UpstreamPacked,
+    UpstreamReply,
+    UpstreamRequest,
+    UpstreamSilent,
+)
 from kvot.telemetry.tally import Tallies
 
 REPLY_BYTES_LEAST = 64 * 1024 * 1024
@@ -114,6 +121,7 @@ class HeldCall:
         self._meter: Meter | None = None
         self._keeper: HoldKeeper | None = None
         self._has_come = False  # a byte of the reply's body
+        self._is_stream = False  # and not a document
         self._unseen_s: float | None = None  # until the first of a stream's content was here
         self._charged: Settlement | None = None
         self._is_open = True
@@ -125,7 +133,7 @@ class HeldCall:
     @property
     def has_failed(self) -> bool:
         """The reply holds an error in place of an answer, whatever its status."""
-        return self._meter is not None and self._meter.has_failed
+        return self._asking.is_refused or (self._meter is not None and self._meter.has_failed)
 
     @property
     def upstream_s(self) -> float | None:
@@ -170,12 +178,13 @@ class HeldCall:
         return HoldKeeper(self._books.ledger, self._company_id, hold.hold_id, hold.ttl_ms, held_at_s, longest_s, cut)
 
     async def _send_or_end(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
-        """A provider that broke off has failed; one that we gave up on goes on, as where a client leaves."""
+        """A provider that broke off has failed; one that we gave up on goes on, as where a client leaves, and so has
+        one that answered in a way that we cannot read."""
         try:
             await self._send(upstream, request, client)
         except UpstreamFailed as failure:
             if self._is_open:
-                await self._end(End.CUT if isinstance(failure, UpstreamSilent) else End.BROKEN)
+                await self._end(End.CUT if isinstance(failure, UpstreamSilent | UpstreamPacked) else End.BROKEN)
             raise
 
     async def _send(self, upstream: Upstream, request: UpstreamRequest, client: CallClient) -> None:
@@ -192,16 +201,14 @@ class HeldCall:
             await reply.close()
 
     async def _pass_refusal(self, reply: UpstreamReply, body: bytes, client: CallClient) -> None:
-        """The provider said no before it generated anything: its words pass, the hold is dropped."""
-        self._is_open = False
-        await self._books.settler.end(self._company_id, self._hold.hold_id, None)
-        self._let_go()
+        """The provider said no: its words pass. Mostly it has generated nothing, and the hold is dropped."""
+        await self._end(End.WHOLE)
         await client.refused(reply.status, reply.headers, body)
 
     async def _pass_answer(self, reply: UpstreamReply, client: Client) -> None:
         assert self._endpoint.meter is not None
         kind = content_type(reply.headers)
-        is_stream = self._asking.ask.is_stream or kind != "application/json"
+        self._is_stream = is_stream = self._asking.ask.is_stream or kind != "application/json"
         self._meter = meter = self._endpoint.meter(self._asking.ask, kind)
         left_bytes = REPLY_BYTES_LEAST + REPLY_BYTES_PER_TOKEN * self._hold.amount
         async for chunk in reply.chunks():
@@ -296,7 +303,7 @@ class HeldCall:
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
             self._hold.amount,
-            self._unseen_tokens(origin) if end is End.CUT else 0,
+            self._unseen_tokens(origin) if self._may_be_unseen(end) else 0,
         )
         charged = charge(passed, guess, CallDetail(), self._books.cached_weight_percent)
         self._charged = None if charged is None else charged._replace(receipt=self._receipt())
@@ -305,7 +312,7 @@ class HeldCall:
     def _passed(self, end: End) -> Passed:
         meter, asking = self._meter, self._asking
         if meter is None:
-            return Passed(end, was_sent=asking.was_sent, is_refused=asking.is_refused)
+            return Passed(end, False, asking.is_refused, None, asking.generated_bytes, asking.was_sent)
         if end is not End.WHOLE:
             meter.finish()  # what the reply was cut in came as well
         return Passed(end, self._has_come, meter.has_failed, meter.reported, meter.output_bytes)
@@ -320,6 +327,11 @@ class HeldCall:
             flag_mismatch(self._books.tallies, *where)
         # A tool of the provider's that is a model makes output too.
         flag_excess(*where, self._granted.output_tokens + size.spare_tokens)
+
+    def _may_be_unseen(self, end: End) -> bool:
+        """Whether more may have been generated than what passed. A plain answer that is whole has all of it, or says
+        how much it was; a stream may lack its figures because it was not to tell them."""
+        return end is End.CUT or (end is End.WHOLE and self._is_stream and not self.has_failed)
 
     def _unseen_tokens(self, origin: Origin) -> int:
         """Of an answer that its client left, before anything of it was to be seen: a plain one comes when all of it is

@@ -3,11 +3,12 @@
 | how it ended | charge | source |
 |---|---|---|
 | the provider gave its final figures | those | reported |
-| whole, without figures, or with some that are not final | as below | estimated |
+| whole, without figures, or with some that are not final | as below; a stream as one cut at its end | estimated |
 | cut, and the provider had given some | its input; its output or an estimate of what passed, the larger | partial |
 | cut, without figures | an estimate of the input and of what passed | partial |
-| cut before anything of it was seen | estimates of the input, and of the output by the time it took | partial |
+| cut before any of it was seen, or not readable | estimates of the input, and of the output by its time | partial |
 | cut later, by its client | the same by the time until something was seen, where that is more | partial |
+| an error in place of the answer that has generated text in it | estimates of the input and of that | partial |
 | the provider refused, or failed before anything came, or was never asked | nothing: the hold is released | |
 
 Cut is every reply that is not whole, also one with an error in place of its rest. So the ledger knows whose answer did
@@ -29,20 +30,18 @@ class End(Enum):
 
     WHOLE = "whole"
     BROKEN = "broken"  # by the provider
-    CUT = "cut"  # the client left, or the hold could not be kept
+    CUT = "cut"  # the client left, the hold could not be kept, or what the provider sent not be read
 
 
 class Passed(NamedTuple):
-    """What is known of a reply when it has ended. `was_begun`: a byte of it came. `was_sent`: the request went out.
-    `is_refused`: its head says that there is no answer."""
+    """What is known of a reply when it has ended. `was_begun`: a byte of it came. `was_sent`: the request went out."""
 
     end: End
     was_begun: bool = False
-    has_failed: bool = False  # an error inside a reply that began well
+    has_failed: bool = False  # a refusal, or an error inside a reply that began well
     reported: Reported | None = None
     output_bytes: int = 0
     was_sent: bool = True
-    is_refused: bool = False
 
 
 class Guess(NamedTuple):
@@ -83,7 +82,7 @@ def _source(passed: Passed) -> Source:
 
 
 def _used_nothing(passed: Passed) -> bool:
-    if not passed.was_sent or passed.is_refused or (passed.has_failed and not passed.output_bytes):
+    if not passed.was_sent or (passed.has_failed and not passed.output_bytes):
         return True
     return passed.end is End.BROKEN and not passed.was_begun
 

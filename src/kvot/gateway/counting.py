@@ -9,18 +9,15 @@ a place, if it is long, is not counted but held by its bytes.
 import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+
+import msgspec
 
 from kvot.gateway.dialect import Size
 from kvot.gateway.metering.metered import text_bytes
 
 CountTokens = Callable[[str], int]
 """The port: how many tokens a text has by one vocabulary, with nothing in it read as a control token."""
-
-TEXT_TOKENS = 4
-"""Added for each text: what an API puts around it. OpenAI's own recipe ("How to count tokens with tiktoken", in its
-cookbook) has 3 for a message, 1 for a name, 3 for a property, 3 for a choice of an enum, and up to 10 for a function;
-each of these holds at least one text, and a function three. The fourth is for a first word that is one token more
-where it follows a space."""
 
 PIECE_CHARACTERS = 4_096
 UNBROKEN_CHARACTERS_MAX = 16_384
@@ -93,6 +90,11 @@ def pieces(text: str) -> Iterator[tuple[str, bool]]:
         start, is_begun_whole = end, is_ended_whole
 
 
+def _as_written(text: str) -> str:
+    """As JSON writes it: a line's end, or a quote, may be more tokens there."""
+    return msgspec.json.encode(text)[1:-1].decode()
+
+
 class Counting:
     """Counts for calls whose model's vocabulary is among `counts`, by its name."""
 
@@ -100,13 +102,13 @@ class Counting:
         self._counts = counts
 
     async def text_tokens(self, dialect: str, model: str, size: Size) -> int | None:
-        """The most tokens that a request's text can have, with what the API puts around it; None: it is not known."""
+        """The most tokens that a request's text can have; None: it is not known. What stands around the text is none of
+        it (`Size.frame_bytes`)."""
         count = self._counts.get(vocabulary_of(dialect, model) or "")
         if count is None:
             return None
-        tokens = size.text_bytes + TEXT_TOKENS * len(size.texts)
-        characters, turn_at = 0, TURN_CHARACTERS
-        for text in size.texts:
+        tokens, characters, turn_at = size.text_bytes, 0, TURN_CHARACTERS
+        for text in chain(size.texts, map(_as_written, size.written)):
             for piece, is_whole in pieces(text):
                 if is_whole:
                     tokens -= text_bytes(piece) - count(piece)

@@ -25,7 +25,8 @@ class Size:
     """How much a request gives the model to read, for the estimate of its input tokens."""
 
     text_bytes: int
-    """UTF-8 bytes of all that is text, tools and schemas included; encoded images, sound and files are not text."""
+    """UTF-8 bytes of all that is text, the names and values of tools and schemas included; encoded images, sound and
+    files are not text."""
     media_tokens: int = 0
     """For images, sound, files, and what the API adds for tools, by the constants that docs/internals/gateway.md
     gives."""
@@ -37,6 +38,11 @@ class Size:
     spare_tokens: int = 0
     """What it may take beyond all that, as images may be at their largest, and tools of the provider's own bring in and
     make what no request shows: held, and never charged by an estimate."""
+    written: Sequence[str] = field(default=(), compare=False, repr=False)
+    """Texts of those bytes as well, of tools and schemas: they count as JSON writes them, without the quotes."""
+    frame_bytes: int = 0
+    """Of what stands around that text, as JSON or a template has it, and of members that no rule reads. It may be a
+    token each, and mostly is far less: held, and never charged by an estimate."""
 
 
 PREVIOUS_REPLY_NOT_FOUND = "PreviousReplyNotFound"
@@ -133,10 +139,12 @@ class UsageOption(NamedTuple):
 
     name: the member, as a provider that does not know it names it in its refusal.
     without: the same call without it; None where it was not added.
+    is_of_model: whether it is refused depends on the model, and not on what else a request has.
     """
 
-    name: bytes
+    name: str
     without: Callable[[Ask], Ask | None]
+    is_of_model: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +203,12 @@ class Limits(NamedTuple):
         return max(0, self.token_limit - self.tokens_used - self.tokens_held)
 
     @property
+    def reset_ms(self) -> int:
+        """How long until all of the limit is free again if nothing more is used: at the latest a whole window, or
+        where calls under way may yet be charged, and were waited for, as long as that."""
+        return max(self.window_ms, self.fits_after_ms or 0) if self.tokens_used + self.tokens_held else 0
+
+    @property
     def retry_after_ms(self) -> int | None:
         """When to ask again; None where waiting cannot help, or nothing was refused."""
         return wait_ms(self.fits_after_ms, self.soon_ms)
@@ -221,6 +235,8 @@ class Dialect(Protocol):
     """Whether the base URL that its official clients are given ends in the API's version."""
     request_id: bytes | None
     """The header in which its official clients look for the id of a reply; None: in none."""
+    deciding_query: frozenset[str]
+    """Query parameters by which `find` decides what is asked for: none of them may be given twice."""
 
     def find(self, verb: str, path: str, query: Mapping[str, str]) -> Found | None:
         """What a path means; None: not an API that we pass on."""

@@ -99,7 +99,9 @@ class Estimator:
         """Enough for the input of a call that has not begun. `text_tokens`: where its text was counted."""
         if text_tokens is None:
             bytes_per_token = LEAST_BYTES_PER_TOKEN if self._holds_bound else self._low(origin)
-            text_tokens = ceil(size.text_bytes / bytes_per_token)
+            text_tokens = ceil((size.text_bytes + size.frame_bytes) / bytes_per_token)
+        else:
+            text_tokens += size.frame_bytes
         return text_tokens + size.media_tokens + size.stored_tokens + size.spare_tokens + ADDED_TOKENS
 
     def input_tokens(self, origin: Origin, size: Size) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
 
-from kvot.core.errors import NotFound, ProviderFailed, StoreUnavailable
+from kvot.core.errors import KvotError, NotFound, ProviderFailed, StoreUnavailable
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
@@ -130,7 +130,7 @@ class Gateway:
         stored_tokens = await self._stored.check(whose.company_id, asked.provider, ask.stored)
         if stored_tokens is not None:
             ask.size = replace(ask.size, stored_tokens=stored_tokens)
-        served = _served(asked, whose, ask)
+        served = Served(asked.provider.name, whose.company_id, ask.model)
         ask = ask_of(self._books.lessons.untold, served, endpoint, ask, _now_s())
         attempt = attempt_of(_caller(asked, whose), _url(asked), dict(asked.headers), asked.body)
         if attempt is None or not attempt.has_key:
@@ -169,10 +169,10 @@ class Gateway:
             request = _request(asked, whose, ask.body(held.output_max))
         except BaseException:
             # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
-            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
+            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None, is_sure=False)
             raise
         if ask.size.text_bytes >= LONG_BYTES:
-            ask.size = replace(ask.size, texts=())  # they are counted, and the call may take minutes
+            ask.size = replace(ask.size, texts=(), written=())  # they are counted, and the call may take minutes
         asked_hold = asked_hold._replace(amount=held.amount)
         output_tokens = held.amount - held.input_tokens
         longest_s = self._terms.call_max_s
@@ -183,7 +183,11 @@ class Gateway:
         tally.hold(held.amount, perf_counter() - asked.arrived_at_s, is_clamped=held.is_clamped)
         try:
             await call.run(self._upstream, request, headed)
+        except KvotError:  # a cut of ours
+            await headed.pass_rest()
+            raise
         except UpstreamFailed as error:
+            await headed.pass_rest()
             raise _failed(asked.provider, error) from error
         finally:
             tally.end(call.charged, call.upstream_s, held.amount, held.input_tokens, call.guessed_input)
@@ -225,10 +229,10 @@ class Gateway:
         except StoreUnavailable:
             return None
 
-    async def close(self) -> None:
-        """Return when every call's end is in the ledger."""
+    async def close(self, within_s: float) -> None:
+        """Return when every call's end is in the ledger, or so much later: those that are not are in the log then."""
         await self._elsewhere.close()
-        await self._books.settler.finish()
+        await self._books.settler.finish(within_s)
         await self._upstream.close()
 
     def _hold(self, asked: Asked, whose: Whose, ask: Ask, attempt: Attempt | None) -> NewHold:
@@ -263,7 +267,11 @@ class Gateway:
         headed = Headed(client, asked.provider, await self._standing(whose.company_id))
         try:
             await pass_unmetered(self._upstream, request, headed, asked.provider.name, longest_s)
+        except KvotError:
+            await headed.pass_rest()
+            raise
         except UpstreamFailed as error:
+            await headed.pass_rest()
             raise _failed(asked.provider, error) from error
 
 
@@ -298,11 +306,6 @@ def _of_both(asked: Provider, dialect: Dialect) -> str:
     if dialect.name != "openai":
         return ""
     return f" For that of {asked.name} itself, name it once more in the settings file, with the dialect compatible."
-
-
-def _served(asked: Asked, whose: Whose, ask: Ask) -> Served:
-    provider = asked.provider
-    return Served(provider.name, whose.company_id if provider.has_own_key else "", ask.model)
 
 
 def _request(asked: Asked, whose: Whose, body: bytes) -> UpstreamRequest:

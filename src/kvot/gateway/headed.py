@@ -1,11 +1,14 @@
 """The client of a call, given the provider's reply in our words, and what is kept of it for whoever asks again."""
 
+from functools import partial
+
 from kvot.core.model import Usage
 from kvot.gateway.asking import FIRST_REFUSAL
-from kvot.gateway.call import Client
+from kvot.gateway.call import Client, content_type
 from kvot.gateway.dialect import Dialect, Pair
 from kvot.gateway.headers import reply_headers
 from kvot.gateway.holding import Held, limits_of
+from kvot.gateway.masked import MaskedStream, without_account
 from kvot.gateway.provider import Provider
 from kvot.gateway.refused_key import refused_key
 from kvot.gateway.retries import REPLY_BYTES_MAX, Reply
@@ -24,6 +27,7 @@ class Headed:
         self._status = 0
         self._headers: tuple[Pair, ...] = ()
         self._body: bytearray | None = bytearray() if keeps else None
+        self._masked: MaskedStream | None = None
         self._is_whole = False
         self.is_delivered = False
 
@@ -38,9 +42,17 @@ class Headed:
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         ours = reply_headers(self._provider.dialect, headers, self._held)
         self._status, self._headers = status, headers
+        if is_stream:
+            self._masked = MaskedStream(content_type(headers), partial(_mask, self._provider))
         await self._client.begin(status, ours, is_stream=is_stream)
 
     async def write(self, data: bytes) -> None:
+        if self._masked is not None:
+            data = self._masked.feed(data)
+        if data:
+            await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
         if self._body is not None:
             self._body += data
             if len(self._body) > REPLY_BYTES_MAX:
@@ -55,20 +67,33 @@ class Headed:
         """A refusal of the provider's, whole. Raises KvotError where it is of the key."""
         if (error := refused_key(self._provider, status, body)) is not None:
             raise error
-        if self._provider.api_key:  # some quote it, and it is no client's to see
-            body = body.replace(self._provider.api_key.encode(), b"***")
-        await self.begin(status, headers)
-        await self.write(body)
+        mask = partial(_mask, self._provider)
+        await self.begin(status, tuple((name, mask(value)) for name, value in headers))
+        await self.write(mask(body))
         await self.end()
 
     def answered(self) -> None:
         self._is_whole = self.is_delivered = True
         self._client.answered()
 
+    async def pass_rest(self) -> None:
+        """All of the reply has come that does, also where its provider broke it off."""
+        if self._masked is not None and (rest := self._masked.finish()):
+            await self._write(rest)
+
     async def end(self) -> None:
+        await self.pass_rest()
         self._is_whole = True
         await self._client.end()
         self.is_delivered = True
+
+
+def _mask(provider: Provider, error: bytes) -> bytes:
+    """Without the key, which some quote, and the account behind it: neither is a client's to see. The account is where
+    the key is its company's own."""
+    if provider.api_key:
+        error = error.replace(provider.api_key.encode(), b"***")
+    return error if provider.has_own_key else without_account(error)
 
 
 def standing(usage: Usage, now_ms: int, output_max: int | None = None) -> Held:

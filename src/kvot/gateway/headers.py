@@ -1,10 +1,12 @@
-"""What of a request's and a reply's head goes on. Requests are rebuilt, replies are cleaned: nothing passes unnamed."""
+"""What of a request's and a reply's head goes on. Both are built anew: nothing passes but what the dialect names."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import parse_qsl, urlencode
 
+from kvot.core.errors import InvalidRequest
 from kvot.core.model import Usage
 from kvot.gateway.dialect import Dialect, Limits, Pair
 from kvot.gateway.holding import Held
@@ -30,8 +32,16 @@ OF_THE_HOP = frozenset(
 )
 """Of one connection, or of one host: never passed on. The length is counted anew, as events may be taken out."""
 
+_OF_ACCOUNT = re.compile(rb"(?<![a-z])org(?![a-z])|organi[sz]ation|project|account|tenant|subscription|workspace")
+"""In the name of a header, also of a family that a dialect passes: it tells of the account behind a provider's key."""
+
 OUTPUT_MAX = b"x-kvot-output-tokens-max"
 """On the reply to a call whose ceiling we named: lowered so that it fits, or where the request had none."""
+
+_API_TYPES = (b"application/json", b"text/event-stream", b"application/x-ndjson")
+_AS_NO_PAGE = ((b"content-security-policy", b"default-src 'none'; sandbox"), (b"x-content-type-options", b"nosniff"))
+"""On a reply of any other type, or of none, as proxies before a provider give their own errors. A browser that is led
+here would take it for a page of ours: it may show it, and run nothing."""
 
 _UPSTREAM = b"x-upstream-"
 _NAMES_NONE = frozenset({b"keep-alive", b"close"})
@@ -66,10 +76,15 @@ def _of_caller(pair: Pair, caller: Sequence[str]) -> Pair:
 
 
 def query_of(dialect: Dialect, query_string: bytes) -> str:
-    """The query to send on, of the parameters that the API knows."""
+    """The query to send on, of the parameters that the API knows. Raises InvalidRequest where one that decides what is
+    asked for is there twice: the provider may take the one that we did not."""
     if not query_string:
         return ""
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    names = [name for name, _ in pairs]
+    for name in dialect.deciding_query:
+        if names.count(name) > 1:
+            raise InvalidRequest(f"The query has '{name}' twice.")
     return urlencode([(name, value) for name, value in pairs if dialect.passes_query(name)])
 
 
@@ -80,6 +95,8 @@ def reply_headers(dialect: Dialect, headers: Sequence[Pair], held: Held | None) 
     for name, value in headers:
         if name == b"connection" and value not in _NAMES_NONE:
             passed = _without_named(passed, value)
+    if not _is_of_api(passed):
+        passed += _AS_NO_PAGE
     if held is None:
         return tuple(passed)
     added = fields_of(held.usage)
@@ -101,7 +118,12 @@ def limit_headers(dialect: Dialect, limits: Limits, usage: Usage) -> tuple[Pair,
 @lru_cache(maxsize=4_096)
 def _goes_on(passes: Callable[[bytes], bool], name: bytes) -> bool:
     """Of a reply's headers. Remembered, since providers send the same dozen with every reply."""
-    return name not in OF_THE_HOP and passes(name)
+    return name not in OF_THE_HOP and passes(name) and _OF_ACCOUNT.search(name) is None
+
+
+def _is_of_api(passed: Iterable[Pair]) -> bool:
+    types = [value for name, value in passed if name == b"content-type"]
+    return bool(types) and all(value.lower().startswith(_API_TYPES) for value in types)
 
 
 def _without_named(pairs: Iterable[Pair], connection: bytes) -> list[Pair]:

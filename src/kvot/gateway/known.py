@@ -9,18 +9,19 @@ UNACCEPTED = frozenset({400, 422})
 KEPT_S = 3_600.0
 """Then it is tried again: providers learn, and what we add is worth a refusal in an hour."""
 
-MODELS_MAX = 1_024
-"""Remembered. A client chooses the model's name, so there must be a bound; what is forgotten costs one refusal more."""
+MODELS_MAX = 16_384
+"""Remembered, of all companies. A client chooses the model's name, so there must be a bound; what is forgotten costs a
+refusal more."""
 
 T = TypeVar("T")
 
 
 class Served(NamedTuple):
-    """A model, as an account at a provider is served it. `account`: the company whose own it is; empty: ours. A
-    router's models need not be alike, nor are one model's limits for two accounts."""
+    """A model, as a company is served it by a provider. A router's models need not be alike, nor are one model's limits
+    for two accounts; and whatever a refusal says, no company may teach another's calls."""
 
     provider: str
-    account: str
+    company_id: str
     model: str
 
 

@@ -2,14 +2,15 @@
 
 Their refusal says how much that is: the call is sent again with it as its ceiling. It is never sent without any, since
 what a refusal says may be a client's doing, and an answer without a ceiling could be longer than what is held for it.
+Nor is it remembered where it may be (own_words.py): the answers of others would be as short as that client likes.
 """
 
 import re
 from typing import NamedTuple
 
-from kvot.gateway.known import UNACCEPTED
+from kvot.gateway.own_words import can_be_quoted, said_by
 
-_NAMES = (b"max_tokens", b"max_completion_tokens", b"max_output_tokens", b"max_new_tokens", b"maxOutputTokens")
+_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "maxOutputTokens")
 _WINDOW = (b"context", b"inputs", b"input tokens")
 """Words of a refusal that is of the window which an answer shares with its request, and so of this call alone."""
 
@@ -27,18 +28,23 @@ class Lower(NamedTuple):
     is_of_model: bool
 
 
-def lower_ceiling(status: int, refusal: bytes, named: int, least: int) -> Lower | None:
-    """What a provider that refused the ceiling `named` may take, and is no less than `least`; None: it does not say."""
-    refusal = refusal[:_BYTES_MAX]
+def lower_ceiling(refusal: bytes, named: int, least: int, request: bytes) -> Lower | None:
+    """What a provider that refused the ceiling `named` may take, and is no less than `least`; None: it does not say.
+
+    request: the client's own, which names no ceiling. A refusal of ours begins with its name, or quotes it.
+    """
     is_of_window = any(word in refusal for word in _WINDOW)
-    if status not in UNACCEPTED or not (is_of_window or any(name in refusal for name in _NAMES)):
+    if not (is_of_window or any(name.encode() in refusal for name in _NAMES)):
         return None
-    quoted = sorted({n for n in map(int, _WHOLE.findall(_THOUSANDS.sub(b"", refusal))) if least <= n < named})
-    if not quoted:
+    numbers = set(map(int, _WHOLE.findall(_THOUSANDS.sub(b"", refusal[:_BYTES_MAX]))))
+    quoted = sorted(n for n in numbers if least <= n < named)
+    is_about = said_by(refusal).is_about(_NAMES)
+    if not quoted or not (is_about or named in numbers):
         return None
     most = quoted[-1]
     if is_of_window and len(quoted) > 1:
         most -= quoted[-2]  # the window less the request
     elif _EXCLUSIVE in refusal:
         most -= 1
-    return Lower(most, not is_of_window) if most >= least else None
+    is_of_model = not is_of_window and (is_about or not can_be_quoted(request, _NAMES))
+    return Lower(most, is_of_model) if most >= least else None

@@ -16,10 +16,15 @@ from kvot.core.store import settlement_event_id, unheld_event_id
 from kvot.telemetry.logs import logger
 from kvot.telemetry.tally import Tally
 
-TRIES_MAX = 8
-"""Then the hold runs out, and its call is charged at what was held for it."""
+PAUSE_MIN_S = 0.25
+PAUSE_MAX_S = 15.0
+"""Between two tries to write an end: twice as long each time. None is given up while the process runs: a hold that ran
+out meanwhile was charged whole, and takes what its call used whenever that comes. What waits is bounded by the calls
+that were under way, as no new one is let through meanwhile, and by UNSURE_MAX."""
 
-_FIRST_PAUSE_S = 0.25
+UNSURE_MAX = 1_000
+"""Ends that wait, beyond which none is added of a hold that nobody knows to be there. Each call that finds its store
+away leaves one; the first ones, whose answers were lost as it went, are those that may have a hold."""
 
 ACTOR = "gateway"
 """Who stands beside its corrections in the history."""
@@ -30,11 +35,16 @@ Beside = Callable[[], Awaitable[None]]
 
 
 class _Ended(NamedTuple):
-    """What is written of which hold, for the log."""
+    """What is written of which hold, for the log should it be given up: the charge is then not what it should be, and
+    somebody may mend it by these figures. tokens: those of the call; 0 of a release."""
 
     write: str
     company: str
     hold: str
+    tokens: int
+
+    def give_up(self) -> None:
+        logger("kvot.gateway").error("write given up", **self._asdict())
 
 
 class Settler:
@@ -42,7 +52,7 @@ class Settler:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._tasks: dict[asyncio.Future[Any], _Ended] = {}
 
     async def end(
         self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None = None
@@ -60,7 +70,7 @@ class Settler:
             else:
                 self.settle_soon(company_id, hold_id, settlement)
         except StoreUnavailable:
-            self.end_later(company_id, hold_id, settlement, beside, pause_s=_FIRST_PAUSE_S)
+            self.end_later(company_id, hold_id, settlement, beside, pause_s=PAUSE_MIN_S)
         except asyncio.CancelledError:
             self.end_later(company_id, hold_id, settlement, beside)
             raise
@@ -73,11 +83,15 @@ class Settler:
         beside: Beside | None = None,
         *,
         pause_s: float = 0.0,
+        is_sure: bool = True,
     ) -> None:
-        """The same in the background, where nobody waits for it."""
-        what = "release" if settlement is None else "settlement"
+        """The same in the background, where nobody waits for it. is_sure: there is such a hold, or was."""
+        ended = _ended(company_id, hold_id, settlement)
+        if not is_sure and len(self._tasks) >= UNSURE_MAX:
+            ended.give_up()
+            return
         end = partial(self._write, company_id, hold_id, settlement, beside)
-        self._in_background(end, _Ended(what, company_id, hold_id), pause_s)
+        self._in_background(end, ended, pause_s)
 
     @property
     def settles_soon(self) -> bool:
@@ -88,7 +102,7 @@ class Settler:
         try:
             durable = self._ledger.settle_soon(company_id, hold_id, settlement)
         except StoreUnavailable:
-            self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
+            self.end_later(company_id, hold_id, settlement, pause_s=PAUSE_MIN_S)
         else:
             self._see_through(durable, company_id, hold_id, settlement)
 
@@ -99,16 +113,18 @@ class Settler:
         future = asyncio.ensure_future(durable)
 
         def look(done: asyncio.Future[HoldChange]) -> None:
-            self._tasks.discard(done)
+            del self._tasks[done]
+            if done.cancelled():  # given up
+                return
             try:
                 is_refused = _is_dropped(done.result())
             except StoreUnavailable:
-                self.end_later(company_id, hold_id, settlement, pause_s=_FIRST_PAUSE_S)
+                self.end_later(company_id, hold_id, settlement, pause_s=PAUSE_MIN_S)
             else:
                 if is_refused:
                     self.end_later(company_id, hold_id, settlement)
 
-        self._tasks.add(future)
+        self._tasks[future] = _ended(company_id, hold_id, settlement)
         future.add_done_callback(look)
 
     def take_back(self, company_id: str, hold_id: str, settlement: Settlement, tally: Tally) -> None:
@@ -126,7 +142,7 @@ class Settler:
             if corrected.status in _IS_CORRECTED:
                 tally.take_back(settlement.tokens)
 
-        self._in_background(settle_and_correct, _Ended("correction", company_id, hold_id))
+        self._in_background(settle_and_correct, _Ended("correction", company_id, hold_id, settlement.tokens))
 
     async def take_back_charge(self, company_id: str, hold_id: str, tokens: int, tally: Tally) -> bool:
         """The same at once, of an attempt that the ledger knows the end of. Whether it was done by this: an attempt is
@@ -137,10 +153,16 @@ class Settler:
             tally.take_back(tokens)
         return is_done
 
-    async def finish(self) -> None:
-        """Return when nothing is left in the background."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+    async def finish(self, within_s: float) -> None:
+        """Return when nothing is left in the background; what is not written within so long is given up."""
+        ends_s = asyncio.get_running_loop().time() + within_s
+        while self._tasks and (left_s := ends_s - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)
+        left = dict(self._tasks)
+        for task, ended in left.items():
+            ended.give_up()
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _write(self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None) -> None:
         if beside is None:
@@ -169,9 +191,9 @@ class Settler:
         return unheld_event_id(hold_id)
 
     def _in_background(self, write: Callable[[], Awaitable[object]], ended: _Ended, pause_s: float = 0.0) -> None:
-        task = asyncio.create_task(_keep_writing(write, ended, pause_s))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = asyncio.create_task(_keep_writing(write, pause_s))
+        self._tasks[task] = ended
+        task.add_done_callback(self._tasks.pop)
 
 
 def _is_dropped(change: HoldChange) -> bool:
@@ -190,13 +212,17 @@ def _taken_back(hold_id: str, counted_in: str, tokens: int) -> Correction:
     )
 
 
-async def _keep_writing(write: Callable[[], Awaitable[object]], ended: _Ended, pause_s: float) -> None:
-    """What is given up is in the log: the charge is then not what it should be, which somebody may mend."""
-    for _ in range(TRIES_MAX):
+def _ended(company_id: str, hold_id: str, settlement: Settlement | None) -> _Ended:
+    if settlement is None:
+        return _Ended("release", company_id, hold_id, 0)
+    return _Ended("settlement", company_id, hold_id, settlement.tokens)
+
+
+async def _keep_writing(write: Callable[[], Awaitable[object]], pause_s: float) -> None:
+    while True:
         await asyncio.sleep(pause_s)
         try:
             await write()
             return
         except StoreUnavailable:
-            pause_s = max(_FIRST_PAUSE_S, 2 * pause_s)
-    logger("kvot.gateway").error("write given up", tries=TRIES_MAX, **ended._asdict())
+            pause_s = min(PAUSE_MAX_S, max(PAUSE_MIN_S, 2 * pause_s))

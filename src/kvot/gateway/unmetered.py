@@ -6,8 +6,11 @@ It has the bounds of a call all the same: it keeps a connection at both ends, an
 import asyncio
 
 from kvot.gateway.asking import FIRST_REFUSAL, REFUSAL_BYTES_MAX, ask_upstream, first_bytes
-from kvot.gateway.call import REPLY_BYTES_LEAST, CallClient, took_too_long
+from kvot.gateway.call import REPLY_BYTES_LEAST, CallClient, content_type, took_too_long
 from kvot.gateway.upstream.port import Upstream, UpstreamFailed, UpstreamReply, UpstreamRequest
+
+_EVENTS = "text/event-stream"
+"""A stored response may be asked for as the stream that it was, or while it is still being made."""
 
 
 async def pass_unmetered(
@@ -30,7 +33,7 @@ async def _pass(reply: UpstreamReply, client: CallClient) -> None:
     if reply.status >= FIRST_REFUSAL:
         await client.refused(reply.status, reply.headers, await first_bytes(reply, REFUSAL_BYTES_MAX))
         return
-    await client.begin(reply.status, reply.headers)
+    await client.begin(reply.status, reply.headers, is_stream=content_type(reply.headers) == _EVENTS)
     left_bytes = REPLY_BYTES_LEAST
     async for chunk in reply.chunks():
         left_bytes -= len(chunk)

@@ -1,11 +1,13 @@
 """Providers that refuse a stream because we ask, on our own account, to be told its usage.
 
-Many speak OpenAI's API, and some know no `stream_options`. Their refusal names it: the call is then sent again
-without, within its hold, and settled by estimate unless the usage comes unasked.
+Many speak OpenAI's API, and some know no `stream_options`. Their refusal is of it, in their own words (own_words.py):
+the call is then sent again without, within its hold, and settled by estimate unless the usage comes unasked. No client
+may bring that about, as what a model thinks unseen would then cost it next to nothing.
 """
 
 from kvot.gateway.dialect import Ask, Endpoint
-from kvot.gateway.known import UNACCEPTED, Known, Served
+from kvot.gateway.known import Known, Served
+from kvot.gateway.own_words import can_be_quoted, said_by
 
 
 def ask_of(untold: Known[bool], served: Served, endpoint: Endpoint, ask: Ask, now_s: float) -> Ask:
@@ -20,7 +22,10 @@ def without_usage(endpoint: Endpoint, ask: Ask) -> Ask | None:
     return None if endpoint.usage_option is None else endpoint.usage_option.without(ask)
 
 
-def refuses_usage(endpoint: Endpoint, status: int, refusal: bytes) -> bool:
-    """Whether what a provider refused is what we may have added."""
+def refuses_usage(endpoint: Endpoint, refusal: bytes, request: bytes) -> bool:
+    """Whether what a provider refused is what we added to a client's request."""
     option = endpoint.usage_option
-    return option is not None and status in UNACCEPTED and option.name in refusal
+    if option is None or option.name.encode() not in refusal:
+        return False
+    said, names = said_by(refusal), (option.name,)
+    return said.is_about(names) or (said.mentions(names) and not can_be_quoted(request, names))

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import gzip
 import ipaddress
 import ssl
 from contextlib import asynccontextmanager
@@ -183,6 +184,8 @@ class TestBounds:
         [
             b"SSH-2.0-OpenSSH\r\n",
             b"HTTP/1.1 OK\r\n\r\n",
+            b"HTTP/1.1 099 Odd\r\ncontent-length: 0\r\n\r\n",
+            b"HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nab",
             b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -197,6 +200,12 @@ class TestBounds:
             with pytest.raises(UpstreamFailed) as raised:
                 await asyncio.wait_for(get(upstream, url), 10)
         assert raised.value.was_sent
+
+    @pytest.mark.parametrize("coding", [b"transfer-encoding: gzip, chunked", b"Transfer-Encoding: GZIP ,Chunked"])
+    async def test_what_is_compressed_for_the_way_is_unpacked(self, upstream, coding):
+        packed = gzip.compress(b"{}")
+        async with saying(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (coding, len(packed), packed)) as url:
+            assert await get(upstream, url) == b"{}"
 
     async def test_a_call_too_many_waits_and_is_sent_nothing(self):
         upstream = ForwardUpstream(calls_max=1, connect_timeout_ms=50)

@@ -46,7 +46,7 @@ class ElementReader:
             self._unfinished.add(data[begin:place])
             if element := self._unfinished.take():
                 elements.append(element)
-        if self._depth_outside is not None and self._depth > self._depth_outside:
+        if self.is_inside:
             self._unfinished.add(data[begin:])
         return elements
 
@@ -54,6 +54,11 @@ class ElementReader:
         """Nothing: an element that was cut is none."""
         self._unfinished.forget()
         return []
+
+    @property
+    def is_inside(self) -> bool:
+        """An element has begun whose end has not come."""
+        return self._depth_outside is not None and self._depth > self._depth_outside
 
     @property
     def forgotten_bytes(self) -> int:

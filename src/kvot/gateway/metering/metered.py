@@ -4,6 +4,7 @@ It never keeps a reply: a stream's meter holds one event, a document's meter a b
 delayed, but for events that were asked for on our own account, which are taken out whole.
 """
 
+import codecs
 import re
 from collections import deque
 from collections.abc import Callable
@@ -105,7 +106,7 @@ class DocumentMeter:
         return data
 
     def finish(self) -> bytes:
-        document = bytes(self._kept)
+        document = bytes(self._kept).removeprefix(codecs.BOM_UTF8)
         if self._is_tail:
             document = tail_of(document, *self._usage_names)
         self._kept.clear()

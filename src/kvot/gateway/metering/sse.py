@@ -4,6 +4,7 @@ An event is handed out with its raw bytes, the blank line at its end included: w
 came in. Where the events end does not depend on how the bytes are cut. Source: the HTML standard, "Server-sent events".
 """
 
+import codecs
 import re
 
 import msgspec
@@ -15,7 +16,7 @@ EVENT_BYTES_MAX = 4 * 1024 * 1024
 Responses, repeats the whole answer and its tools: under a megabyte for 128,000 tokens, but for its images. Of a larger
 one the frame is read alone, `Thinned`, once all of it has passed."""
 
-_BOM = b"\xef\xbb\xbf"
+_BOM = codecs.BOM_UTF8
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 _EVENT_END = re.compile(rb"\n\n|\r\r|\n\r\n|\n\r(?=[^\n])")

@@ -14,16 +14,18 @@ SMALL_BYTES = 1_000_000
 """Up to here any ratio is harmless."""
 
 
+def can_unpack(encoding: bytes) -> bool:
+    return encoding in _WINDOWS
+
+
 class Unpacker:
-    """Turns compressed bytes into plain ones, never more than PIECE_BYTES_MAX at once. Raises UpstreamFailed,
-    and UpstreamPacked for an encoding that it does not know."""
+    """Turns compressed bytes into plain ones, never more than PIECE_BYTES_MAX at once. Raises UpstreamFailed, and
+    UpstreamPacked for bytes that are not in the encoding that they are said to be, which is one that it can unpack."""
 
     def __init__(self, encoding: bytes) -> None:
-        window = _WINDOWS.get(encoding)
-        if window is None:
-            raise UpstreamPacked(encoding)
-        self._window = window
-        self._unpacker = zlib.decompressobj(window)
+        self._encoding = encoding
+        self._window = _WINDOWS[encoding]
+        self._unpacker = zlib.decompressobj(self._window)
         self._bytes_in = 0
         self._bytes_out = 0
 
@@ -48,5 +50,5 @@ class Unpacker:
         try:
             piece = self._unpacker.decompress(data, PIECE_BYTES_MAX)
         except zlib.error as error:
-            raise UpstreamFailed("the provider's compressed reply cannot be read", was_sent=True) from error
+            raise UpstreamPacked(self._encoding) from error
         return piece, self._unpacker.unconsumed_tail or self._unpacker.unused_data

@@ -25,7 +25,8 @@ HEAD_BYTES_MAX = 65_536
 The largest heads of providers have some 4 KB."""
 HEADERS_MAX = 512
 
-_INTERIM, _OK = 100, 200
+_INTERIM, _OK, _BEYOND = 100, 200, 600
+"""Statuses end before 600 (RFC 9110, 15): another is none that could be passed on."""
 _TOO_LARGE = "the provider's head is too large"
 
 
@@ -149,6 +150,9 @@ class Exchange:
         status = self._parser.get_status_code()
         if _INTERIM <= status < _OK:
             self.headers.clear()
+            return
+        if not _OK <= status < _BEYOND:
+            self.fail(f"the provider's status {status} is none")
             return
         head_bytes = sum(len(name) + len(value) for name, value in self.headers)
         if head_bytes > HEAD_BYTES_MAX or len(self.headers) > HEADERS_MAX:

@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from kvot.gateway.upstream.compressed import Unpacker
+from kvot.gateway.upstream.compressed import Unpacker, can_unpack
 from kvot.gateway.upstream.connection import READ_BYTES, Connection, Exchange
-from kvot.gateway.upstream.port import Pair, UpstreamFailed, UpstreamReply, UpstreamRequest
+from kvot.gateway.upstream.port import Pair, UpstreamFailed, UpstreamPacked, UpstreamReply, UpstreamRequest
 
 CONNECT_TIMEOUT_MS = 10_000
 IDLE_TIMEOUT_MS = 600_000
@@ -32,6 +32,9 @@ _OURS = frozenset(
     b"host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade expect "
     b"accept-encoding".split()
 )
+_VERBS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Servers expect a body of theirs: without a length, also where there is none, some answer 411 (RFC 9110, 8.6)."""
+
 _NO_ADDRESS = "the address is not one that a call can be sent to"
 # Not true any more of a body that we have decompressed.
 _OF_PACKED = frozenset((b"content-encoding", b"content-length"))
@@ -57,6 +60,8 @@ class ForwardReply:
         self.headers = tuple(exchange.headers)
         self._unpacker = None
         if encoding := _encoding(self.headers):
+            if not can_unpack(encoding):
+                raise UpstreamPacked(encoding, self.status)
             self._unpacker = Unpacker(encoding)
             self.headers = tuple(pair for pair in self.headers if pair[0] not in _OF_PACKED)
 
@@ -218,8 +223,8 @@ def _head(request: UpstreamRequest, host: bytes, target: bytes) -> bytes:
     """The request's head. A line break in a header would begin another request, and is refused."""
     lines = [b"%b %b HTTP/1.1" % (request.verb.encode(), target), b"host: " + host, b"accept-encoding: identity"]
     lines += [b"%b: %b" % pair for pair in request.headers if pair[0].lower() not in _OURS]
-    if request.body is not None:
-        lines.append(b"content-length: %d" % len(request.body))
+    if request.body is not None or request.verb in _VERBS_WITH_BODY:
+        lines.append(b"content-length: %d" % len(request.body or b""))
     head = b"\r\n".join(lines) + b"\r\n\r\n"
     if head.count(b"\n") != len(lines) + 1 or head.count(b"\r") != len(lines) + 1 or b"\0" in head:
         raise UpstreamFailed("a header of the request holds a line break", was_sent=False)
@@ -227,6 +232,11 @@ def _head(request: UpstreamRequest, host: bytes, target: bytes) -> bytes:
 
 
 def _encoding(headers: tuple[Pair, ...]) -> bytes | None:
-    """How the body is compressed; None: it is not."""
-    found = b",".join(value for name, value in headers if name == b"content-encoding").strip().lower()
-    return None if found in {b"", b"identity"} else found
+    """How the body is compressed, by its own account or for the way to us alone; None: it is not."""
+    values = [value for name, value in headers if name == b"content-encoding"]
+    values += [value for name, value in headers if name == b"transfer-encoding"]
+    codings = [coding.strip().lower() for value in values for coding in value.split(b",")]
+    return b", ".join(coding for coding in codings if coding not in _PLAIN) or None
+
+
+_PLAIN = frozenset((b"", b"identity", b"chunked"))

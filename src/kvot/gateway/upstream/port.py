@@ -34,10 +34,12 @@ class UpstreamRedirected(UpstreamFailed):
 
 
 class UpstreamPacked(UpstreamFailed):
-    """The reply is compressed, which it was not asked to be, in a way that we cannot read. `encoding`: in ASCII."""
+    """The reply is compressed, which it was not asked to be, in a way that we cannot read. `encoding`: in ASCII.
+    `status`: of the reply, where its head alone is here; None: its body was begun."""
 
-    def __init__(self, encoding: bytes) -> None:
+    def __init__(self, encoding: bytes, status: int | None = None) -> None:
         self.encoding = ascii(encoding.decode("latin-1"))[:ENCODING_LENGTH_MAX]
+        self.status = status
         super().__init__(f"the provider compressed its reply unasked, with {self.encoding}", was_sent=True)
 
 
@@ -63,7 +65,8 @@ class UpstreamReply(Protocol):
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body, in pieces as they arrive, decompressed where the provider compressed unasked. Raises
-        UpstreamFailed when it breaks off or is shorter than its declared length."""
+        UpstreamFailed when it breaks off or is shorter than its declared length, UpstreamPacked when it cannot be
+        read."""
         ...
 
     async def close(self) -> None:

@@ -8,8 +8,10 @@ from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.anthropic.media import THREAD_TOKENS, gather_blocks, gather_tools, image_spare_tokens
 from kvot.gateway.providers.anthropic.stored import goes_on, stored_by_messages
+from kvot.gateway.providers.bounds import check_bounds
 from kvot.gateway.providers.members import (
     Document,
+    check_case,
     invalid,
     object_at,
     read_object,
@@ -21,6 +23,12 @@ from kvot.gateway.providers.members import (
 from kvot.gateway.providers.sizes import Gathered
 
 _CEILING = "max_tokens"
+_KNOWN = frozenset({_CEILING, "model", "stream", "messages", "system", "tools", "thinking", "fallbacks", "thread"})
+"""Whose case is looked at: Ollama's server, which is written in Go, has this API too."""
+
+_SCHEMAS = ("output_config", "output_format", "compaction", "context_management", "fallbacks")
+_READ = frozenset({"messages", "system", "tools", "stream", _CEILING, *_SCHEMAS})
+"""What the model reads, or is checked; all else are other settings, or nobody here knows what."""
 
 
 @dataclass(slots=True)
@@ -47,6 +55,8 @@ class MessagesAsk:
 def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
     document = read_object(body)
     members = document.members
+    check_case(members, _KNOWN)
+    check_bounds(members, (_CEILING,))
     ceiling = whole_at(members, _CEILING, least=0)
     if ceiling is None:
         raise invalid(_CEILING, f"'{_CEILING}' is required.")
@@ -88,16 +98,14 @@ def _size(members: Mapping[str, Any], model: str) -> Size:
     gathered = Gathered()
     image_spare = image_spare_tokens(model)
     for each in messages:
-        gathered.text(each.get("role"))
+        gathered.members(each, ("content",))
         gather_blocks(gathered, each.get("content"), image_spare)
     gather_blocks(gathered, members.get("system"), image_spare)
     gather_tools(gathered, members.get("tools"))
-    for name in ("output_config", "output_format"):
-        gathered.schema(members.get(name))
-    for name in ("compaction", "context_management"):  # their instructions
-        gathered.text(members.get(name))
-    for each in _fallbacks(members):
-        gathered.schema(each.get("output_config"))
+    for name in _SCHEMAS:
+        if members.get(name) is not None:
+            gathered.schema(members[name])
+    gathered.others(members, _READ)
     if goes_on(members):
         gathered.stored_tokens = THREAD_TOKENS
     return gathered.size

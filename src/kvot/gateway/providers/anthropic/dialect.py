@@ -40,6 +40,7 @@ class Anthropic:
     name = "anthropic"
     base_has_version = False
     request_id: bytes | None = b"request-id"
+    deciding_query: frozenset[str] = frozenset()
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
     refuses_key = staticmethod(refuses_key)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from kvot.core.model import TOKENS_MAX
-from kvot.gateway.providers.sizes import Gathered
+from kvot.gateway.providers.sizes import Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "Anthropic".
 IMAGE_TOKENS = 1_600
@@ -37,45 +37,67 @@ def image_spare_tokens(model: str) -> int:
 
 
 def gather_blocks(gathered: Gathered, content: object, image_spare: int) -> None:
-    """Of a message's content or of the system prompt: text, or blocks. image_spare: as of `image_spare_tokens`."""
-    left = [content]
+    """Of a message's content or of the system prompt: text, or blocks; None is none. image_spare: as of
+    `image_spare_tokens`."""
+    left = [] if content is None else [content]
     while left:
         each = left.pop()
         if isinstance(each, list):
+            gathered.frame()
             left.extend(each)
         elif not isinstance(each, dict):
             gathered.text(each)
         elif each.get("type") == "image":
             gathered.media_tokens += IMAGE_TOKENS
             gathered.spare_tokens += image_spare
+            gathered.others(each, ("source",))
+            _gather_beside(gathered, each.get("source"), "data")
         elif each.get("type") == "document":
-            pages, inner = _document(each.get("source"))
-            gathered.media_tokens += pages * PAGE_TOKENS
-            gathered.spare_tokens += pages * image_spare
-            left.append(inner)
-            gathered.text([each.get("title"), each.get("context")])
+            left.extend(_gather_document(gathered, each, image_spare))
         elif each.get("type") in _NESTING:
-            left.append(each.get("content"))
-            gathered.text([value for name, value in each.items() if name != "content"])
+            left += [each["content"]] if "content" in each else []
+            gathered.members(each, ("content",))
         else:
             _gather_block(gathered, each)
 
 
-def _document(source: object) -> tuple[int, object]:
-    """Its pages, and what in it is text or blocks."""
+def _gather_document(gathered: Gathered, block: Mapping[str, Any], image_spare: int) -> list[object]:
+    """Gathers all but what in it is text or blocks, which it gives."""
+    source = block.get("source")
+    for name in ("title", "context"):
+        if name in block:
+            gathered.text(block[name])
+    gathered.others(block, ("source", "title", "context"))
+    if isinstance(source, dict) and source.get("type") in ("text", "content"):
+        gathered.others(source, ("data", "content"))
+        return [source[name] for name in ("data", "content") if name in source]
+    pages = _pages(source)
+    gathered.media_tokens += pages * PAGE_TOKENS
+    gathered.spare_tokens += pages * image_spare
+    _gather_beside(gathered, source, "data")
+    return []
+
+
+def _pages(source: object) -> int:
     if not isinstance(source, dict):
-        return 0, None
-    if source.get("type") in ("text", "content"):
-        return 0, [source.get("data"), source.get("content")]
+        return 0
     data = source.get("data")
-    return len(data) * 3 // 4 // PAGE_BYTES + 1 if isinstance(data, str) else REFERENCE_PAGES, None
+    return base64_bytes(data) // PAGE_BYTES + 1 if isinstance(data, str) else REFERENCE_PAGES
+
+
+def _gather_beside(gathered: Gathered, source: object, data: str) -> None:
+    """What a source has beside the data that counts as a medium."""
+    if isinstance(source, dict):
+        gathered.others(source, (data,) if isinstance(source.get(data), str) else ())
+    elif source is not None:
+        gathered.schema(source)
 
 
 def gather_tools(gathered: Gathered, tools: object) -> None:
     """Where there are any, the API adds instructions of its own; and of its own tools their definitions, too."""
-    gathered.schema(tools)
     if not tools:
         return
+    gathered.schema(tools)
     gathered.media_tokens += TOOLS_TOKENS
     for tool in tools if isinstance(tools, list) else ():
         kind = tool.get("type") if isinstance(tool, dict) else None
@@ -91,8 +113,4 @@ def _fetched(tool: Mapping[str, Any]) -> int:
 
 def _gather_block(gathered: Gathered, block: Mapping[str, Any]) -> None:
     """Signatures are not read by the model; the thinking that they vouch for is counted as it stands."""
-    for name, value in block.items():
-        if name == "input":  # of a tool
-            gathered.schema(value)
-        elif name != "signature":
-            gathered.text(value)
+    gathered.members(block, ("signature",) if isinstance(block.get("signature"), str) else ())

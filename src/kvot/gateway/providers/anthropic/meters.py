@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kvot.gateway.metering.in_errors import generated_bytes
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.anthropic.usage import Usage
@@ -24,6 +25,7 @@ class _Event(msgspec.Struct):
     content_block: Any = None
     delta: Any = None
     usage: Any = None
+    error: Any = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -39,7 +41,8 @@ def read_message(document: bytes) -> Reading:
     content = message.get("content")
     return Reading(
         Reported(tokens, is_final=True) if is_final and tokens is not None else None,
-        sum(map(_generated_bytes, content)) if isinstance(content, list) else 0,
+        (sum(map(_generated_bytes, content)) if isinstance(content, list) else 0)
+        + generated_bytes(message.get("error")),
         message.get("type") == "error",
         name_or_none(message.get("model")),
         name_or_none(message.get("id")),
@@ -88,6 +91,7 @@ class MessageEvents:
             self.is_over = self.reported is not None and self.reported.is_final
         elif event.type == "error":
             self.has_failed = True
+            self.output_bytes += generated_bytes(event.error)
 
     def _begin(self, message: Mapping[str, Any], event_bytes: int) -> None:
         self.model, self.request_id = name_or_none(message.get("model")), name_or_none(message.get("id"))

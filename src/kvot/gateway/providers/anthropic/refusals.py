@@ -66,9 +66,7 @@ def _refusal(status: int, document: dict[str, Any], request_id: str, headers: tu
 
 
 def limit_headers(limits: Limits) -> tuple[Pair, ...]:
-    """The reset is when all of the limit is free again if nothing more is used: at the latest after a whole window."""
-    used = limits.tokens_used + limits.tokens_held
-    reset_ms = limits.now_ms + (limits.window_ms if used else 0)
+    reset_ms = limits.now_ms + limits.reset_ms
     reset = utc(-(-reset_ms // MS_PER_SECOND) * MS_PER_SECOND).isoformat(timespec="seconds") + "Z"
     return (
         (b"anthropic-ratelimit-tokens-limit", b"%d" % limits.token_limit),

@@ -5,10 +5,11 @@ The path names the model. A body that names another is refused: the hold would b
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kvot.gateway.dialect import Named, Size
 from kvot.gateway.providers.gemini.media import gather_contents
-from kvot.gateway.providers.gemini.messages import Message, items, member, message_of
+from kvot.gateway.providers.gemini.messages import Message, member, message_of, written
 from kvot.gateway.providers.members import invalid, read_object
 from kvot.gateway.providers.sizes import Gathered
 
@@ -18,7 +19,14 @@ ANSWERS_MAX = 128
 CACHED_TOKENS = 32_000
 """For a cached content, of which a request tells only the name. See docs/internals/gateway.md, "Gemini"."""
 
-_CONFIG, _CEILING = "generationConfig", "maxOutputTokens"
+_TOOLS = ("tools", "toolConfig")
+_FORMS = ("responseSchema", "responseJsonSchema", "_responseJsonSchema", "responseFormat")
+"""Of the configuration: what form the answer is to have."""
+
+_CONFIG, _CEILING, _ANSWERS = "generationConfig", "maxOutputTokens", "candidateCount"
+
+_READ = frozenset({"contents", "systemInstruction", *_TOOLS, _CONFIG})
+"""What the model reads, and the configuration; all else are other settings, or nobody here knows what."""
 
 
 @dataclass(slots=True)
@@ -53,7 +61,7 @@ def _generate(body: bytes, variables: Mapping[str, str], *, is_stream: bool) -> 
     if not isinstance(contents, list | dict):
         raise invalid("contents", "'contents' must be a list of objects.")
     config = message.inner(_CONFIG)
-    answers = config.whole_at("candidateCount", ANSWERS_MAX) or 1
+    answers = config.whole_at(_ANSWERS, ANSWERS_MAX) or 1
     return GeminiAsk(
         message.without_content(),
         variables["model"],
@@ -80,14 +88,20 @@ def read_embeds(body: bytes, variables: Mapping[str, str]) -> GeminiAsk:
         raise invalid("requests", "'requests' must be a list of objects.")
     for each in requests:
         _check_model(member(each, "model"), variables["model"])
-    return _embedding(message, variables, requests)
+    return _embedding(message, variables, [*requests, _without(message.members, "requests")])
 
 
-def _embedding(message: Message, variables: Mapping[str, str], requests: Iterable[object]) -> GeminiAsk:
+def _without(members: Mapping[str, Any], left_out: str) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if name != left_out}
+
+
+def _embedding(message: Message, variables: Mapping[str, str], requests: Iterable[Mapping[str, Any]]) -> GeminiAsk:
     gathered = Gathered()
     for each in requests:
         gather_contents(gathered, member(each, "content"))
-        gathered.text(member(each, "title"))
+        if (title := member(each, "title")) is not None:
+            gathered.text(title)
+        gathered.others(each, written(each, ("content", "title", "model")))
     return GeminiAsk(message.without_content(), variables["model"], False, gathered.size, output_max=0, output_min=0)
 
 
@@ -104,14 +118,14 @@ def _check_model(named: object, model: str) -> None:
 
 def _size(message: Message, config: Message) -> Size:
     gathered = Gathered()
-    contents = message.members.get("contents")
-    gather_contents(gathered, contents)
-    gathered.text([member(each, "role") for each in items(contents)])  # as much as stands around a turn
-    gather_contents(gathered, items(message.members.get("systemInstruction")))
-    for name in ("tools", "toolConfig"):
-        gathered.schema(message.members.get(name))
-    for name in ("responseSchema", "responseJsonSchema", "_responseJsonSchema", "responseFormat"):
-        gathered.schema(config.members.get(name))
+    gather_contents(gathered, message.members.get("contents"))
+    gather_contents(gathered, message.members.get("systemInstruction"))
+    for members, names in ((message.members, _TOOLS), (config.members, _FORMS)):
+        for name in names:
+            if members.get(name) is not None:
+                gathered.schema(members[name])
+    gathered.others(message.members, _READ)
+    gathered.others(config.members, (*_FORMS, _CEILING, _ANSWERS))
     if message.members.get("cachedContent") is not None:
         gathered.media_tokens += CACHED_TOKENS
     return gathered.size

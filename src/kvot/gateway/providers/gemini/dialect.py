@@ -60,6 +60,7 @@ class Gemini:
     name = "gemini"
     base_has_version = False
     request_id: bytes | None = None
+    deciding_query: frozenset[str] = frozenset({"alt"})
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
     refuses_key = staticmethod(refusals.refuses_key)

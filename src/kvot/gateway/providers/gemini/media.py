@@ -5,7 +5,7 @@ Media are looked for only where the API knows them: text that could pass for an 
 
 from typing import Any
 
-from kvot.gateway.providers.gemini.messages import camel_case, items, member
+from kvot.gateway.providers.gemini.messages import items, member, written
 from kvot.gateway.providers.sizes import Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "Gemini".
@@ -22,7 +22,9 @@ BYTES_PER_TOKEN = (
 )
 """By how the media type begins; the first counts."""
 
-_MEDIA = frozenset({"inlineData", "fileData"})
+_MEDIA = ("inlineData", "fileData")
+_APART = (*_MEDIA, "functionResponse")
+_SIGNATURE = "thoughtSignature"
 
 
 def gather_contents(gathered: Gathered, contents: object) -> None:
@@ -31,6 +33,7 @@ def gather_contents(gathered: Gathered, contents: object) -> None:
         if not isinstance(content, dict):
             gathered.text(content)
             continue
+        gathered.members(content, written(content, ("parts",)))
         for part in items(member(content, "parts")):
             _gather_part(gathered, part)
 
@@ -39,25 +42,36 @@ def _gather_part(gathered: Gathered, part: object) -> None:
     if not isinstance(part, dict):
         gathered.text(part)
         return
+    signature = (_SIGNATURE,) if isinstance(member(part, _SIGNATURE), str) else ()  # no text that the model reads
+    gathered.members(part, written(part, (*_APART, *signature)))
+    _gather_media(gathered, part)
     reply = member(part, "functionResponse")
-    for each in (part, *items(member(reply, "parts"))):
-        if (data := member(each, "inlineData")) is not None:
-            _gather_inline(gathered, data)
-        if member(each, "fileData") is not None:
-            gathered.media_tokens += REFERENCE_TOKENS
-    for name, value in _members(part):
-        if name not in {*_MEDIA, "functionResponse"}:
-            gathered.schema(value)
-    for name, value in _members(reply):
-        if name != "parts":
-            gathered.schema(value)
+    if not isinstance(reply, dict):
+        gathered.others({"functionResponse": reply}, () if reply is not None else ("functionResponse",))
+        return
+    gathered.members(reply, written(reply, ("parts",)))
+    for each in items(member(reply, "parts")):
+        if isinstance(each, dict):
+            gathered.others(each, written(each, _MEDIA))
+            _gather_media(gathered, each)
+        else:
+            gathered.text(each)
+
+
+def _gather_media(gathered: Gathered, part: dict[str, Any]) -> None:
+    if (blob := member(part, "inlineData")) is not None:
+        _gather_inline(gathered, blob)
+    if (file := member(part, "fileData")) is not None:
+        gathered.media_tokens += REFERENCE_TOKENS
+        _gather_beside(gathered, file, "fileUri")
 
 
 def _gather_inline(gathered: Gathered, blob: object) -> None:
     kind, data = member(blob, "mimeType"), member(blob, "data")
     if not isinstance(kind, str) or not isinstance(data, str):
-        gathered.text(blob)
+        gathered.schema(blob)
         return
+    _gather_beside(gathered, blob, "data")
     kind = kind.lower()
     for beginning, bytes_per_token in BYTES_PER_TOKEN:
         if kind.startswith(beginning):
@@ -70,9 +84,9 @@ def _gather_inline(gathered: Gathered, blob: object) -> None:
         gathered.encoded_text(data)
 
 
-def _members(value: object) -> list[tuple[str, Any]]:
-    """By name in camelCase; thought signatures are not text that the model reads."""
-    if not isinstance(value, dict):
-        return []
-    named = [(camel_case(name), each) for name, each in value.items()]
-    return [(name, each) for name, each in named if name != "thoughtSignature"]
+def _gather_beside(gathered: Gathered, medium: object, data: str) -> None:
+    """What stands beside the member that counts as a medium."""
+    if isinstance(medium, dict):
+        gathered.others(medium, written(medium, (data,)) if isinstance(member(medium, data), str) else ())
+    else:
+        gathered.schema(medium)

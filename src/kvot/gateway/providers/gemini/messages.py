@@ -4,7 +4,7 @@ Source: the JSON form of protocol buffers, which every Google API takes.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +76,11 @@ def _twice(name: str) -> InvalidRequest:
 
 
 def camel_case(name: str) -> str:
-    """An underscore at its beginning is a part of the name: there is a `_responseJsonSchema`."""
-    return _BEHIND_UNDERSCORE.sub(lambda match: match[1].upper(), name) if "_" in name else name
+    """An underscore at its beginning is a part of the name: there is a `_responseJsonSchema`. One in both ways of
+    writing is another name, that no protocol buffer has."""
+    if "_" not in name or name.lower() != name:
+        return name
+    return _BEHIND_UNDERSCORE.sub(lambda match: match[1].upper(), name)
 
 
 def member(value: object, name: str) -> Any:
@@ -90,6 +93,11 @@ def member(value: object, name: str) -> Any:
     return value[found[0]] if found else None
 
 
+def written(value: Mapping[str, Any], names: Collection[str]) -> list[str]:
+    """Those of its members that have one of the names in camelCase, as they are written."""
+    return [each for each in value if camel_case(each) in names]
+
+
 def items(value: object) -> list[Any]:
     """A repeated member: Google's APIs take one item without its list."""
     if value is None:
@@ -100,6 +108,6 @@ def items(value: object) -> list[Any]:
 def _whole(value: object) -> int | None:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    if type(value) is float and value.is_integer():
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if type(value) is int else None

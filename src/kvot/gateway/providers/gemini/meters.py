@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from kvot.gateway.metering.in_errors import generated_bytes
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.gemini.usage import read_usage, told_of
@@ -68,6 +69,7 @@ class Replies:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(reply.get("modelVersion")), name_or_none(reply.get("responseId"))
         self.has_failed = self.has_failed or reply.get("error") is not None
+        self.output_bytes += generated_bytes(reply.get("error"))
         candidates = reply.get("candidates")
         for candidate in candidates if isinstance(candidates, list) else ():
             self._take_candidate(candidate)

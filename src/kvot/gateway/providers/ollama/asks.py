@@ -4,7 +4,7 @@ Ollama takes the members of a request by their names in any case, and the last o
 is refused: it could say something else than what is read here. The names of its options are exact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ IMAGE_TOKENS = 1_600
 _OPTIONS, _CEILING = "options", "num_predict"
 _UNBOUNDED_LEAST = -2
 """-1: without end, -2: until the context is full. 0 bounds nothing either."""
+
+_TEXTS = ("prompt", "system", "template", "suffix")
 
 _KNOWN = frozenset({"model", "stream", "options", "messages", "tools", "input"})
 _KNOWN |= {"prompt", "system", "template", "suffix", "images", "context"}
@@ -61,32 +63,47 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     messages = document.members.get("messages")
     if not isinstance(messages, list | None) or not all(isinstance(each, dict) for each in messages or ()):
         raise invalid("messages", "'messages' must be a list of objects.")
-    gathered = Gathered()
+    gathered = _gathered()
     for each in messages or ():
-        _gather_message(gathered, each)
-    gathered.schema(document.members.get("tools"))
+        gathered.members(each, ("images",))
+        _gather_images(gathered, each)
+    if document.members.get("tools") is not None:
+        gathered.schema(document.members["tools"])
+    _gather_others(gathered, document.members, ("messages", "tools"))
     return _generating(document, gathered.size)
+
+
+def _gathered() -> Gathered:
+    """Its templates write tools and arguments as Go does."""
+    return Gathered(escapes_html=True)
 
 
 def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     document = _read(body, lists_tokens=True)
     members = document.members
-    gathered = Gathered()
-    for name in ("prompt", "system", "template", "suffix"):
-        gathered.text(members.get(name))
-    gathered.media_tokens += _images(members)
+    gathered = _gathered()
+    for name in _TEXTS:
+        if members.get(name) is not None:
+            gathered.text(members[name])
+    _gather_images(gathered, members)
     context = members.get("context")  # an earlier conversation: its tokens themselves
     if isinstance(context, list):
-        gathered.media_tokens += len(context)
+        numbers = sum(type(each) is int for each in context)
+        gathered.media_tokens += numbers
+        context = None if numbers == len(context) else context
+    _gather_others(gathered, members, (*_TEXTS, "images", *(("context",) if context is None else ())))
     return _generating(document, gathered.size)
 
 
 def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     """Of both its forms: `input`, which may be many texts, and the older one's `prompt`."""
     document = _read(body)
-    gathered = Gathered()
+    gathered = _gathered()
     for name in ("input", "prompt"):
-        gathered.text(document.members.get(name))
+        value = document.members.get(name)
+        for each in value if isinstance(value, list) else [value] if value is not None else []:
+            gathered.text(each)
+    gathered.others(document.members, ("input", "prompt"))
     model = text_at(document.members, "model")
     return OllamaAsk(document.without_content(), model, False, gathered.size, output_max=0, output_min=0)
 
@@ -105,18 +122,22 @@ def _generating(document: Document, size: Size) -> OllamaAsk:
 
 def _ceiling(members: Mapping[str, Any]) -> int | None:
     value = object_at(members, _OPTIONS).get(_CEILING)
-    if type(value) is float and value.is_integer():
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if value is not None and (type(value) is not int or not _UNBOUNDED_LEAST <= value <= TOKENS_MAX):
         raise invalid(_CEILING, f"'{_CEILING}' must be a whole number, or -1 or -2 for no bound.")
     return value if value is not None and value > 0 else None
 
 
-def _gather_message(gathered: Gathered, message: Mapping[str, Any]) -> None:
-    gathered.schema([value for name, value in message.items() if name != "images"])
-    gathered.media_tokens += _images(message)
+def _gather_others(gathered: Gathered, members: Mapping[str, Any], read: Iterable[str]) -> None:
+    """All but what is read, or checked."""
+    gathered.others(members, (*read, "stream", _OPTIONS))
+    gathered.others(object_at(members, _OPTIONS), (_CEILING,))
 
 
-def _images(place: Mapping[str, Any]) -> int:
+def _gather_images(gathered: Gathered, place: Mapping[str, Any]) -> None:
     images = place.get("images")
-    return IMAGE_TOKENS * len(images) if isinstance(images, list) else 0
+    if isinstance(images, list):
+        gathered.media_tokens += IMAGE_TOKENS * len(images)
+    elif images is not None:
+        gathered.schema(images)

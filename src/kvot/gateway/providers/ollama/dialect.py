@@ -44,6 +44,7 @@ class Ollama:
     name = "ollama"
     base_has_version = False
     request_id: bytes | None = b"x-request-id"
+    deciding_query: frozenset[str] = frozenset()
     exhausted = staticmethod(refusals.exhausted)
     failed = staticmethod(refusals.failed)
     refuses_key = staticmethod(refuses_key)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kvot.gateway.metering.in_errors import generated_bytes
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, figure, name_or_none, text_bytes
 from kvot.gateway.receipt import Told, word
 from kvot.gateway.tokens import Reported, TokenCount
@@ -70,6 +71,7 @@ class Lines:
             return
         self.model = self.model or name_or_none(line.get("model"))
         self.has_failed = self.has_failed or line.get("error") is not None
+        self.output_bytes += generated_bytes(line.get("error"))
         self.output_bytes += text_bytes(line.get("response")) + text_bytes(line.get("thinking"))
         message = line.get("message")
         if isinstance(message, dict):

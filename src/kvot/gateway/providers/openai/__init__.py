@@ -41,24 +41,26 @@ _QUERY = frozenset(
     {"after", "api-version", "before", "include", "include_obfuscation", "limit", "order", "starting_after", "stream"}
 )
 
-# The forwarder frames the reply itself, so what says how it was framed does not go on.
-_FRAMING = frozenset(
+_REPLY_HEADERS = frozenset(
     {
-        b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer",
-        b"transfer-encoding", b"upgrade", b"content-length", b"content-encoding",
+        # What the official clients read: how to parse, when to repeat, what to name to support.
+        b"content-type", b"retry-after", b"retry-after-ms", b"x-should-retry", b"x-request-id",
+        # What OpenAI documents beside it, and by what others find a call again or tell where its time went.
+        b"openai-model", b"openai-processing-ms", b"openai-version",
+        b"apim-request-id",  # Azure
+        b"mistral-correlation-id",
+        b"x-ds-trace-id",  # DeepSeek
+        b"x-generation-id",  # OpenRouter
+        b"fireworks-prompt-tokens", b"fireworks-cached-prompt-tokens", b"fireworks-server-time-to-first-token",
+        b"fireworks-server-processing-time",
     }
 )  # fmt: skip
-# What speaks of the provider's own host, or in our name.
-_OF_ITS_HOST = frozenset(
-    {
-        b"alt-svc", b"server", b"date", b"via", b"nel", b"report-to", b"reporting-endpoints", b"clear-site-data",
-        b"location", b"refresh", b"link",
-    }
-)  # fmt: skip
-_OF_ITS_HOST_FAMILIES = (b"strict-transport-", b"access-control-", b"content-security-", b"x-kvot-", b"cross-origin-")
-_ACCOUNT = re.compile(
-    rb"organi[sz]ation|project|account|tenant|subscription|workspace|cookie|credential|authoriz|authenticate|api-?key"
-)
+"""Of a reply, with the family below. All else stays here, as whoever runs a compatible server, or a proxy before it,
+may say anything: its account (`x-org-id`), its host and region (`server`, `via`, `cf-ray`, `x-ms-region`, `x-envoy-…`),
+or what a browser or the server before us would obey (`set-cookie`, `link`, `cache-control`, `x-accel-redirect`)."""
+
+_REPLY_HEADER_FAMILIES = (b"x-ratelimit-",)
+"""Every server has limits of its own beside OpenAI's: by the minute, by the day, of a model."""
 
 
 def _own(ask: Ask) -> asks.OpenAiAsk:
@@ -84,7 +86,8 @@ def _untold(ask: Ask) -> Ask | None:
     return replace(own, adds_usage=False) if own.adds_usage else None
 
 
-_USAGE_OPTION = UsageOption(b"stream_options", _untold)
+_USAGE_OPTION = UsageOption("stream_options", _untold)
+_USAGE_OPTIONS = {"by_model": _USAGE_OPTION, "by_request": _USAGE_OPTION._replace(is_of_model=False), "never": None}
 
 
 def _stores_response(ask: Ask) -> bool:
@@ -104,16 +107,17 @@ def _embeddings_meter(_ask: Ask, _content_type: str) -> Meter:
 
 def _metered(provider: Compatible) -> dict[str, Endpoint]:
     chat_meter = partial(_chat_meter, provider=provider)
+    usage_option = _USAGE_OPTIONS[provider.include_usage_refused]
     return {
         "/chat/completions": Endpoint(
-            "chat", partial(asks.read_chat, provider=provider), chat_meter, usage_option=_USAGE_OPTION
+            "chat", partial(asks.read_chat, provider=provider), chat_meter, usage_option=usage_option
         ),
         "/responses": Endpoint(
             "responses", partial(asks.read_response, provider=provider), _response_meter, stores=_stores_response
         ),
-        "/embeddings": Endpoint("embeddings", asks.read_embeddings, _embeddings_meter),
+        "/embeddings": Endpoint("embeddings", partial(asks.read_embeddings, provider=provider), _embeddings_meter),
         "/completions": Endpoint(
-            "completions", partial(asks.read_completion, provider=provider), chat_meter, usage_option=_USAGE_OPTION
+            "completions", partial(asks.read_completion, provider=provider), chat_meter, usage_option=usage_option
         ),
     }
 
@@ -123,6 +127,7 @@ class OpenAi:
 
     base_has_version = True
     request_id: bytes | None = b"x-request-id"
+    deciding_query = frozenset({"api-version"})  # Azure's
 
     def __init__(self, provider: Compatible) -> None:
         self.name = provider.name
@@ -157,8 +162,7 @@ class OpenAi:
         return name in _QUERY
 
     def passes_reply_header(self, name: bytes) -> bool:
-        is_framing = name in _FRAMING or name in _OF_ITS_HOST or name.startswith(_OF_ITS_HOST_FAMILIES)
-        return not is_framing and _ACCOUNT.search(name) is None
+        return name in _REPLY_HEADERS or name.startswith(_REPLY_HEADER_FAMILIES)
 
     def refuses_key(self, status: int, body: bytes) -> bool:
         if status in self._key_refused:

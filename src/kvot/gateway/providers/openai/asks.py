@@ -3,12 +3,13 @@
 A request that a provider could read otherwise than we do, or whose usage we would never learn, is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Named, Size
+from kvot.gateway.providers.bounds import check_bounds
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -23,7 +24,7 @@ from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.hosted import added_tools, hosted_tokens
 from kvot.gateway.providers.openai.images import Images
 from kvot.gateway.providers.openai.media import STORED_TOKENS, TOOLS_TOKENS, gather_content, gather_input, gather_tools
-from kvot.gateway.providers.openai.names import check_bounds, read_named
+from kvot.gateway.providers.openai.names import read_named
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
 
@@ -41,8 +42,18 @@ DEPLOYMENT = "deployment"
 API_VERSION = "api_version"
 """Another of Azure's: the version of the API that the query names."""
 
-_TEMPLATE = ("chat_template", "chat_template_kwargs", "documents")
+_TEMPLATE = ("chat_template_kwargs", "documents")
 """What vLLM, and others that run a model's template, put into the prompt beside the messages."""
+_CHAT_CEILINGS = ("max_completion_tokens", OLD_CEILING)
+_CHAT_SCHEMAS = ("response_format", *_TEMPLATE, "data_sources")
+
+# What each API has a rule for here: what the model reads, and numbers and truth values that are checked, or that may be
+# many. All else are other settings, or nobody here knows what.
+_CHECKED = frozenset({"stream", "background", "deferred", "n", "logit_bias"})
+_CHAT = _CHECKED | {"messages", "prediction", "tools", "functions", "prompt", *_CHAT_SCHEMAS, *_CHAT_CEILINGS}
+_COMPLETION = _CHECKED | {"prompt", "suffix", "messages", "best_of", OLD_CEILING}
+_RESPONSE = _CHECKED | {"input", "instructions", "prompt", "tools", "text", "max_output_tokens"}
+_EMBEDDINGS = frozenset({"input", "messages", *_TEMPLATE})
 
 _FIRST_VERSION = "2024-09"
 """Azure's first that knows max_completion_tokens."""
@@ -102,20 +113,34 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
     document = read_named(body)
     members = document.members
     model = _model(members, variables)
-    gathered = Gathered()
+    gathered = _gathered(provider)
     images = Images(model, is_openai=provider.has_openai_models)
     for name in ("messages", "prediction"):
         gather_content(gathered, members.get(name), images)
     for name in ("tools", "functions"):
         gather_tools(gathered, members.get(name))
     gather_input(gathered, members.get("prompt"))  # OpenRouter takes it here too
-    for name in ("response_format", *_TEMPLATE, "data_sources"):
-        gathered.schema(members.get(name))
-    ceilings = ("max_completion_tokens", OLD_CEILING)
+    _gather_schemas(gathered, members, _CHAT_SCHEMAS)
+    gathered.others(members, _CHAT)
+    check_bounds(members, _CHAT_CEILINGS, ("n",))
+    _check_template(members)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
-    ask = _generating(document, model, provider, gathered.size, answers, ceilings, _chat_ceiling(provider, variables))
+    ask = _generating(
+        document, model, provider, gathered.size, answers, _CHAT_CEILINGS, _chat_ceiling(provider, variables)
+    )
     ask.stored = stored_by_chat(members)
     return ask
+
+
+def _gathered(provider: Compatible) -> Gathered:
+    """At OpenAI, and at Azure, the text of a message is read as it is; what template others have, nobody knows."""
+    return Gathered(is_rendered=not provider.has_openai_models)
+
+
+def _gather_schemas(gathered: Gathered, members: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if members.get(name) is not None:
+            gathered.schema(members[name])
 
 
 def _chat_ceiling(provider: Compatible, variables: Mapping[str, str]) -> str:
@@ -132,16 +157,20 @@ def read_completion(body: bytes, variables: Mapping[str, str], provider: Compati
     """The old completions: `n` answers for each of its prompts, the best of `best_of` that are all paid for."""
     document = read_named(body, lists_tokens=True)
     members = document.members
-    gathered = Gathered()
-    gather_input(gathered, members.get("prompt"))
-    gathered.text(members.get("suffix"))
+    gathered = _gathered(provider)
+    for name in ("prompt", "suffix"):
+        gather_input(gathered, members.get(name))
     gather_content(gathered, members.get("messages"))
+    gathered.others(members, _COMPLETION)
+    check_bounds(members, (OLD_CEILING,), ("n", "best_of"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
     model = _model(members, variables)
     ask = _generating(document, model, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
     if ask.output_max is None and provider.completion_max is not None:
         ask.output_max = provider.completion_max
+    if ask.output_max == 0 and not provider.has_openai_models:  # Ollama and others take it for no ceiling
+        ask.output_max, ask.output_min = None, 1
     return ask
 
 
@@ -164,7 +193,6 @@ def _generating(
 ) -> OpenAiAsk:
     members = document.members
     _check_later(members)
-    check_bounds(members, ceilings)
     is_stream = truth_at(members, "stream")
     has_usage = truth_at(object_at(members, "stream_options"), "include_usage")
     adds_usage = is_stream and not has_usage and provider.takes_include_usage
@@ -193,6 +221,16 @@ def _check_later(members: Mapping[str, Any]) -> None:
             )
 
 
+def _check_template(members: Mapping[str, Any]) -> None:
+    """vLLM takes one where it is told to trust its clients."""
+    if members.get("chat_template") is not None:
+        raise invalid(
+            "chat_template",
+            "'chat_template' is not possible here: a template may write anything as often as it likes, so that its "
+            "tokens cannot be held to a budget. Use the model's own.",
+        )
+
+
 def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> int | None:
     """The higher of two that are given: which of them a provider holds to is its own choice."""
     values = [value for name in names if (value := whole_at(members, name, least)) is not None]
@@ -204,31 +242,32 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     members = document.members
     _check_later(members)
     names = ("max_output_tokens",)
-    check_bounds(members, names)
+    check_bounds(members, names, ("n",))
     stored = stored_by_response(members)
     model = _response_model(members)
     return OpenAiAsk(
         document.without_content(),
         model,
         truth_at(members, "stream"),
-        _response_size(members, stored, Images(model, is_openai=provider.has_openai_models)),
+        _response_size(members, stored, _gathered(provider), Images(model, is_openai=provider.has_openai_models)),
         _ceiling(members, names, 1),
         RESPONSE_OUTPUT_MIN,
-        ceilings=names,
+        whole_at(members, "n", most=ANSWERS_MAX) or 1,  # not OpenAI's, but llama.cpp may read it here too
+        names,
         ceiling_to_add=names[0],
         stored=stored,
     )
 
 
-def _response_size(members: Mapping[str, Any], stored: Named | None, images: Images) -> Size:
-    gathered = Gathered()
+def _response_size(members: Mapping[str, Any], stored: Named | None, gathered: Gathered, images: Images) -> Size:
     found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
     tools, added = members.get("tools"), added_tools(members.get("input"))
     gather_tools(gathered, tools)
     if added and not tools:
         gathered.media_tokens += TOOLS_TOKENS
     gathered.spare_tokens += hosted_tokens([*tools, *added] if isinstance(tools, list) else added, found)
-    gathered.schema(members.get("text"))
+    _gather_schemas(gathered, members, ("text",))
+    gathered.others(members, _RESPONSE)
     if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
     if stored is not None:
@@ -243,12 +282,13 @@ def _response_model(members: Mapping[str, Any]) -> str:
     return text_at(members, "model")
 
 
-def read_embeddings(body: bytes, variables: Mapping[str, str]) -> OpenAiAsk:
+def read_embeddings(body: bytes, variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     document = read_named(body, lists_tokens=True)
     members = document.members
-    gathered = Gathered()
+    _check_template(members)
+    gathered = _gathered(provider)
     gather_input(gathered, members.get("input"))
     gather_content(gathered, members.get("messages"))
-    for name in _TEMPLATE:
-        gathered.schema(members.get(name))
+    _gather_schemas(gathered, members, _TEMPLATE)
+    gathered.others(members, _EMBEDDINGS)
     return OpenAiAsk(document.without_content(), _model(members, variables), False, gathered.size, 0, 0)

@@ -6,6 +6,7 @@ has, a total that shows where the reasoning is) is read for all alike in usage.p
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class Compatible:
     takes_include_usage: bool = True
     """Whether a stream's request may ask for its usage. Where False, it is told unasked."""
 
+    include_usage_refused: Literal["by_model", "by_request", "never"] = "by_model"
+    """What may be refused for it all the same: some models always, some requests for what else they have, nothing."""
+
     key_header: bytes = b"authorization"
 
     forbids_content: bool = False
@@ -40,9 +44,21 @@ class Compatible:
 
 COMPATIBLES = [
     # OpenAI's reasoning models refuse max_tokens; the others take both.
-    Compatible("openai", has_openai_models=True, chat_ceiling="max_completion_tokens", completion_max=16),
     Compatible(
-        "azure", has_openai_models=True, chat_ceiling="max_completion_tokens", completion_max=16, key_header=b"api-key"
+        "openai",
+        has_openai_models=True,
+        chat_ceiling="max_completion_tokens",
+        completion_max=16,
+        include_usage_refused="never",
+    ),
+    # Takes no stream_options with data_sources, nor in versions of its API before 2024-09.
+    Compatible(
+        "azure",
+        has_openai_models=True,
+        chat_ceiling="max_completion_tokens",
+        completion_max=16,
+        include_usage_refused="by_request",
+        key_header=b"api-key",
     ),
     # Any other that follows OpenAI: vLLM, llama.cpp, LM Studio, Ollama's /v1, Groq, Together, OpenRouter, DeepSeek, …
     # Some have their own moderation, and answer it with 403, as OpenRouter does.

@@ -4,11 +4,11 @@ The estimate must not be too low for what a request may cost, nor need a look in
 image is decided by the type of its part, never by how a text begins: a text that looks like data is text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kvot.gateway.providers.openai.images import Images
-from kvot.gateway.providers.sizes import Gathered, base64_bytes
+from kvot.gateway.providers.sizes import UNWRITTEN, Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "media constants of OpenAI".
 WAV_BYTES_PER_TOKEN = 1_600
@@ -23,10 +23,12 @@ _Part = Mapping[str, Any]
 
 
 class _Medium(NamedTuple):
-    """What a part counts. name: the member that is then not text. spare_tokens: as in `Size`."""
+    """What a part counts. name: the member that has it. beside: what that member has beside the data, or in the place
+    of data. spare_tokens: as in `Size`."""
 
     tokens: int
-    name: str
+    name: str | None
+    beside: object = None
     spare_tokens: int = 0
     is_image: bool = False
 
@@ -35,29 +37,40 @@ def _image(part: _Part, images: Images) -> _Medium:
     image = part.get("image_url")
     place, data = (image, image.get("url")) if isinstance(image, dict) else (part, image)
     tokens, most = images.counted(data, place.get("detail"))
-    return _Medium(tokens, "image_url", most - tokens, is_image=True)
+    return _Medium(tokens, "image_url", _beside(image, "url"), most - tokens, is_image=True)
 
 
 def _made_image(part: _Part, images: Images) -> _Medium:
-    tokens, most = images.counted(part.get("result"))
-    return _Medium(tokens, "result", most - tokens, is_image=True)
+    result = part.get("result")
+    tokens, most = images.counted(result)
+    return _Medium(tokens, "result", _beside(result), most - tokens, is_image=True)
 
 
 def _sound(part: _Part, _images: Images) -> _Medium:
     sound = part.get("input_audio")
     if not isinstance(sound, dict):
-        return _Medium(0, "input_audio")
+        return _Medium(0, "input_audio", sound)
     bytes_per_token = WAV_BYTES_PER_TOKEN if sound.get("format") == "wav" else AUDIO_BYTES_PER_TOKEN
-    return _Medium(_decoded_bytes(sound.get("data")) // bytes_per_token + 1, "input_audio")
+    tokens = _decoded_bytes(sound.get("data")) // bytes_per_token + 1
+    return _Medium(tokens, "input_audio", _beside(sound, "data"))
 
 
 def _chat_file(part: _Part, _images: Images) -> _Medium:
     file = part.get("file")
-    return _Medium(_file_tokens(file) if isinstance(file, dict) else 0, "file")
+    if not isinstance(file, dict):
+        return _Medium(0, "file", file)
+    return _Medium(_file_tokens(file), "file", _beside(file, "file_data"))
 
 
 def _file(part: _Part, _images: Images) -> _Medium:
-    return _Medium(_file_tokens(part), "file_data")
+    return _Medium(_file_tokens(part), "file_data", _beside(part.get("file_data")))
+
+
+def _beside(place: object, data: str = "") -> object:
+    """What a medium's member has beside its data, which may be the member itself."""
+    if isinstance(place, dict):
+        return {name: value for name, value in place.items() if name != data or not isinstance(value, str)}
+    return None if isinstance(place, str) else place
 
 
 def _file_tokens(file: _Part) -> int:
@@ -86,33 +99,52 @@ _ANY_MODEL = Images("", is_openai=False)
 
 
 def gather_content(gathered: Gathered, content: object, images: Images = _ANY_MODEL) -> int:
-    """Of messages or input items, at any depth: all strings are text but what MEDIA takes and encrypted reasoning.
+    """Of messages or input items, at any depth: all is text but what MEDIA takes and encrypted reasoning.
 
-    How many images are among them.
+    How many images are among them. None is no content.
     """
     found = 0
-    left = [content]
+    left = [] if content is None else [content]
     while left:
         each = left.pop()
         if isinstance(each, str):
             gathered.text(each)
-        elif isinstance(each, list):
-            left.extend(each)
         elif isinstance(each, dict):
             medium = _medium(each, images)
-            if medium is None:
-                left.extend(each.values())
-            else:
-                gathered.media_tokens += medium.tokens
-                gathered.spare_tokens += medium.spare_tokens
-                left.extend([value for name, value in each.items() if name != medium.name])
-                found += medium.is_image
-            if "tools" in each:  # found by an earlier turn, and offered to the model again with their names
-                gathered.schema(each["tools"])
+            gathered.media_tokens += medium.tokens
+            gathered.spare_tokens += medium.spare_tokens
+            found += medium.is_image
+            left.extend(_members(gathered, each, medium))
+        elif isinstance(each, list):
+            gathered.frame()
+            left.extend(each)
+        else:
+            gathered.schema(each)
     return found
 
 
-def _medium(part: dict[str, Any], images: Images) -> _Medium | None:
+def _members(gathered: Gathered, part: _Part, medium: _Medium) -> Iterator[object]:
+    """Gathers what stands in no content, and gives what may."""
+    gathered.frame()
+    for name, value in part.items():
+        if name not in UNWRITTEN:
+            gathered.name(name)
+        if name == medium.name:
+            if medium.beside is not None:
+                yield medium.beside
+        elif name == "arguments" and isinstance(value, str):
+            gathered.arguments(value)
+        elif name in _NO_CONTENT:
+            gathered.schema(value)
+        else:
+            yield value
+
+
+_NO_CONTENT = ("arguments", "tools")
+"""What looks like an image there is text. The tools are those that an earlier turn found, and are offered again."""
+
+
+def _medium(part: dict[str, Any], images: Images) -> _Medium:
     kind = part.get("type")
     count = MEDIA.get(kind) if isinstance(kind, str) else None
     if count is not None:
@@ -121,7 +153,10 @@ def _medium(part: dict[str, Any], images: Images) -> _Medium | None:
     if isinstance(encrypted, str):
         # Reasoning of an earlier turn, which the model reads again: as many tokens as that much text may have.
         return _Medium(_decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN, "encrypted_content")
-    return None
+    return _NO_MEDIUM
+
+
+_NO_MEDIUM = _Medium(0, None)
 
 
 def gather_tools(gathered: Gathered, tools: object) -> None:
@@ -132,9 +167,19 @@ def gather_tools(gathered: Gathered, tools: object) -> None:
 
 
 def gather_input(gathered: Gathered, value: object) -> None:
-    """What embeddings and the old completions read: text, texts, or numbers, each of which is one token."""
-    gathered.text(value)
+    """What embeddings and the old completions read: text, texts, or numbers, each of them a token. None is none."""
     items = value if isinstance(value, list) else [value]
-    gathered.media_tokens += sum(type(each) is int for each in items)
-    nested = [each for each in items if isinstance(each, list)]
-    gathered.media_tokens += sum(type(each) is int for inner in nested for each in inner)
+    for each in _others(gathered, [] if value is None else items):
+        if isinstance(each, list):
+            gathered.frame()
+            for inner in _others(gathered, each):
+                gathered.schema(inner)
+        else:
+            gathered.text(each)
+
+
+def _others(gathered: Gathered, items: list[Any]) -> list[Any]:
+    """Those that are no numbers, when the numbers are counted."""
+    others = [each for each in items if type(each) is not int]
+    gathered.media_tokens += len(items) - len(others)
+    return others

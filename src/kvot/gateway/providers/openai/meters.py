@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from kvot.gateway.metering.in_errors import generated_bytes
 from kvot.gateway.metering.metered import JSON_FAULTS, Reading, name_or_none, text_bytes
 from kvot.gateway.metering.sse import Event
 from kvot.gateway.providers.openai.compatible import Compatible
@@ -49,7 +50,7 @@ class _Chat(msgspec.Struct):
             for part in (choice.delta, choice.message, choice.text):
                 if part is not None:
                     total += _content_bytes(part)
-        return total
+        return total if self.error is None else total + generated_bytes(self.error)
 
 
 def _content_bytes(message: object) -> int:
@@ -104,6 +105,7 @@ class ChatEvents:
         self._takes_out_usage = takes_out_usage
         self._is_one = is_one
         self._usage: Any = None
+        self._is_spoilt = False  # by last figures that cannot be true
         self._service_tier: str | None = None
         self._finish: str | None = None
         self.reported: Reported | None = None
@@ -132,9 +134,9 @@ class ChatEvents:
         if self.request_id is None:
             self.model, self.request_id = name_or_none(chunk.model), name_or_none(chunk.id)
             self._service_tier = word(chunk.service_tier)
-        if chunk.choices:
+        if chunk.choices or chunk.error is not None:
             self.output_bytes += chunk.output_bytes
-            for choice in chunk.choices:
+            for choice in chunk.choices or ():
                 if choice.finish_reason is not None:
                     self._finish = word(choice.finish_reason)
         if chunk.usage is None and chunk.error is None and chunk.x_groq is None:
@@ -147,7 +149,11 @@ class ChatEvents:
         if usage is None:
             return False
         self._usage, self._service_tier = kept(usage, event_bytes), word(chunk.service_tier) or self._service_tier
-        self.reported = chat_usage(usage, self._provider, is_final=self._is_last(chunk))
+        reported = chat_usage(usage, self._provider, is_final=self._is_last(chunk))
+        self._is_spoilt = reported is None and self.reported is not None
+        if reported is None and self.reported is not None:  # they were true so far
+            reported = self.reported._replace(is_final=False)
+        self.reported = reported
         return self._takes_out_usage and not chunk.choices and chunk.error is None
 
     def _is_last(self, chunk: _Chat) -> bool:
@@ -158,7 +164,7 @@ class ChatEvents:
 
     def _end(self) -> None:
         if self.reported is not None:
-            self.reported = self.reported._replace(is_final=True)
+            self.reported = self.reported._replace(is_final=not self._is_spoilt)
             self.is_over = True
 
     @property
@@ -188,6 +194,8 @@ class _Response(msgspec.Struct):
 class _ResponseEvent(msgspec.Struct):
     type: Any = None
     delta: Any = None
+    error: Any = None
+    message: Any = None
     response: msgspec.Raw = msgspec.Raw()  # absent: of no bytes
 
 
@@ -205,7 +213,7 @@ def read_response(document: bytes) -> Reading:
     gather_content(generated, response.output)
     return Reading(
         response_usage(response.usage, response.tool_usage),
-        generated.size.text_bytes,
+        generated.size.text_bytes + generated_bytes(response.error),
         response.error is not None or response.status == "failed",
         name_or_none(response.model),
         name_or_none(response.id),
@@ -238,6 +246,7 @@ class ResponseEvents:
             event = _decode_response_event(data)
             if event.type == "error":
                 self.has_failed = True
+                self.output_bytes += generated_bytes([event.error, event.message])
             elif event.type in _BEGUN_OR_ENDED:
                 self._take(event.type, _decode_response(event.response), len(data))
             elif event.type == "response.audio.delta":
@@ -255,6 +264,7 @@ class ResponseEvents:
             self.is_over = self.reported is not None
             self.told = response.told(event_bytes)
             self.has_failed = self.has_failed or kind == "response.failed" or response.error is not None
+            self.output_bytes += generated_bytes(response.error)
 
 
 class _Embeddings(msgspec.Struct):

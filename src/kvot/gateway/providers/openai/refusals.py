@@ -55,12 +55,10 @@ def _refusal(status: int, document: dict[str, Any], request_id: str, headers: tu
 
 
 def limit_headers(limits: Limits) -> tuple[Pair, ...]:
-    """The reset is when all of the limit is free again if nothing more is used: at the latest after a whole window."""
-    used = limits.tokens_used + limits.tokens_held
     return (
         (b"x-ratelimit-limit-tokens", b"%d" % limits.token_limit),
         (b"x-ratelimit-remaining-tokens", b"%d" % limits.tokens_remaining),
-        (b"x-ratelimit-reset-tokens", duration(limits.window_ms if used else 0).encode()),
+        (b"x-ratelimit-reset-tokens", duration(limits.reset_ms).encode()),
     )
 
 
