@@ -23,5 +23,6 @@ def lossy(server):
         thread = threading.Thread(target=lossy.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield lossy
+        lossy.is_over.set()
         lossy.shutdown()
         thread.join()

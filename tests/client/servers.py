@@ -18,6 +18,18 @@ from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from tests.http.conftest import Lines, Server, TableAuthenticator
 
+HANGS = b"nothing"
+
+
+def raw_reply(status: int, body: bytes = b"<html>", headers: bytes = b"retry-after: 0\r\n") -> bytes:
+    return b"HTTP/1.1 %d Words\r\ncontent-length: %d\r\nconnection: close\r\n%s\r\n%s" % (
+        status,
+        len(body),
+        headers,
+        body,
+    )
+
+
 NOW_MS = 1_800_000_000_000
 
 
@@ -38,12 +50,18 @@ def make_server(clock: Clock) -> Server:
 
 
 class Lossy(ThreadingHTTPServer):
-    """Hands requests on to a server, and drops as many of its replies as `losses` says."""
+    """Hands requests on to a server, and drops as many of its replies as `losses` says.
+
+    `instead`: by verb, what is sent in place of the server's replies, one after the other; HANGS: nothing, and the
+    connection stays.
+    """
 
     def __init__(self, server: Server) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.server_behind = server
         self.losses = 0
+        self.instead: dict[str, list[bytes]] = {}
+        self.is_over = threading.Event()
         self.is_asked = threading.Event()
         """Set once a request has been handed on and answered."""
         self.may_answer = threading.Event()
@@ -65,6 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         connection.close()
         self.server.is_asked.set()
         self.server.may_answer.wait()
+        if instead := self.server.instead.get(self.command):
+            return self._reply(instead.pop(0))
         if self.server.losses:
             self.server.losses -= 1
             return
@@ -73,6 +93,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
+
+    def _reply(self, raw: bytes) -> None:
+        self.close_connection = True
+        if raw is HANGS:
+            self.server.is_over.wait()
+        with suppress(ConnectionError):
+            self.wfile.write(raw)
 
     do_GET = do_POST = do_PUT = do_DELETE = _hand_on
 

@@ -1,6 +1,9 @@
 """Holds of the Python client against a real server on a socket, through the blocking and the asynchronous shell."""
 
 import asyncio
+import os
+import signal
+import threading
 from uuid import uuid4
 
 import pytest
@@ -10,8 +13,8 @@ from kvot.client.holds import HoldLife
 from kvot.contract.budget import UpdateAiChatBudget
 from kvot.contract.holds import AiChatHoldResponse, GetAiChatHold
 from kvot.contract.usage import GetAiChatUsage
-from kvot.core.errors import Conflict, NotAuthenticated, Refusal, holds_wait_ms, whole_seconds
-from tests.client.servers import NOW_MS
+from kvot.core.errors import Conflict, InvalidRequest, NotAuthenticated, Refusal, holds_wait_ms, whole_seconds
+from tests.client.servers import HANGS, NOW_MS, raw_reply
 
 TTL_MS = 120_000
 
@@ -35,9 +38,9 @@ def client(url, company):
 class Blocking:
     """The asynchronous shell, waited for: so that each sentence below is said of both."""
 
-    def __init__(self, url, api_key):
+    def __init__(self, url, api_key, **options):
         self._runner = asyncio.Runner()
-        self._client = AsyncClient(url, api_key)
+        self._client = AsyncClient(url, api_key, **options)
 
     def hold(self, tokens, **options):
         return _BlockingHold(self._runner, self._client.hold(tokens, **options))
@@ -80,8 +83,8 @@ def make(request):
     """Opens a shell on an address: closed when the test is over."""
     made = []
 
-    def make(url, api_key):
-        made.append(Client(url, api_key) if request.param == "sync" else Blocking(url, api_key))
+    def make(url, api_key, **options):
+        made.append((Client if request.param == "sync" else Blocking)(url, api_key, **options))
         return made[-1]
 
     yield make
@@ -190,7 +193,7 @@ def test_a_hold_is_renewed_as_long_as_its_block_runs(make, url, company, server,
 
 @pytest.mark.parametrize(("ttl_s", "every_s"), [(1, 1 / 3), (120, 40), (3_600, 1_200)])
 def test_a_hold_is_renewed_three_times_before_it_could_run_out(ttl_s, every_s):
-    assert HoldLife(1, ttl_s=ttl_s).renew_every_s == every_s
+    assert HoldLife(1, 60.0, ttl_s=ttl_s).renew_every_s == every_s
 
 
 def test_a_renewal_that_gets_lost_is_followed_by_another(make, lossy, company, server, client):
@@ -234,9 +237,62 @@ def test_a_reply_that_got_lost_is_asked_for_again_and_counts_once(make, lossy, c
 
 def test_tokens_that_may_be_held_for_a_block_that_never_runs_are_released(make, lossy, company, client):
     shell = make(lossy.url, company)
-    lossy.losses = 2
-    hold = shell.hold(50, hold_id="lost")
+    lossy.losses = 3
+    hold = shell.hold(50)
     with pytest.raises(StoreUnavailable), hold:
+        pytest.fail("the block ran")
+    assert state(client, hold) == ("released", 0, 0)
+
+
+def test_an_id_that_the_caller_gave_is_never_released_for_it(make, lossy, company, client):
+    shell = make(lossy.url, company)
+    with client.hold(50, hold_id="turn") as hold:
+        lossy.losses = 3
+        with pytest.raises(StoreUnavailable), shell.hold(50, hold_id="turn"):
+            pytest.fail("the block ran")
+        assert state(client, hold) == ("open", 0, 50)
+        hold.settle(40)
+
+
+def test_whoever_repeats_with_the_same_id_gets_the_same_hold(make, lossy, company):
+    shell = make(lossy.url, company)
+    lossy.losses = 3
+    with pytest.raises(StoreUnavailable), shell.hold(50, hold_id="again"):
+        pytest.fail("the block ran")
+    with shell.hold(50, hold_id="again") as hold:
+        assert hold.settle(1).tokens_held == 0
+
+
+CHUNKED = b"transfer-encoding: chunked\r\n"
+UNREADABLE = [
+    *(raw_reply(200), raw_reply(307), raw_reply(500), raw_reply(502), raw_reply(504), raw_reply(503, b'{"a":5}')),
+    *(raw_reply(200, b"{}"), raw_reply(200, b"xx", b"content-encoding: gzip\r\n"), raw_reply(200, b"{}", CHUNKED)),
+    *(raw_reply(204, b""), b"SSH-2.0\r\n", b""),
+]
+
+
+@pytest.mark.parametrize("reply", UNREADABLE, ids=lambda reply: repr(reply[9:40]))
+def test_a_reply_that_nobody_can_read_is_as_one_that_was_lost(make, lossy, company, client, reply):
+    shell = make(lossy.url, company)
+    lossy.instead["POST"] = [reply]
+    with shell.hold(50) as hold:
+        lossy.instead["POST"] = [reply] * 2
+        assert hold.settle(20).tokens_used == 20
+
+
+@pytest.mark.parametrize("reply", [raw_reply(200, b"{}"), raw_reply(504), b""], ids=lambda reply: repr(reply[9:40]))
+def test_and_if_no_other_comes_the_tokens_are_released(make, lossy, company, client, reply):
+    shell = make(lossy.url, company)
+    lossy.instead["POST"], never = [reply] * 3, shell.hold(50)
+    with pytest.raises(StoreUnavailable), never:
+        pytest.fail("the block ran")
+    assert state(client, never) == ("released", 0, 0)
+
+
+def test_a_server_that_hangs_is_left_after_the_time_that_is_said(make, lossy, company, client):
+    shell = make(lossy.url, company, timeout_s=0.1)
+    lossy.instead["POST"], hold = [HANGS] * 3, shell.hold(50)
+    with pytest.raises(StoreUnavailable, match="did not answer within"), hold:
         pytest.fail("the block ran")
     assert state(client, hold) == ("released", 0, 0)
 
@@ -244,14 +300,14 @@ def test_tokens_that_may_be_held_for_a_block_that_never_runs_are_released(make, 
 async def test_tokens_of_a_block_that_was_cancelled_while_it_was_entered_are_released(lossy, url, company):
     lossy.may_answer.clear()
     async with AsyncClient(lossy.url, company) as shell, AsyncClient(url, company) as client:
-        hold = shell.hold(50, hold_id="left")
+        hold = shell.hold(50)
         entering = asyncio.create_task(hold.__aenter__())
         await asyncio.to_thread(lossy.is_asked.wait)
         entering.cancel()
         lossy.may_answer.set()
         with pytest.raises(asyncio.CancelledError):
             await entering
-        left = await client.call(GetAiChatHold(hold_id="left"))
+        left = await client.call(GetAiChatHold(hold_id=hold.id))
         assert isinstance(left, AiChatHoldResponse)
         assert left.hold_state == "released"
 
@@ -261,6 +317,108 @@ def test_a_server_that_is_not_there_is_unavailable(make):
         pytest.fail("the block ran")
 
 
+@pytest.mark.parametrize("ttl_s", [-1, 0, 3_601])
+def test_a_time_that_no_hold_can_last_is_refused_by_the_server(shell, ttl_s):
+    with pytest.raises(InvalidRequest, match="between 1 and 3600"), shell.hold(5, ttl_s=ttl_s):
+        pytest.fail("the block ran")
+
+
 def test_a_wrong_key_is_refused(make, url):
     with pytest.raises(NotAuthenticated), make(url, "wrong").hold(1):
         pytest.fail("the block ran")
+
+
+def test_a_hold_is_for_one_block(shell, client):
+    hold = shell.hold(5)
+    with hold:
+        hold.settle(3)
+    with pytest.raises(RuntimeError, match="entered before"), hold:
+        pytest.fail("the block ran")
+
+
+@pytest.mark.parametrize("options", [{"ttl_s": "3"}, {"ttl_s": None}, {"ttl_s": 1.5}, {"hold_id": 5}])
+def test_an_option_of_the_wrong_type_is_told_at_once(make, options):
+    with pytest.raises(TypeError, match="must be"):
+        make("http://127.0.0.1:1", "k").hold(5, **options)
+
+
+def test_a_renewal_is_told_and_what_ended_the_hold_stands(make, lossy, company, server, clock):
+    shell = make(lossy.url, company)
+    wait_for = getattr(shell, "wait_for", lambda function: function())
+    with shell.hold(900, ttl_s=1) as hold:
+        clock.ms += 900
+        wait_for(lambda: renewals(server, 2))
+        assert hold.response.hold_expires_at.ms == NOW_MS + 1_900
+        assert hold.is_open
+        hold.settle(5)
+        assert (hold.is_open, hold.response.hold_state) == (False, "settled")
+
+
+@pytest.mark.parametrize(
+    "reply", [HANGS, raw_reply(200, b"{}"), raw_reply(429), raw_reply(502)], ids=lambda reply: repr(reply[9:40])
+)
+def test_a_renewal_without_a_good_reply_is_followed_by_another(make, lossy, company, server, reply):
+    shell = make(lossy.url, company)
+    wait_for = getattr(shell, "wait_for", lambda function: function())
+    with shell.hold(900, ttl_s=1) as hold:
+        lossy.instead["PUT"] = [reply]
+        wait_for(lambda: renewals(server, 2))
+        hold.settle(5)
+
+
+def test_tokens_of_a_block_that_was_interrupted_while_it_was_entered_are_released(lossy, company, client):
+    def interrupt():
+        lossy.is_asked.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    lossy.instead["POST"] = [HANGS]
+    interrupting = threading.Thread(target=interrupt)
+    with Client(lossy.url, company) as shell:
+        hold, asked_on = shell.hold(50), shell._pool
+        interrupting.start()
+        with pytest.raises(KeyboardInterrupt), hold:
+            pytest.fail("the block ran")
+        assert shell._pool is not asked_on  # its lock may be taken for good
+    interrupting.join()
+    assert state(client, hold) == ("released", 0, 0)
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
+def test_whatever_a_signal_raises_before_the_block_leaves_nothing_behind(monkeypatch, client, raised):
+    def interrupted():
+        start()
+        raise raised
+
+    hold = client.hold(5, ttl_s=1)
+    start = hold._renewing.start
+    monkeypatch.setattr(hold._renewing, "start", interrupted)
+    with pytest.raises(raised), hold:
+        pytest.fail("the block ran")
+    hold._renewing.join()
+    assert state(client, hold) == ("released", 0, 0)
+
+
+def test_a_hold_that_was_forgotten_is_renewed_no_more(client):
+    hold = client.hold(5, ttl_s=1)
+    hold.__enter__()
+    renewing = hold._renewing
+    del hold
+    renewing.join(10)
+    assert not renewing.is_alive()
+
+
+def test_a_client_that_was_closed_is_not_asked(url, company):
+    client = Client(url, company)
+    hold = client.hold(5, ttl_s=1)
+    hold.__enter__()
+    client.close()
+    hold._renewing.join()
+    with pytest.raises(RuntimeError, match="closed"):
+        hold.settle(1)
+
+
+async def test_a_client_belongs_to_one_event_loop(url, company):
+    async with AsyncClient(url, company) as client:
+        await client.call(GetAiChatUsage())
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, client.call(GetAiChatUsage()))

@@ -5,7 +5,9 @@
         hold.settle(reply.usage.total_tokens)
 
 `AsyncClient` is the same with `async with` and `await`. What does not fit the budget raises `BudgetExceeded`, with its
-`usage` and `retry_after_s`. Every error is a `KvotError`.
+`usage` and `retry_after_s`. Every error is a `KvotError`, but for wrong use: `TypeError` for a name or a type, and
+`RuntimeError` for a client that was closed or is of another event loop, and for a hold that is entered again. What may
+be counted on where the network fails: docs/guides/client.md.
 """
 
 from kvot.client.aio import AsyncClient, AsyncHold

@@ -1,48 +1,22 @@
-"""Requests of the contract into HTTP, and HTTP replies back into the contract's responses and errors. No I/O.
-
-An operation's own route is used, JSON both ways. Names in a reply are read in any case, so a host that writes
-PascalCase is understood as well.
-"""
+"""Requests of the contract into HTTP. No I/O. An operation's own route is used, and JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import msgspec
 
+from kvot.client.asking import AGAIN
 from kvot.contract import OPERATIONS
-from kvot.contract.describe import Instant, Operation, Request, Response, members_of
-from kvot.core.errors import (
-    BudgetExceeded,
-    Conflict,
-    FieldError,
-    Forbidden,
-    InvalidRequest,
-    KvotError,
-    MethodNotAllowed,
-    NotAuthenticated,
-    NotFound,
-    RequestTooLarge,
-    StoreUnavailable,
-    TooManyRequests,
-)
-from kvot.wire import ratelimit
-from kvot.wire.binding import struct_from
+from kvot.contract.describe import Instant, Operation, Request, members_of
+from kvot.core.errors import InvalidRequest, StoreUnavailable
+from kvot.settings import is_key_text
 from kvot.wire.formats import FORMATS
 from kvot.wire.scalars import shortest_date
 
 _VERBS_WITHOUT_BODY = frozenset({"GET", "DELETE"})
 JSON_LINES = "application/jsonl"
-
-_ERRORS: Mapping[int, type[KvotError]] = {
-    400: InvalidRequest,
-    401: NotAuthenticated,
-    403: Forbidden,
-    404: NotFound,
-    405: MethodNotAllowed,
-    409: Conflict,
-    413: RequestTooLarge,
-}
 
 
 class HttpRequest(NamedTuple):
@@ -58,8 +32,32 @@ def operation_of(request: Request) -> Operation:
     return OPERATIONS[type(request).__name__.lower()]
 
 
+def call_for(request: Request, key: str | None) -> tuple[str | None, int]:
+    """The Idempotency-Key under which to ask, and how often to ask again: what has a key counts once."""
+    if key is None and operation_of(request).is_keyed and getattr(request, "hold_id", None) is None:
+        key = uuid4().hex
+    return key, 0 if key is None else AGAIN
+
+
+def named_again(error: StoreUnavailable, key: str | None) -> StoreUnavailable:
+    """The error with the key that makes it safe to repeat what may have been done."""
+    if key is None:
+        return error
+    message = f"{error.message.rstrip('.')}. It may have been carried out: repeat it with the idempotency key {key!r}."
+    return StoreUnavailable(message, retry_after_ms=error.retry_after_ms, in_public=error.in_public)
+
+
 def to_http(operation: Operation, request: Request, *, idempotency_key: str | None = None) -> HttpRequest:
-    """The HTTP request for an operation."""
+    """The HTTP request for an operation. Raises InvalidRequest for what neither JSON nor an address can say."""
+    if idempotency_key is not None and not (idempotency_key and is_key_text(idempotency_key)):
+        raise InvalidRequest("The idempotency key must be ASCII text without a space or a line break.")
+    try:
+        return _written(operation, request, idempotency_key)
+    except (UnicodeEncodeError, OverflowError, TypeError) as error:
+        raise InvalidRequest(f"The request cannot be written: {error}.") from error
+
+
+def _written(operation: Operation, request: Request, idempotency_key: str | None) -> HttpRequest:
     route = operation.routes[0]
     values = to_document(request)
     path = _filled(route.path, values)
@@ -90,17 +88,6 @@ def lines_to_http(operation: Operation, lines: Sequence[bytes], *, company_id: s
     return HttpRequest("POST", operation.routes[0].path + query, headers, b"\n".join(lines))
 
 
-def from_http(operation: Operation, status: int, headers: Mapping[str, str], body: bytes) -> Response:
-    """The response in a reply. Raises the KvotError that the reply tells of. Header names are in lower case."""
-    document = _document(body)
-    if not 200 <= status < 300:  # noqa: PLR2004
-        raise _error(status, headers, document)
-    if operation.response is None or not isinstance(document, dict):
-        raise KvotError("The server's reply is not what this operation answers with. Is the address a Kvot server's?")
-    response: Response = struct_from(operation.response, document)
-    return response
-
-
 def to_document(request: Request) -> dict[str, Any]:
     """What a request says, by wire name."""
     return {
@@ -116,49 +103,3 @@ def _value(value: Any) -> Any:
     if isinstance(value, Request):
         return to_document(value)
     return [_value(each) for each in value] if isinstance(value, list) else value
-
-
-def _document(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _error(status: int, headers: Mapping[str, str], document: Any) -> KvotError:
-    told = document if isinstance(document, dict) else {}
-    told = told.get("responseStatus") or told.get("ResponseStatus") or {}
-    code = told.get("errorCode") or told.get("ErrorCode")
-    message = told.get("message") or told.get("Message") or f"The server answered with status {status}."
-    retry_after = headers.get("retry-after", "")
-    retry_after_ms = int(retry_after) * 1_000 if retry_after.isdigit() else 1_000
-    if status == 429:  # noqa: PLR2004
-        if code == BudgetExceeded.code and (refused := _refused(message, told)):
-            return refused
-        return TooManyRequests(message, retry_after_ms=retry_after_ms)
-    if status == 503:  # noqa: PLR2004
-        return StoreUnavailable(message, retry_after_ms=retry_after_ms)
-    kind = _ERRORS.get(status, KvotError)
-    if issubclass(kind, InvalidRequest):
-        return kind(message, code=code, fields=_fields(told))
-    return kind(message, code=code)
-
-
-def _refused(message: str, told: Mapping[str, Any]) -> BudgetExceeded | None:
-    """None where the reply lacks what a refusal of ours says."""
-    meta = told.get("meta") or told.get("Meta")
-    try:
-        return ratelimit.from_meta(message, meta) if isinstance(meta, dict) else None
-    except (KeyError, ValueError, TypeError):
-        return None
-
-
-def _fields(told: Mapping[str, Any]) -> list[FieldError]:
-    return [
-        FieldError(
-            each.get("fieldName") or each.get("FieldName") or "",
-            each.get("errorCode") or each.get("ErrorCode") or "",
-            each.get("message") or each.get("Message") or "",
-        )
-        for each in told.get("errors") or told.get("Errors") or []
-    ]

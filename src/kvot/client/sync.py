@@ -1,33 +1,40 @@
 """The blocking shell: carries requests to a server and waits for the replies."""
 
+import os
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from threading import Event, Thread
+from time import monotonic, sleep, time
 from types import TracebackType
 from typing import Self, Unpack
 
 import httpx2
 
-from kvot.client.holds import FIGURES, OPTIONS, Figures, HoldLife, HoldOptions, check_names
-from kvot.client.requests import HttpRequest, from_http, lines_to_http, operation_of, to_http
+from kvot.client.asking import Asking
+from kvot.client.holds import FIGURES, LET_GO_WITHIN_S, OPTIONS, Figures, HoldLife, HoldOptions, check_names
+from kvot.client.replies import from_http
+from kvot.client.requests import HttpRequest, call_for, lines_to_http, named_again, operation_of, to_http
+from kvot.client.server import FAILURES, Server
 from kvot.contract.describe import Operation, Request, Response
 from kvot.contract.holds import AiChatHoldResponse
-from kvot.core.errors import KvotError, StoreUnavailable
+from kvot.core.errors import Conflict, KvotError, StoreUnavailable
 
 TIMEOUT_S = 60.0
 """A batch of thousands of events commits within a second; proving a large ledger takes longer."""
 
-LOST = (httpx2.NetworkError, httpx2.RemoteProtocolError)
-"""The connection is gone, and with it the reply: as when it was idle for as long as a provider took to answer."""
-
 
 class Client:
-    """One server, one credential. Holds are renewed by threads of their own; beside them, one thread at a time."""
+    """One server, one credential, any number of threads. Holds are renewed by threads of their own.
 
-    def __init__(self, url: str, api_key: str | None) -> None:
-        headers = {} if api_key is None else {"x-api-key": api_key}
-        self._url = url
-        self._http = httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT_S)
+    timeout_s: how long one question may take in all. After a fork the child has connections of its own.
+    Raises InvalidRequest for an address or a key that could not be used; to ask after `close()` is a RuntimeError.
+    """
+
+    def __init__(self, url: str, api_key: str | None, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._server = Server(url, api_key, timeout_s)
+        self._is_closed = False
+        self._connect()
 
     def __enter__(self) -> Self:
         return self
@@ -36,35 +43,74 @@ class Client:
         self.close()
 
     def call(self, request: Request, *, idempotency_key: str | None = None) -> Response:
-        """Raises KvotError: what the server refused, or StoreUnavailable when it cannot be reached."""
-        operation = operation_of(request)
-        return self._send(operation, to_http(operation, request, idempotency_key=idempotency_key))
+        """Raises KvotError: what the server refused, or StoreUnavailable when nobody knows what it did.
+
+        What counts each time that it is asked is asked under a key, which is made where none is given, and asked again
+        if its reply is lost; the error names the key, under which it can be repeated.
+        """
+        key, repeats = call_for(request, idempotency_key)
+        asking = Asking(monotonic(), self._server.timeout_s, repeats)
+        try:
+            return self._ask(request, asking, key)
+        except StoreUnavailable as error:
+            raise named_again(error, key if asking.may_be_done else None) from error.__cause__
 
     def call_with_lines(self, operation: Operation, lines: Sequence[bytes], *, company_id: str | None) -> Response:
-        return self._send(operation, lines_to_http(operation, lines, company_id=company_id))
+        sent = lines_to_http(operation, lines, company_id=company_id)
+        return from_http(operation, *self._send(sent, self._server.timeout_s), now_ms=_now_ms())
 
     def hold(self, tokens: int, **options: Unpack[HoldOptions]) -> "Hold":
         """Tokens to hold while a block runs. Entering it raises BudgetExceeded if they do not fit."""
         check_names("Client.hold", options, OPTIONS)
-        return Hold(self, HoldLife(tokens, **options))
+        return Hold(self, HoldLife(tokens, self._server.timeout_s, **options))
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of a page that is no operation, such as /readyz."""
-        try:
-            reply = self._http.get(path)
-        except httpx2.HTTPError as error:
-            raise unreachable(self._url, error) from error
-        return reply.status_code, reply.content
+        status, _, body = self._send(HttpRequest("GET", path, {}, None), self._server.timeout_s)
+        return status, body
 
     def close(self) -> None:
-        self._http.close()
+        self._is_closed = True
+        self._pool.close()
 
-    def _send(self, operation: Operation, sent: HttpRequest) -> Response:
+    def _ask(self, request: Request, asking: Asking, key: str | None = None) -> Response:
+        while True:
+            try:
+                return self._ask_once(request, asking.timeout_s(monotonic()), key)
+            except KvotError as error:
+                pause_s = asking.pause_s(error, monotonic())
+                if pause_s is None:
+                    raise
+            sleep(pause_s)
+
+    def _ask_once(self, request: Request, timeout_s: float, key: str | None = None) -> Response:
+        operation = operation_of(request)
+        reply = self._send(to_http(operation, request, idempotency_key=key), timeout_s)
+        return from_http(operation, *reply, now_ms=_now_ms(), asked=request)
+
+    def _send(self, sent: HttpRequest, timeout_s: float) -> tuple[int, httpx2.Headers, bytes]:
+        if self._is_closed:
+            raise RuntimeError("The client was closed.")
+        if self._pid != os.getpid():
+            self._connect()
+        until_s, body = monotonic() + timeout_s, bytearray()
+        verb, target, headers, content = sent
         try:
-            reply = self._http.request(sent.verb, sent.target, headers=dict(sent.headers), content=sent.body)
-        except httpx2.HTTPError as error:
-            raise unreachable(self._url, error) from error
-        return from_http(operation, reply.status_code, reply.headers, reply.content)
+            with self._pool.stream(verb, target, headers=headers, content=content, timeout=timeout_s) as reply:
+                for chunk in reply.iter_bytes():
+                    if monotonic() >= until_s:
+                        raise TimeoutError
+                    body += chunk
+        except FAILURES as error:
+            raise self._server.unanswered(error, timeout_s) from error
+        except BaseException:  # a signal's may have left the pool's lock taken: nobody is to wait for it
+            self._connect()
+            raise
+        return reply.status_code, reply.headers, bytes(body)
+
+    def _connect(self) -> None:
+        """Connections that nobody used. Those of a parent are left to it: not closed, and never asked on."""
+        self._pid, self._pool = os.getpid(), self._server.pool(httpx2.Client)
 
 
 class Hold:
@@ -78,7 +124,9 @@ class Hold:
         self._client = client
         self._life = life
         self._ended = Event()
-        self._renewing = Thread(target=self._renew, name=f"hold {life.id}", daemon=True)
+        # The thread knows nothing of this object, so one that is forgotten, however it came about, ends it.
+        self._renewing = Thread(target=_renew, args=(client, life, self._ended), name=f"hold {life.id}", daemon=True)
+        weakref.finalize(self, self._ended.set)
 
     @property
     def id(self) -> str:
@@ -88,6 +136,11 @@ class Hold:
     def response(self) -> AiChatHoldResponse | None:
         """The hold and the usage as the server told them last."""
         return self._life.response
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the tokens are still held, as far as is known here: not ended, not run out, not ended by others."""
+        return self._life.is_open(monotonic())
 
     def settle(self, tokens_used: int, **figures: Unpack[Figures]) -> AiChatHoldResponse:
         """Replace the hold by what the call used. Counts once, however often it is said; also after the block."""
@@ -99,49 +152,54 @@ class Hold:
         return self._end(self._life.releasing)
 
     def __enter__(self) -> Self:
-        self._life.took(self._reserve())
-        self._renewing.start()
-        return self
+        asking = self._life.enter(monotonic())
+        try:
+            self._reserve(asking)
+            self._renewing.start()
+            return self
+        except BaseException:  # whatever a signal may raise here: the block will not run
+            self._ended.set()
+            if self._life.must_let_go(asking):
+                self._let_go()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._renewing.join()
+        if self._renewing.is_alive():
+            self._renewing.join(LET_GO_WITHIN_S)  # one that hangs ends by itself, and disturbs nobody
         self._life.leave(error)
 
-    def _reserve(self) -> Response:
-        """Where nobody knows whether tokens are held now, let go of them: the block, and its call, will not run."""
+    def _reserve(self, asking: Asking) -> None:
         try:
-            return self._ask(self._life.reserving)
-        except (StoreUnavailable, KeyboardInterrupt):
-            with suppress(KvotError):
-                self._client.call(self._life.releasing)
-            raise
+            response = self._client._ask(self._life.reserving, asking)
+        except Conflict as error:
+            raise self._life.not_reserved(error) from error.__cause__
+        self._life.reserved(response, monotonic())
+
+    def _let_go(self) -> None:
+        with suppress(KvotError, RuntimeError):
+            self._client._ask(self._life.releasing, self._life.let_go(monotonic()))
 
     def _end(self, request: Request) -> AiChatHoldResponse:
-        response = self._life.took(self._ask(request))
+        asking = self._life.end(monotonic())
+        response = self._life.ended(self._client._ask(request, asking))
         self._ended.set()
         return response
 
-    def _ask(self, request: Request) -> Response:
-        """Ask once more if the reply was lost: everything about a hold counts once."""
+
+def _renew(client: Client, life: HoldLife, ended: Event) -> None:
+    while not ended.wait(max(0.0, life.renew_at_s - monotonic())):
+        asked_s = monotonic()
         try:
-            return self._client.call(request)
-        except StoreUnavailable as error:
-            if not isinstance(error.__cause__, LOST):
-                raise
-            return self._client.call(request)
-
-    def _renew(self) -> None:
-        while not self._ended.wait(self._life.renew_every_s):
-            try:
-                self._client.call(self._life.renewing)
-            except StoreUnavailable:
-                continue  # the next one may still come in time, and a hold that runs out is charged, not lost
-            except KvotError:
-                return  # it is closed: whoever settles it will hear why
+            life.renewed(client._ask_once(life.renew(asked_s), life.renew_within_s), asked_s)
+        except KvotError as error:
+            if life.not_renewed(error):
+                return  # whoever settles it will hear why
+        except RuntimeError:  # the client was closed
+            return
 
 
-def unreachable(url: str, error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"The server {url} cannot be reached: {error}.")
+def _now_ms() -> int:
+    return int(time() * 1_000)
