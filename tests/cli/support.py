@@ -108,3 +108,25 @@ def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "kvot.cli", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment, text=True, **(pipes | options))
+
+
+_SIGNALLED = """
+import signal, sys
+import kvot.cli.backup as module
+work, number = getattr(module, sys.argv[1]), int(sys.argv[2])
+
+def signalled(*values):
+    signal.raise_signal(number)
+    return work(*values)
+
+setattr(module, sys.argv[1], signalled)
+from kvot.cli import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def signalled(step: str, number: signal.Signals, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """`kvot` that gets a signal as a step of `kvot.cli.backup` begins."""
+    environment = os.environ | {"PYTHONPATH": str(SRC)}
+    command = [sys.executable, "-c", _SIGNALLED, step, str(int(number)), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -13,6 +13,9 @@ COMMANDS = [
     ("keys", "revoke"),
     ("keys", "import"),
     ("keys", "accept-secret"),
+    ("provider-keys", "set"),
+    ("provider-keys", "list"),
+    ("provider-keys", "remove"),
     ("holds", "list"),
     ("holds", "release"),
     ("budget", "show"),
@@ -24,6 +27,9 @@ COMMANDS = [
     ("import",),
     ("verify",),
     ("prune",),
+    ("backup",),
+    ("restore",),
+    ("migrate",),
     ("doctor",),
 ]
 
@@ -91,6 +97,7 @@ MISUSE = [
     (("events", "--company", ACME, "--limit", "10001"), 2, "10,000"),
     (("events", "--company", ACME, "--url", "http://127.0.0.1:1"), 2, "not through a server"),
     (("events", "--company", ACME, "--database", "missing.db"), 1, "missing.db does not exist"),
+    (("backup", "nowhere/b.gz"), 2, "there is no folder nowhere. Make the folder first"),
     (("import",), 2, "FILES"),
     (("import", "x.csv", "--map", "at"), 2, "field=column"),
     (("import", "x.csv", "--map", "colour=red"), 2, "colour"),

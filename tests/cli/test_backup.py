@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import signal
 
 import pytest
 
@@ -10,7 +11,7 @@ from kvot.core.budget import Rules
 from kvot.core.model import NewHold
 from kvot.core.window import MS_PER_HOUR as HOUR
 from kvot.stores.sqlite import SqliteStore
-from tests.cli.support import ACME, NOW_MS, OTHER
+from tests.cli.support import ACME, NOW_MS, OTHER, signalled
 from tests.cli.test_serve import make_key, serving
 
 COMPANIES = (ACME, OTHER)
@@ -120,6 +121,20 @@ def test_the_secret_and_the_keys_are_not_in_it_and_both_commands_say_so(filled):
     assert key not in content
 
 
+def test_a_restore_names_the_secret_that_is_there_or_says_how_to_bring_it(filled, monkeypatch):
+    file, place = filled.folder / "backup.gz", "other.db.secret"
+    filled("backup", file)
+
+    def said(database):
+        return " ".join(filled.bare("restore", file, "--database", filled.folder / database).err.split())
+
+    assert f"copy its file to {filled.folder / place}, or set KVOT_SECRET to it" in said("other.db")
+    (filled.folder / "third.db.secret").write_text("s" * 43)
+    assert f"only if {filled.folder / 'third.db.secret'} is the one" in said("third.db")
+    monkeypatch.setenv("KVOT_SECRET", "s" * 43)
+    assert "only if the value of KVOT_SECRET is the one" in said("fourth.db")
+
+
 def test_only_an_empty_database_is_restored_into(filled):
     file = filled.folder / "backup.gz"
     filled("backup", file)
@@ -189,3 +204,21 @@ def test_a_changed_audit_log_is_told_and_backed_up_all_the_same(filled):
     ran = filled("backup", filled.folder / "backup.gz", "--json")
     assert (ran.code, json.loads(ran.out)["differences"]) == (1, 1)
     assert "audit log was changed" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("step", "told", "is_there"), [("move", "Nothing is restored.", False), ("differences", "run kvot verify.", True)]
+)
+def test_a_restore_that_is_interrupted_says_how_far_it_is(filled, step, told, is_there):
+    file, other = filled.folder / "backup.gz", filled.folder / "other.db"
+    filled("backup", file)
+    ran = signalled(step, signal.SIGINT, "restore", file, "--database", other)
+    assert (ran.returncode, told in ran.stderr, ran.stderr.count("\n")) == (130, True, 1)
+    assert other.exists() is is_there
+    assert (filled.bare("verify", "--database", other).code == 0) is is_there
+
+
+def test_a_backup_that_is_terminated_leaves_no_draft(filled):
+    ran = signalled("move", signal.SIGTERM, "backup", filled.folder / "b.gz", "--database", filled.database)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGTERM, "")
+    assert not [each for each in filled.folder.iterdir() if "b.gz" in each.name]

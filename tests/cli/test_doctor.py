@@ -50,6 +50,14 @@ def test_a_provider_that_is_reached_in_the_clear_is_told_of(kvot, monkeypatch):
     assert grades(kvot("doctor", "--json"))["providers"] == "warn"
 
 
+def test_a_provider_that_the_server_would_refuse_is_found(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    config = kvot.file("kvot.toml", '[providers.foo]\ndialect = "morse"\nbase_url = "https://foo.example"\n')
+    looked = kvot("doctor", "--config", config, "--json")
+    assert (looked.code, grades(looked)["providers"]) == (1, "fail")
+    assert "The dialect of the provider foo is 'morse': must be one of openai," in looked.out
+
+
 def test_an_open_secret_is_found(kvot):
     kvot("record", "--company", ACME, "--tokens", 5)
     (kvot.folder / "kvot.db.secret").chmod(0o644)
@@ -68,6 +76,29 @@ def test_a_lost_secret_is_found(kvot):
     kvot("record", "--company", ACME, "--tokens", 5)
     (kvot.folder / "kvot.db.secret").unlink()
     assert grades(kvot("doctor", "--json"))["secret"] == "fail"
+
+
+@pytest.mark.parametrize("content", ["hello", "SQLite format 3\0".ljust(4_096, "\0"), None])
+def test_of_what_is_no_database_no_secret_is_missed(kvot, content):
+    if content is None:
+        (kvot.folder / "kvot.db").mkdir()
+    else:
+        kvot.file("kvot.db", content)
+    ran = kvot("doctor", "--json")
+    assert (ran.code, grades(ran)["lock, schema"], "secret" in grades(ran)) == (1, "fail", False)
+
+
+def test_an_empty_file_is_left_empty_for_the_first_start(kvot):
+    file = kvot.file("kvot.db", "")
+    ran = kvot("doctor", "--json")
+    assert (ran.code, grades(ran)["database"], grades(ran)["secret"]) == (0, "warn", "warn")
+    assert (file.stat().st_size, list(kvot.folder.iterdir())) == (0, [file])
+
+
+def test_a_place_that_cannot_be_a_file_s_is_a_finding(kvot):
+    kvot.file("file", "x")
+    ran = kvot.bare("doctor", "--database", "file/kvot.db", "--json")
+    assert (ran.code, grades(ran)["database"], "secret" in grades(ran)) == (1, "fail", False)
 
 
 @contextmanager
@@ -180,3 +211,10 @@ def test_the_file_system_is_that_of_the_nearest_mount(tmp_path, folder, kind):
     mounts = tmp_path / "mounts"
     mounts.write_text("/dev/sda / ext4 rw 0 0\nhost:/x /srv nfs4 rw 0 0\n//host/x /a\\040b cifs rw 0 0\n")
     assert checks.file_system_of(Path(folder), mounts) == kind
+
+
+def test_a_proxy_that_is_none_keeps_no_finding_back(kvot, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "socks4://127.0.0.1:1")
+    with held(kvot, "http://127.0.0.1:1"):
+        found = {each["name"]: each for each in kvot("doctor", "--json").document["findings"]}
+    assert ("by the proxy socks4" in found["server"]["detail"], "clock" in found) == (True, True)

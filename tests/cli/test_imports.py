@@ -295,7 +295,7 @@ def test_ctrl_c_stops_after_the_batch_with_a_summary_of_what_is_safe(kvot):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     summary = json.loads(out)
-    assert (process.returncode, summary["isComplete"]) == (1, False)
+    assert (process.returncode, summary["isComplete"]) == (130, False)
     assert "Stopping" in err
     assert "Traceback" not in err
     assert used(kvot) == 3 * summary["accepted"] < 3 * rows

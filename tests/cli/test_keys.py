@@ -23,7 +23,7 @@ def test_keys_are_listed_by_company_with_what_they_may_do(kvot):
 
 def test_a_revoked_key_is_listed_as_such(kvot):
     key_id = kvot("keys", "create", "--company", ACME, "--json").document["result"]["id"]
-    assert kvot("keys", "revoke", key_id).out == f"Revoked {key_id}.\n"
+    assert kvot("keys", "revoke", key_id, "--yes").out == f"Revoked {key_id}.\n"
     (key,) = kvot("keys", "list", "--json").document["results"]
     assert "revokedAt" in key
     assert kvot("keys", "revoke", "nonsense").code == 1
@@ -94,7 +94,7 @@ def test_only_who_makes_keys_needs_the_secret(kvot):
         ("prune", "--yes"),
         ("backup", kvot.folder / "b.gz"),
         ("keys", "list"),
-        ("keys", "revoke", key),
+        ("keys", "revoke", key, "--yes"),
     ):
         assert (kvot(*words).code, words) == (0, words)
     ran = kvot("keys", "create", "--company", ACME)

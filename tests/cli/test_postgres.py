@@ -127,7 +127,7 @@ def test_a_revoked_key_is_refused_by_every_worker_within_a_second(filled_with_se
     kvot = filled_with_secret
     live = kvot.bare("keys", "create", "--company", ACME, *workers.where, "--json").document["key"]
     assert {workers.ask() for _ in range(30)} == {200}, "both have seen it"
-    assert kvot.bare("keys", "revoke", workers.key["result"]["id"], *workers.where).code == 0
+    assert kvot.bare("keys", "revoke", workers.key["result"]["id"], "--yes", *workers.where).code == 0
     revoked_s = time.monotonic()
     while time.monotonic() - revoked_s < 1:
         assert workers.ask(live) == 200

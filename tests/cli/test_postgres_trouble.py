@@ -140,9 +140,8 @@ async def version_of(url):
 
 
 def test_doctor_names_the_engine_that_keeps_the_ledger_and_no_other(kvot, postgres):
-    found = {
-        each["name"]: each["detail"]
-        for each in kvot.bare("doctor", "--database", postgres, "--json").document["findings"]
-    }
-    assert found["postgresql"] == asyncio.run(version_of(postgres))
+    findings = kvot.bare("doctor", "--database", postgres, "--json").document["findings"]
+    found = {each["name"]: (each["grade"], each["detail"]) for each in findings}
+    # The server of the tests puts nothing on the disk before it answers.
+    assert found["postgresql"] == ("warn", f"{asyncio.run(version_of(postgres))}, fsync is off")
     assert "sqlite" not in found

@@ -50,7 +50,7 @@ def test_it_is_another_company_s_business_no_more_than_any_other(offered, monkey
 
 def test_a_removed_key_is_gone(offered, monkeypatch):
     set_key(offered, monkeypatch)
-    ran = offered("provider-keys", "remove", "openai", "--company", ACME)
+    ran = offered("provider-keys", "remove", "openai", "--company", ACME, "--yes")
     assert (ran.code, ran.out) == (0, "The company keeps no key to openai any more.\n")
     assert offered("provider-keys", "remove", "openai", "--company", ACME).code == 1
     (listed,) = offered("provider-keys", "list", "--company", ACME, "--json").document["results"]
@@ -66,7 +66,7 @@ def test_a_removed_key_is_gone(offered, monkeypatch):
         ("short", "openai", ACME, 1, "between 8 and 4096"),
         ("two words of it", "openai", ACME, 1, "correct format"),
         (b"\xff\xfe" * 8, "openai", ACME, 1, "correct format"),
-        (KEY, "mistral", ACME, 1, "No provider of this name"),
+        (KEY, "mistral", ACME, 1, "is offered. There are: openai."),
         (KEY, "openai", None, 1, "--company"),
         (KEY, "openai", "acme", 2, "not a GUID"),
     ],
@@ -120,5 +120,5 @@ def test_a_server_keeps_one_for_its_superadmin_alone(offered, monkeypatch):
         where = (*there, "--api-key", operator)
         listed = offered.bare("provider-keys", "list", *where).out
         assert "…abcd" in listed
-        assert offered.bare("provider-keys", "remove", "openai", *where).code == 0
+        assert offered.bare("provider-keys", "remove", "openai", "--yes", *where).code == 0
         assert server.stop()[0] == 0

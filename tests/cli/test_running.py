@@ -99,3 +99,18 @@ from kvot.cli import main
 sys.exit(main(["usage"]))"""
     ran = subprocess.run([sys.executable, "-c", script], cwd=SRC, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "kvot: Interrupted.\n")
+
+
+def test_sigterm_ends_a_command_once_it_has_cleaned_up():
+    script = """
+import asyncio, signal
+from kvot.cli.running import run
+async def work():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+run(work())"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=SRC, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (-signal.SIGTERM, "cleaned up\n", "")

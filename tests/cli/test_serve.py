@@ -72,7 +72,7 @@ def test_every_command_works_on_a_server_as_on_a_database(kvot, operator):
         assert kvot.bare("prune", "--yes", *where).document["events"] == 0
         assert kvot.bare("doctor", *where).code == 0
         key_id = kvot.bare("keys", "list", "--company", ACME, *where).document["results"][0]["id"]
-        assert kvot.bare("keys", "revoke", key_id, *where).code == 0
+        assert kvot.bare("keys", "revoke", key_id, "--yes", *where).code == 0
         assert kvot.bare("usage", *own).code == 1
 
 
@@ -161,8 +161,9 @@ def test_what_the_server_refuses_is_told_cleanly(kvot, operator):
     with serving(kvot) as server:
         for arguments, word in [
             (("usage", "--company", OTHER, "--api-key", key), "another company"),
-            (("usage",), "Not Authenticated"),
-            (("usage", "--api-key", operator), "speaks for no company"),
+            (("usage",), "Give an API key: --api-key or KVOT_API_KEY"),
+            (("usage", "--api-key", "wrong"), "is not one of this server, or was revoked"),
+            (("usage", "--api-key", operator), "speaks for no company: name one with --company"),
             (("budget", "set", "--token-limit", 5, "--api-key", key), "superadmin"),
             (("record", "--tokens", 0, "--api-key", key), "greater than"),
         ]:
@@ -222,6 +223,15 @@ def test_the_demo_says_that_it_is_generated_and_its_curl_line_works(kvot):
     usage = kvot("usage", "--company", demo.COMPANY_ID, "--json").document
     assert 0.6 < usage["tokensUsed"] / usage["tokenLimit"] < 0.8
     assert kvot("verify").code == 0
+
+
+def test_a_start_says_how_its_first_key_is_made_and_where_to_look(kvot):
+    with serving(kvot) as server:
+        lines = [server.process.stdout.readline().strip() for _ in range(6)]
+        server.stop()
+    assert lines[-1] == f"Look around:  {server.url}/metadata"
+    (words,) = (shlex.split(line)[1:] for line in lines if line.startswith("kvot keys create"))
+    assert kvot.bare(*words).code == 0
 
 
 def test_each_start_of_the_demo_makes_a_new_key_and_revokes_the_old_one(kvot):

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from cyclopts import App
 
 from kvot import __version__
-from kvot.cli import INTERRUPTED, show
+from kvot.cli import FAILED, INTERRUPTED, show
 from kvot.cli.options import UsageError
 from kvot.core.errors import InvalidRequest, KvotError
 from kvot.settings import SettingsError
 
-FAILED, NOT_UNDERSTOOD = 1, 2
+NOT_UNDERSTOOD = 2
 
 _HELP = """How many AI tokens has each company used in its rolling window, and may the next call go ahead?
 
@@ -120,7 +120,6 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         result = build(listing=_is_listing(arguments))(arguments)
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except CycloptsError:
         return NOT_UNDERSTOOD
@@ -135,9 +134,10 @@ def run(arguments: Sequence[str]) -> int:
         show.failure(error.code, error.message, fields, as_json=as_json)
         return FAILED
     except OSError as error:
+        sys.stdout.flush()  # raises where that is what cannot be written
         if isinstance(error, BrokenPipeError):  # whoever read our output has gone; there is nobody to tell
             return FAILED
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
         show.failure("InputOutput", message, (), as_json=as_json)
         return FAILED
     except KeyboardInterrupt as error:

@@ -1,5 +1,7 @@
 """`kvot backup` and `kvot restore`."""
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,9 +9,10 @@ from cyclopts import Parameter
 
 from kvot.bootstrap import rules_of, wall_ms
 from kvot.cli import moving, show
-from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions
+from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions, UsageError
 from kvot.cli.progress import Progress
 from kvot.cli.running import run
+from kvot.core.archive import Part
 from kvot.settings import Settings
 from kvot.stores.archives import open_sink, open_source, open_target
 from kvot.stores.backup_file import BackupReader, BackupWriter
@@ -32,13 +35,15 @@ def backup(file: File, /, *, options: DatabaseOptions = NO_DATABASE_OPTIONS) -> 
     ```
     """
     settings = options.database_settings()
+    if not file.parent.is_dir():
+        raise UsageError(f"{file} cannot be made: there is no folder {file.parent}. Make the folder first.")
     document = run(_backup(file, settings))
     if options.json:
         show.document(document)
     else:
         moving.print_totals(document)
         show.lines([("file", f"{file}, {show.number(document['bytes'])} bytes")])
-        moving.note_on_secret(settings.secret_path)
+        moving.note_on_secret_kept(settings)
     return 1 if document["differences"] else 0
 
 
@@ -62,7 +67,8 @@ async def _backup(file: Path, settings: Settings) -> dict[str, Any]:
 def restore(file: File, /, *, options: DatabaseOptions = NO_DATABASE_OPTIONS) -> int:
     """Write all that a backup holds into an empty database, then read it again, compare and verify every ledger.
 
-    A file that is damaged or cut off restores nothing. Exits with 1 if anything is not as it was.
+    A file that is damaged or cut off restores nothing. Exits with 1 if anything is not as it was. The secret is not in
+    it: that of the database which was backed up has to be brought as well, and it says where to.
 
     For example:
 
@@ -70,14 +76,17 @@ def restore(file: File, /, *, options: DatabaseOptions = NO_DATABASE_OPTIONS) ->
     kvot restore /var/backups/kvot-2026-11-22.gz --database /var/lib/kvot/kvot.db
     ```
     """
-    settings = options.database_settings()
-    document = run(_restore(file, settings))
+    settings, reached = options.database_settings(), _Reached()
+    try:
+        document = run(_restore(file, settings, reached))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(reached.told()) from None
     if options.json:
         show.document(document)
     else:
         moving.print_totals(document)
         _print_verdict(document["differences"])
-        moving.note_on_secret(settings.secret_path)
+        moving.note_on_secret_needed(settings)
     return 1 if document["differences"] else 0
 
 
@@ -85,7 +94,27 @@ def _print_verdict(count: int) -> None:
     show.lines([("differences", show.bad(str(count)) if count else show.good("none"))])
 
 
-async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
+@dataclass
+class _Reached:
+    """How far a restore is, for whoever interrupts it."""
+
+    is_read: bool = False
+    is_written: bool = False
+
+    def told(self) -> str:
+        if self.is_written:
+            return "Interrupted. All is restored, but not compared: run kvot verify."
+        if self.is_read:
+            return "Interrupted as it was committed: kvot verify tells whether all is restored, or nothing."
+        return "Interrupted. Nothing is restored."
+
+    async def reading(self, parts: AsyncIterator[Part]) -> AsyncIterator[Part]:
+        async for part in parts:
+            yield part
+        self.is_read = True
+
+
+async def _restore(file: Path, settings: Settings, reached: _Reached) -> dict[str, Any]:
     rules, due = rules_of(settings), moving.DueHolds(wall_ms())
     with BackupReader(file) as reader:
         sink = await open_sink(settings.database, rules)
@@ -98,7 +127,8 @@ async def _restore(file: Path, settings: Settings) -> dict[str, Any]:
             with Progress("restore", reader.total_bytes) as bar:
                 on_part = moving.counting(bar, due, lambda: reader.read_bytes)
                 try:
-                    summary = await move(reader.parts(), sink, on_part)
+                    summary = await move(reached.reading(reader.parts()), sink, on_part)
+                    reached.is_written = True
                 except Misfit:
                     raise reader.misfit() from None
         finally:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from kvot.cli import server_checks
 from kvot.cli.findings import Finding, Grade
 from kvot.core.errors import StoreUnavailable
-from kvot.settings import Settings, SettingsError, providers_of, read_secret
+from kvot.settings import ProviderSettings, Settings, SettingsError, providers_of, read_secret
 
 FREE_BYTES_WARN = 1 << 30
 FREE_BYTES_FAIL = 64 << 20
@@ -32,11 +32,18 @@ def engine(settings: Settings) -> Iterator[Finding]:
     question that comes next says why."""
     if settings.database_path is not None:
         yield _sqlite_version()
-    elif (version := _postgres_version(settings)) is not None:
-        yield Finding("postgresql", Grade.OK, version)
+    elif (found := _postgres_version(settings)) is not None:
+        yield _postgres(*found)
 
 
-def _postgres_version(settings: Settings) -> str | None:
+def _postgres(version: str, syncs: bool) -> Finding:
+    if syncs:
+        return Finding("postgresql", Grade.OK, version)
+    advice = "A crash of its machine may lose or damage all of it. Set fsync to on, unless nothing in it matters."
+    return Finding("postgresql", Grade.WARN, f"{version}, fsync is off", advice)
+
+
+def _postgres_version(settings: Settings) -> tuple[str, bool] | None:
     from kvot.cli.running import run
     from kvot.stores.postgres.schema import server_version
 
@@ -65,10 +72,18 @@ def database(settings: Settings) -> Iterator[Finding]:
     if path is None:
         yield _opened(settings, "server, schema", "answers, current")
         return
-    if not path.exists():
+    try:
+        state = path.stat()
+    except FileNotFoundError:
         yield Finding("database", Grade.WARN, f"{path} does not exist", "The first start makes it: kvot serve.")
         return
-    state = path.stat()
+    except OSError as error:
+        advice = "Name a file that the user that runs Kvot may read and write, in a folder where it may write."
+        yield Finding("database", Grade.FAIL, f"{path}: {error.strerror}", advice)
+        return
+    if not state.st_size:  # to open it would fill it
+        yield Finding("database", Grade.WARN, f"{path} is empty", "The first start fills it: kvot serve.")
+        return
     yield Finding("database", Grade.OK, f"{path}, {state.st_size:,} bytes, owned by {_owner(state.st_uid)}")
     holder = server_checks.holder(path)
     if holder is None:
@@ -106,22 +121,45 @@ def _owner(uid: int) -> str:
         return f"user {uid}"
 
 
-def secret(settings: Settings) -> Finding:
-    if settings.secret is not None:
-        return Finding("secret", Grade.OK, "given by KVOT_SECRET or the settings file")
+_OWN_IT = "Let the user that runs Kvot own the file."
+
+
+def secret(settings: Settings, *, is_usable: bool) -> Iterator[Finding]:
+    """Is it there, and for us alone? Nothing is asked of one that is missing beside a file that cannot be used
+    (`is_usable`): the question before tells what is wrong with that, and it may be no database at all."""
     path = settings.secret_path
-    if path is None:
-        return Finding("secret", Grade.FAIL, "none", "Set KVOT_SECRET or KVOT_SECRET_FILE.")
-    if not path.exists():
-        database = settings.database_path
-        if database is not None and database.exists():
-            advice = "Put the file back. If it is lost, set KVOT_SECRET to a new one and run kvot keys accept-secret."
-            return Finding("secret", Grade.FAIL, f"{path} does not exist, but its database does", advice)
-        return Finding("secret", Grade.WARN, f"{path} does not exist", "The first start makes it. Keep a copy apart.")
-    mode = stat.S_IMODE(path.stat().st_mode)
+    if settings.secret is not None:
+        yield Finding("secret", Grade.OK, "given by KVOT_SECRET or the settings file")
+    elif path is None:
+        yield Finding("secret", Grade.FAIL, "none", "Set KVOT_SECRET or KVOT_SECRET_FILE.")
+    else:
+        try:
+            yield _secret_file(path, path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            if is_usable or settings.database_path is None:
+                yield _missing_secret(path, settings.database_path)
+        except OSError as error:
+            yield Finding("secret", Grade.FAIL, f"{path}: {error.strerror}", _OWN_IT)
+
+
+def _secret_file(path: Path, state: os.stat_result) -> Finding:
+    mode = stat.S_IMODE(state.st_mode)
     if mode & 0o077:
         return Finding("secret", Grade.FAIL, f"{path} has mode {mode:04o}", f"chmod 600 {path}; others can read it.")
+    if not os.access(path, os.R_OK):
+        detail = f"{path} cannot be read: it belongs to {_owner(state.st_uid)}"
+        return Finding("secret", Grade.FAIL, detail, _OWN_IT)
     return Finding("secret", Grade.OK, f"{path}, mode {mode:04o}")
+
+
+def _missing_secret(path: Path, database: Path | None) -> Finding:
+    missing = f"{path} does not exist"
+    if database is None:
+        return Finding("secret", Grade.FAIL, missing, "Put the file there, or set KVOT_SECRET.")
+    if database.exists() and database.stat().st_size:
+        advice = "Put the file back. If it is lost, set KVOT_SECRET to a new one and run kvot keys accept-secret."
+        return Finding("secret", Grade.FAIL, f"{missing}, but its database does", advice)
+    return Finding("secret", Grade.WARN, missing, "The first start makes it. Keep a copy apart.")
 
 
 def secret_fits(settings: Settings) -> Iterator[Finding]:
@@ -141,7 +179,7 @@ def secret_fits(settings: Settings) -> Iterator[Finding]:
         finally:
             await source.close()
 
-    if settings.secret is None and not (settings.secret_path and settings.secret_path.exists()):
+    if settings.secret is None and not (settings.secret_path and os.access(settings.secret_path, os.R_OK)):
         return
     try:
         check = run(kept())
@@ -237,12 +275,24 @@ def providers(settings: Settings) -> Finding:
     named = providers_of(settings)
     if not named:
         return Finding("providers", Grade.OK, "none: no calls pass through")
+    try:
+        _try_providers(settings, named)
+    except SettingsError as error:
+        return Finding("providers", Grade.FAIL, str(error))
     open_ones = [one.name for one in named if one.base_url.startswith("http://") and not _is_near(one.base_url)]
     found = ", ".join(one.name for one in named)
     if open_ones:
         advice = "Their keys and every prompt go over the network in the clear: use https."
         return Finding("providers", Grade.WARN, f"{found}; without TLS {', '.join(open_ones)}", advice)
     return Finding("providers", Grade.OK, found)
+
+
+def _try_providers(settings: Settings, named: tuple[ProviderSettings, ...]) -> None:
+    from kvot.bootstrap import check_dialects, open_counting
+
+    check_dialects(named)
+    if settings.input_hold == "exact":
+        open_counting()
 
 
 def _is_near(url: str) -> bool:

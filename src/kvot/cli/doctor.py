@@ -45,8 +45,8 @@ def doctor(*, options: Options = NO_OPTIONS) -> int:
 
 def _local(settings: Settings) -> Iterator[Finding]:
     yield from checks.engine(settings)
-    yield from checks.database(settings)
-    yield checks.secret(settings)
+    yield from (found := list(checks.database(settings)))
+    yield from checks.secret(settings, is_usable=all(each.grade is not Grade.FAIL for each in found))
     yield from checks.secret_fits(settings)
     yield from checks.folder(settings)
     yield checks.clock()

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kvot.cli import show
-from kvot.cli.asking import agreed
+from kvot.cli.asking import Yes, agreed
 from kvot.cli.options import NO_OPTIONS, Options, company_guid
 from kvot.cli.usage import Company
 from kvot.contract.describe import Instant
@@ -17,8 +17,8 @@ from kvot.contract.holds import (
     GetAiChatHold,
     ReleaseAiChatHold,
 )
+from kvot.core.durations import duration
 from kvot.core.model import HoldState
-from kvot.core.window import MS_PER_SECOND
 from kvot.operations.ids import is_gateways
 
 
@@ -58,7 +58,7 @@ def release(
     /,
     *,
     company: Company = None,
-    yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask.")] = False,
+    yes: Yes = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Drop a hold whose call used nothing, so that its tokens are free at once. Also a charge for one that ran out.
@@ -94,13 +94,9 @@ def _row(info: AiChatHoldInfo, at: Instant) -> tuple[str, ...]:
         info.model or "-",
         info.user_id or "-",
         info.feature or "-",
-        _seconds(at, info.created_at),
-        _seconds(info.expires_at, at),
+        duration(at.ms - info.created_at.ms),
+        duration(info.expires_at.ms - at.ms),
     )
-
-
-def _seconds(later: Instant, earlier: Instant) -> str:
-    return f"{show.number(max(0, later.ms - earlier.ms) // MS_PER_SECOND)} s"
 
 
 def _consequence(found: AiChatHoldResponse) -> str:

@@ -62,7 +62,7 @@ def import_(
     has grown is another file: give rows ids of their own if you import files that grow.
 
     --json prints one line for each refused row as it is met, and a summary as the last line. Exits with 1 if any row
-    was refused.
+    was refused, and with 130 if it was interrupted.
 
     For example:
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kvot.cli import show
-from kvot.cli.asking import agreed
+from kvot.cli.asking import Yes, agreed
 from kvot.cli.moments import parse_moment
 from kvot.cli.options import NO_OPTIONS, Options, company_guid
 from kvot.cli.progress import Counter
@@ -83,7 +83,7 @@ def prune(
     before: Annotated[
         str | None, Parameter(help="Forget what is older, UTC. Default, and latest possible: the retention.")
     ] = None,
-    yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask.")] = False,
+    yes: Yes = False,
     options: Options = NO_OPTIONS,
 ) -> int:
     """Forget events that are older than the retention. Usage within it keeps its answers; older instants cannot be

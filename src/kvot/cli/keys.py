@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kvot.cli import show
-from kvot.cli.asking import agreed
+from kvot.cli.asking import Yes, agreed
 from kvot.cli.moments import parse_expiry
 from kvot.cli.options import NO_DATABASE_OPTIONS, NO_OPTIONS, DatabaseOptions, Options, UsageError, company_guid
 from kvot.cli.target import Target
@@ -26,10 +26,16 @@ from kvot.core.errors import KvotError
 KEYS_BYTES_MAX = 1_048_576
 """Of a file of keys: some twenty thousand."""
 
-Company = Annotated[str | None, Parameter(help="The GUID of the company that the key speaks for.")]
+Company = Annotated[
+    str | None, Parameter(help="The GUID of the company that the key speaks for. Only a superadmin's may be of none.")
+]
 Roles = Annotated[
     list[str] | None,
-    Parameter(name="--role", negative="", help="superadmin, or usage-writer, which may import. Several times."),
+    Parameter(
+        name="--role",
+        negative="",
+        help="superadmin, which may do all, or usage-writer, which may import. Several times.",
+    ),
 ]
 Name = Annotated[str | None, Parameter(help="What the key is for.")]
 Expires = Annotated[str | None, Parameter(help="When it stops working: 2027-01-31, or 30d or 12h from now.")]
@@ -99,21 +105,45 @@ def list_(
         show.table(header, [_row(each) for each in reply.results])
 
 
-def revoke(id: Annotated[str, Parameter(help="The key's id, as listed.")], /, *, options: Options = NO_OPTIONS) -> None:
-    """Revoke an API key. A running server refuses it from the next request on.
+def revoke(
+    id: Annotated[str, Parameter(help="The key's id, as listed.")],
+    /,
+    *,
+    yes: Yes = False,
+    options: Options = NO_OPTIONS,
+) -> int:
+    """Revoke an API key, for good. A running server refuses it from the next request on.
+
+    Before it asks it says whose key it is.
 
     For example:
 
     ```
     kvot keys revoke 7Kp2mQx9Vb4T
+    kvot keys revoke 7Kp2mQx9Vb4T --yes
     ```
     """
     with options.target() as target:
+        if not yes and not _agreed_to_revoke(target, id):
+            return 1
         reply: RevokeApiKeyResponse = target.call(RevokeApiKey(id=id))
     if options.json:
         show.document(reply)
     else:
         print(f"Revoked {reply.id}.")
+    return 0
+
+
+def _agreed_to_revoke(target: Target, id: str) -> bool:
+    """Nobody is asked about a key that is revoked already, or that is none: the answer to revoking it says so."""
+    listed: ApiKeyQueryResponse = target.call(ApiKeyQuery())
+    found = next((each for each in listed.results if each.id == id and each.revoked_at is None), None)
+    if found is None:
+        return True
+    name = f" ({found.name})" if found.name else ""
+    whose = f"of company {found.company_id}" if found.company_id else "of no company"
+    what = f"The key {id}{name}, {whose}, is refused from now on, whatever uses it. A revoked key never works again."
+    return agreed(what, "Revoke it?")
 
 
 def import_(
@@ -160,7 +190,7 @@ def import_(
 
 def accept_secret(
     *,
-    yes: Annotated[bool, Parameter(negative="", show_default=False, help="Do not ask.")] = False,
+    yes: Yes = False,
     options: DatabaseOptions = NO_DATABASE_OPTIONS,
 ) -> int:
     """Go on with the present secret where the one that the keys were made under is lost.

@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from kvot.cli import show
 from kvot.cli.progress import Progress
 from kvot.core.archive import Events, Holds, LedgerEnd, LedgerStart, Part, Source
 from kvot.core.model import Hold, HoldState
+from kvot.settings import Settings
 
 DIFFERENCES_SHOWN_MAX = 20
 """Enough to see what is wrong; the exit code says that something is."""
@@ -88,7 +88,31 @@ async def audit_faults(source: Source) -> AsyncIterator[str]:
         yield "The audit log was changed: a line does not follow from those before it."
 
 
-def note_on_secret(secret_path: Path | None) -> None:
-    """Said wherever keys leave or enter a database."""
-    where = "the value of KVOT_SECRET" if secret_path is None else str(secret_path)
-    show.note(f"The secret ({where}) is not in a backup. Keep it apart: without it no API key works any more.")
+def note_on_secret_kept(settings: Settings) -> None:
+    """Said where keys leave a database."""
+    where = f" ({place})" if (place := _place_of_secret(settings)) else ""
+    show.note(f"The secret{where} is not in a backup. Keep it apart: without it no API key works any more.")
+
+
+def note_on_secret_needed(settings: Settings) -> None:
+    """Said where keys enter a database: whether its secret has still to be put there. Nobody made one for it."""
+    if place := _place_of_secret(settings):
+        show.note(
+            f"The secret is not in a backup: API keys work only if {place} is the one that they were made under, which "
+            "`kvot doctor` tells."
+        )
+        return
+    path = settings.secret_path
+    how = "set KVOT_SECRET to it" if path is None else f"copy its file to {path}, or set KVOT_SECRET to it"
+    show.note(
+        f"The secret is not in a backup. Take that of the database which was backed up: {how}. Without it no API key "
+        "works any more."
+    )
+
+
+def _place_of_secret(settings: Settings) -> str | None:
+    """Where the secret is, as far as the settings know; None where it is not there."""
+    if settings.secret is not None:
+        return "the value of KVOT_SECRET"
+    path = settings.secret_path
+    return str(path) if path is not None and path.exists() else None

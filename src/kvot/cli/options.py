@@ -11,6 +11,8 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from kvot.cli.target import Target, open_target
+from kvot.core.errors import Forbidden, KvotError, NotAuthenticated
+from kvot.operations.company import NO_COMPANY
 from kvot.settings import Settings
 from kvot.wire.scalars import guid
 
@@ -18,6 +20,9 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 """At least two letters: C:/ is a drive."""
 
 _WHERE = Group("Where", sort_key=90)
+
+NO_KEY = "Give an API key: --api-key or KVOT_API_KEY."
+WRONG_KEY = "The key of --api-key or KVOT_API_KEY is not one of this server, or was revoked: kvot keys list shows them."
 
 
 class UsageError(Exception):
@@ -37,7 +42,9 @@ class Options:
     api_key: Annotated[
         str | None, Parameter(group=_WHERE, help="The key to show it. Better in KVOT_API_KEY, unseen by others.")
     ] = None
-    config: Annotated[Path | None, Parameter(group=_WHERE, help="A TOML file of settings, or KVOT_CONFIG.")] = None
+    config: Annotated[Path | None, Parameter(group=_WHERE, help="A TOML file of settings. Default: KVOT_CONFIG.")] = (
+        None
+    )
     json: Annotated[
         bool, Parameter(negative="", show_default=False, help="Print one JSON document and nothing else.")
     ] = False
@@ -61,6 +68,8 @@ class Options:
         target = open_target(settings, local=self.database is not None, make=make, makes_keys=makes_keys)
         try:
             yield target
+        except (NotAuthenticated, Forbidden) as error:
+            raise _of_key(error, has_key=settings.api_key is not None) from None
         finally:
             target.close()
 
@@ -79,6 +88,15 @@ class DatabaseOptions(Options):
         if self.url is not None or self.api_key is not None:
             raise UsageError("This command works on a database, not through a server: name it with --database.")
         return self.settings(needs_secret=needs_secret, **overrides)
+
+
+def _of_key(error: NotAuthenticated | Forbidden, *, has_key: bool) -> KvotError:
+    """What a server says of a key, in the words of the command line. What it says by itself of a token stays."""
+    if error.message == NotAuthenticated().message:
+        return NotAuthenticated(WRONG_KEY if has_key else NO_KEY)
+    if error.message == NO_COMPANY:
+        return Forbidden("The key speaks for no company: name one with --company.")
+    return error
 
 
 NO_OPTIONS = Options()

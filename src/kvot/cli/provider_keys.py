@@ -7,7 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kvot.cli import show
+from kvot.cli.asking import Yes, agreed
 from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.target import Target
 from kvot.contract.provider_keys import (
     AiChatProviderKeyInfo,
     AiChatProviderKeyQuery,
@@ -66,22 +68,36 @@ def list_(*, company: Company = None, options: Options = NO_OPTIONS) -> None:
         show.table(("provider", "offered", "own key", "set", "by"), [_row(each) for each in reply.results])
 
 
-def remove(provider: Provider, /, *, company: Company = None, options: Options = NO_OPTIONS) -> None:
+def remove(provider: Provider, /, *, company: Company = None, yes: Yes = False, options: Options = NO_OPTIONS) -> int:
     """Forget a company's own key to a provider; its calls go out under the service's key again, if there is one.
 
     For example:
 
     ```
     kvot provider-keys remove openai --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
+    kvot provider-keys remove openai --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --yes
     ```
     """
     request = RemoveAiChatProviderKey(company_id=company_guid(company), provider=provider)
     with options.target(makes_keys=True) as target:
+        if not yes and not _agreed_to_remove(target, request):
+            return 1
         reply: AiChatProviderKeyResponse = target.call(request)
     if options.json:
         show.document(reply)
     else:
         print(f"The company keeps no key to {provider} any more.")
+    return 0
+
+
+def _agreed_to_remove(target: Target, request: RemoveAiChatProviderKey) -> bool:
+    """Nobody is asked about a key that is none: the answer to removing it says so."""
+    listed: AiChatProviderKeyQueryResponse = target.call(AiChatProviderKeyQuery(company_id=request.company_id))
+    found = next((each for each in listed.results if each.provider == request.provider and each.has_key), None)
+    if found is None:
+        return True
+    what = f"This forgets the company's own key to {found.provider}{_ending(found)}. It cannot be brought back."
+    return agreed(what, "Remove it?")
 
 
 def _read_key(provider: str) -> str:

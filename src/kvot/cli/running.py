@@ -1,4 +1,5 @@
-"""Runs coroutines for commands, so that Ctrl-C ends them in one line whenever it comes.
+"""Runs coroutines for commands, so that Ctrl-C ends them in one line whenever it comes, and SIGTERM once they have
+cleaned up: a backup its draft, say.
 
 asyncio's own runner cancels from within the signal's handler, which may come in the midst of a callback: a connection
 that is being made just then finds its future cancelled, and asyncio prints a stack trace. Nor does it wake a loop that
@@ -24,7 +25,7 @@ class Runner:
         """Raises KeyboardInterrupt when Ctrl-C was pressed and `work` has cleaned up."""
         loop = self._runner.get_loop()
         task = loop.create_task(work)
-        with _cancelled_by_ctrl_c(loop, task):
+        with _cancelled_by_sigterm(loop, task), _cancelled_by_ctrl_c(loop, task):
             return loop.run_until_complete(task)
 
     def close(self) -> None:
@@ -35,6 +36,28 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """A single one, on an event loop of its own."""
     with closing(Runner()) as runner:
         return runner.run(work)
+
+
+@contextmanager
+def _cancelled_by_sigterm(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> Iterator[None]:
+    """The process dies of the signal all the same, so that whoever sent it sees that."""
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    is_sent = False
+
+    def cancel() -> None:
+        nonlocal is_sent
+        is_sent = True
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        if is_sent:
+            signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

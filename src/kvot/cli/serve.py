@@ -1,5 +1,6 @@
 """`kvot serve`: answer over HTTP until told to stop."""
 
+import shlex
 import sys
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def serve(
         if shown:
             _print_demo(shown, url)
         else:
-            _print_first_steps(url)
+            _print_first_steps(url, settings)
         if providers := providers_of(settings):
             print(f"Gateway:      {', '.join(f'{url}/{provider.name}' for provider in providers)}")
         print("\nCtrl-C stops.")
@@ -78,13 +79,24 @@ Demo company  {demo.company_id}
               {filled}: nobody's real usage
 API key       {demo.key}
               new on each start; earlier demo keys are revoked
-Try it        curl -H "x-api-key: {demo.key}" {url}/assistant/ai-chat/usage"""
+Try it        curl -H "x-api-key: {demo.key}" {url}/assistant/ai-chat/usage
+Look around   {url}/metadata"""
     )
 
 
-def _print_first_steps(url: str) -> None:
+def _print_first_steps(url: str, settings: Settings) -> None:
     print(
         f"""
-Make a key:   kvot keys create --company GUID   (before the start, or with --url {url} and a superadmin's key)
-Ask:          curl -H "x-api-key: KEY" {url}/assistant/ai-chat/usage"""
+Make a key:   kvot keys create --company GUID --url {url}
+              with a superadmin's key in KVOT_API_KEY. {_first_key(settings)}
+Ask:          curl -H "x-api-key: KEY" {url}/assistant/ai-chat/usage
+Look around:  {url}/metadata"""
     )
+
+
+def _first_key(settings: Settings) -> str:
+    """How the first one is made, which no key can make."""
+    if settings.database_path is None:
+        return "The first: kvot keys create --role superadmin, on the database."
+    where = f" --database {shlex.quote(str(settings.database_path))}"
+    return f"The first is made before the start:\n              kvot keys create --role superadmin{where}"

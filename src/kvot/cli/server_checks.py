@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kvot.cli.findings import Finding, Grade
+from kvot.cli.options import NO_KEY, WRONG_KEY
 from kvot.cli.running import run
-from kvot.core.errors import Forbidden, KvotError, NotAuthenticated, StoreUnavailable
+from kvot.core.errors import Forbidden, InvalidRequest, KvotError, NotAuthenticated, StoreUnavailable
 from kvot.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from kvot.stores.sqlite.lock import Holder
 
 _OK_STATUS = 200
-
-
-_NO_KEY = "Give an API key: --api-key or KVOT_API_KEY."
-_WRONG_KEY = (
-    "The key of --api-key or KVOT_API_KEY is not one of this server, or was revoked: kvot keys list shows them."
-)
 
 
 def server(client: "Client", *, has_key: bool) -> Iterator[Finding]:
@@ -45,7 +40,7 @@ def _key(error: KvotError, has_key: bool) -> Finding:
         return Finding("key", Grade.OK, "accepted, and of no company: commands name one with --company")
     if isinstance(error, NotAuthenticated):
         said = "not accepted" if has_key else "none was given"
-        return Finding("key", Grade.FAIL, said, _WRONG_KEY if has_key else _NO_KEY)
+        return Finding("key", Grade.FAIL, said, WRONG_KEY if has_key else NO_KEY)
     return Finding("key", Grade.FAIL, error.message)
 
 
@@ -91,10 +86,13 @@ def _schema(settings: Settings) -> Finding:
 
 
 def _asked(url: str) -> Finding:
-    from kvot.client.sync import Client
+    from kvot.cli.connecting import connect
 
-    with Client(url, None) as client:
-        return _readiness(client)[0]
+    try:
+        with connect(url, None) as client:
+            return _readiness(client)[0]
+    except InvalidRequest as error:
+        return Finding("server", Grade.FAIL, error.message)
 
 
 def _readiness(client: "Client") -> tuple[Finding, bool]:

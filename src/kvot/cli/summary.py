@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from kvot.cli import show
+from kvot.cli import FAILED, INTERRUPTED, show
 from kvot.operations.imports import Refusal, Tally
 
 SHOWN_MAX = 20
@@ -91,7 +91,9 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        return 1 if self.refused or self.is_interrupted else 0
+        if self.is_interrupted:
+            return INTERRUPTED
+        return FAILED if self.refused else 0
 
 
 def _place(refusal: Refusal) -> tuple[int, int | None]:

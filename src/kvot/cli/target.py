@@ -79,16 +79,20 @@ class Remote:
     """A running server."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
-        from kvot.client.sync import Client
+        from kvot.cli.connecting import connect
 
         self.name = url
-        self.client = Client(url, api_key)
+        self.client = connect(url, api_key)
 
     def call(self, request: Request, *, idempotency_key: str | None = None, on_events: OnEvents = ignore) -> Any:
+        from kvot.operations.holds import UNREACHABLE
+        from kvot.operations.refusals import no_hold
         from kvot.operations.validation import violations
 
         if faults := violations(request):  # of a number that is too great for its type a server names no range
             raise InvalidRequest.of_fields(faults)
+        if getattr(request, "hold_id", None) in UNREACHABLE:
+            raise no_hold()
         return self.client.call(request, idempotency_key=idempotency_key)
 
     def importer(self, company_id: str | None, on_tally: OnTally) -> Importer:

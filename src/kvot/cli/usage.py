@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from kvot.cli import show
 from kvot.cli.moments import parse_moment
 from kvot.cli.options import NO_OPTIONS, Options, company_guid
+from kvot.cli.repeating import once_more_if_lost, telling_id
 from kvot.cli.target import Target
 from kvot.contract.keeping import AiChatUsageEvent, ImportAiChatUsage, ImportAiChatUsageResponse
 from kvot.contract.usage import (
@@ -20,8 +21,10 @@ from kvot.contract.usage import (
     RecordAiChatUsage,
 )
 from kvot.core.errors import FieldError, InvalidRequest
+from kvot.operations.ids import new_id
+from kvot.operations.usage import check_record
 
-COMPANY_HELP = "The company's GUID. Default: the company of --api-key."
+COMPANY_HELP = "The company's GUID. On a server, by default that of the key."
 Company = Annotated[str | None, Parameter(help=COMPANY_HELP)]
 
 
@@ -123,17 +126,28 @@ def record(
     ```
     """
     company_id, instant = company_guid(company), parse_moment("--at", at)
-    with options.target(make=True) as target:
-        if instant is None:
-            request = RecordAiChatUsage(company_id=company_id, tokens_used=tokens)
-            reply: AiChatUsageResponse = target.call(request, idempotency_key=id)
-        else:
-            _import_one(target, company_id, AiChatUsageEvent(id=id, at=instant, tokens=tokens))
-            reply = target.call(GetAiChatUsage(company_id=company_id))
+    event_id = new_id() if id is None else id
+    event = AiChatUsageEvent(id=event_id, at=instant, tokens=tokens)
+    with options.target(make=True) as target, telling_id(event_id):
+        reply = _record(target, company_id, event)
     if options.json:
         show.document(reply)
     else:
         _print_usage(reply)
+
+
+def _record(target: Target, company_id: str | None, event: AiChatUsageEvent) -> AiChatUsageResponse:
+    """Counts once, however often it is asked for."""
+    assert event.id is not None
+    assert event.tokens is not None
+    if event.at is not None:
+        once_more_if_lost(lambda: _import_one(target, company_id, event))
+        reply: AiChatUsageResponse = target.call(GetAiChatUsage(company_id=company_id))
+        return reply
+    request = RecordAiChatUsage(company_id=company_id, tokens_used=event.tokens)
+    check_record(request, event.id)
+    reply = target.call(request, idempotency_key=event.id)
+    return reply
 
 
 def _import_one(target: Target, company_id: str | None, event: AiChatUsageEvent) -> None:

@@ -1,0 +1,48 @@
+"""What counts once by its id: asked for again where the reply was lost. Who has to do so by hand is told the id."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from kvot.core.errors import KvotError, StoreUnavailable
+
+T = TypeVar("T")
+
+
+def once_more_if_lost(ask: Callable[[], T]) -> T:
+    """What it answers, asked a second time if the connection went before the first answer came. The client does so by
+    itself for what has an idempotency key."""
+    try:
+        return ask()
+    except StoreUnavailable as error:
+        if error.__cause__ is None or _was_never_sent(error):
+            raise
+        return ask()
+
+
+@contextmanager
+def telling_id(event_id: str) -> Iterator[None]:
+    """Where nobody knows whether the event is recorded, say so, and how to make sure."""
+    told = f"It may have been carried out: repeat it with --id {event_id}."
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Interrupted. {told}") from None
+    except KvotError as error:
+        named = f"the idempotency key {event_id!r}"  # as the client says of a key, which is no word of this command
+        if named in error.message:
+            error.message = error.message.replace(named, f"--id {event_id}")
+        elif _may_be_done(error):
+            error.message = f"{error.message} {told}"
+        raise
+
+
+def _may_be_done(error: KvotError) -> bool:
+    """A KvotError of no class of its own is what something between us and the server answers, or a fault of its."""
+    return type(error) is KvotError or (isinstance(error, StoreUnavailable) and not _was_never_sent(error))
+
+
+def _was_never_sent(error: StoreUnavailable) -> bool:
+    from kvot.client.server import NOT_SENT
+
+    return isinstance(error.__cause__, NOT_SENT)
