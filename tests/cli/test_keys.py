@@ -2,7 +2,7 @@ import pytest
 
 from kvot.cli.moments import parse_expiry
 from kvot.contract.describe import Instant
-from tests.cli.support import ACME, OTHER
+from tests.cli.support import ACME, OTHER, Ran, start
 
 
 def test_a_key_is_the_last_line_alone_and_never_shown_again(kvot):
@@ -65,8 +65,10 @@ WRONG = "w" * 43
 def test_a_wrong_secret_is_noticed_before_a_key_is_made_under_it(kvot):
     kvot("keys", "create", "--company", ACME)
     (kvot.folder / "kvot.db.secret").write_text(WRONG)
-    for words in (("keys", "create", "--company", ACME), ("serve", "--port", 0)):
-        ran = kvot(*words)
+    made = kvot("keys", "create", "--company", ACME)
+    server = start("serve", "--port", 0, "--database", kvot.database)
+    out, err = server.communicate(timeout=60)
+    for ran in (made, Ran(server.returncode, out, err)):
         assert (ran.code, ran.out) == (1, "")
         assert "kvot.db.secret) is not the one that the keys in this database were made under" in ran.err
     assert len(kvot("keys", "list", "--json").document["results"]) == 1

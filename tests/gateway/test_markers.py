@@ -1,6 +1,5 @@
 """No prompt, completion, header or key of a call stands in a log or in the database, whatever becomes of the call."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -8,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kvot.telemetry.logs import configure
 from tests.gateway.calls import CALLS, post
+from tests.logs import logging_to
 from tests.provider import Fault, Script
 
 OUTCOMES = {
@@ -35,10 +34,8 @@ def marked(value: Any, mark: str) -> Any:
 def logged(tmp_path):
     """What the process logs, from every room and library, as it does when it serves."""
     path = tmp_path / "log"
-    with path.open("w") as stream:
-        configure(stream)
+    with path.open("w") as stream, logging_to(stream):
         yield path
-    configure(sys.stderr)
 
 
 async def test_markers_are_nowhere(open_scene, tmp_path: Path, logged: Path):

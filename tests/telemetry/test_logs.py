@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from kvot.telemetry import logs
+from tests.logs import logging_to
 
 SECRET = "what a client said"
 
@@ -20,12 +20,9 @@ SECRET = "what a client said"
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """What is logged, through the standard library or not, once it has been set up."""
-    root, stream = logging.getLogger(), io.StringIO()
-    before = root.handlers[:], root.level, logging.raiseExceptions
-    logs.configure(stream)
-    yield stream
-    root.handlers[:], root.level, logging.raiseExceptions = before
-    structlog.reset_defaults()
+    stream = io.StringIO()
+    with logging_to(stream):
+        yield stream
 
 
 def failing(_: str) -> None:
