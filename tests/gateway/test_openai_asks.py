@@ -336,6 +336,49 @@ def test_so_is_the_ceiling_of_another_path_which_llama_cpp_reads_at_each(path: s
         ask_of(path, {name: 100_000}, "compatible")
 
 
+MESSAGES = [{"role": "user", "content": "a"}]
+HIGHER: list[dict[str, Any]] = [
+    {"fallbacks": [{"model": "k", "max_tokens": 100_000}]},
+    {"fallbacks": ["k", {"model": "k", "messages": MESSAGES, "n_predict": "100000"}]},
+    {"fallbacks": {"model": "k", "Max_Tokens": 100_000.0}},
+    {"fallbacks": [{"m": [{"model": "k", "max_completion_tokens": 100_000}]}]},
+    {"fallbacks": [{"model": "k", "extra_body": {"max_new_tokens": 100_000}}]},
+    {"fallbacks": [{"model": "k", "n": 64}]},
+    {"Fallbacks": [{"model": "k", "max_output_tokens": 100_000}]},
+    {"context_window_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
+    {"content_policy_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
+    {"extra_body": {"max_tokens": 100_000}},
+]
+
+
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+@pytest.mark.parametrize("other", HIGHER, ids=range(len(HIGHER)))
+def test_a_request_in_the_place_of_this_one_has_no_ceiling_of_its_own(path: str, other: dict[str, Any]):
+    with pytest.raises(InvalidRequest, match="Leave it out: the request's own counts"):
+        ask_of(path, other, "compatible")
+
+
+@pytest.mark.parametrize(
+    "fallbacks",
+    [
+        None,
+        [],
+        "default",
+        ["k", "l"],
+        {"m": ["k"]},
+        [{"m": ["k", "l"]}],
+        [{"model": "k", "messages": MESSAGES}],
+        [{"provider": "k", "model": "l", "max_tokens": None, "n": 1, "temperature": 0}],
+        [{"model": "k", "response_format": {"schema": {"properties": {"n": {"type": "string"}, "max_length": {}}}}}],
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+def test_one_that_only_names_models_goes_on_as_it_came(path: str, fallbacks: Any):
+    ceiling = "max_output_tokens" if path == RESPONSES else "max_tokens"
+    body = json.dumps({"model": "m", ceiling: 9, "fallbacks": fallbacks}).encode()
+    assert ask_of(path, body, "compatible").body() == body
+
+
 def test_where_ollama_takes_none_for_no_ceiling_it_is_none():
     old = [ask_of(OLD, {"max_tokens": 0}, dialect) for dialect in ("openai", "compatible")]
     assert [(ask.output_max, ask.output_min) for ask in old] == [(0, 0), (None, 1)]

@@ -15,6 +15,9 @@ _CEILINGS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens
 _CEILINGS |= {"n_predict", "num_predict", "max_new_tokens", "max_length", "auto_max_new_tokens"}
 _ANSWERS = frozenset({"n", "best_of", "n_cmpl"})
 
+_REQUESTS = frozenset({"fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "extra_body"})
+"""What a request has of others that may be made in its place (Anthropic, LiteLLM), or that is put over it (LiteLLM)."""
+
 
 def check_bounds(members: Mapping[str, Any], ceilings: tuple[str, ...], answers: tuple[str, ...] = ()) -> None:
     """ceilings, answers: the names that are read. Raises InvalidRequest where another one says something."""
@@ -24,6 +27,30 @@ def check_bounds(members: Mapping[str, Any], ceilings: tuple[str, ...], answers:
             raise _not_read(name, ceilings)
         if folded in _ANSWERS and folded not in answers and not _says_one(value):
             raise _not_read(name, answers)
+        if folded in _REQUESTS:
+            _check_requests(name, value)
+
+
+def _check_requests(name: str, requests: object) -> None:
+    """At any depth, as a router's fallbacks are those of a model each: one with a bound of its own would use it in the
+    place of the one that is held and lowered. An object or a list is none: a schema may have a member of that name."""
+    left = [requests]
+    while left:
+        each = left.pop()
+        if isinstance(each, list):
+            left += each
+        elif isinstance(each, dict):
+            left += each.values()
+            for bound in each:
+                if _is_bound(bound.casefold(), each[bound]):
+                    message = f"A '{bound[:64]}' is not possible in '{name[:64]}'. "
+                    raise invalid(name, message + "Leave it out: the request's own counts.")
+
+
+def _is_bound(folded: str, value: object) -> bool:
+    if isinstance(value, list | dict | bool | None):
+        return False
+    return folded in _CEILINGS or (folded in _ANSWERS and not _says_one(value))
 
 
 def _says_one(value: object) -> bool:
