@@ -191,6 +191,12 @@ def test_messages_are_objects(messages: object):
         chat(messages=messages)
 
 
+@pytest.mark.parametrize("name", ["Images", "IMAGES", "image\u017f"])
+def test_nor_are_images_of_a_message_text_in_another_case(name: str):
+    with pytest.raises(InvalidRequest, match="must be written 'images'"):
+        chat(messages=[{"role": "user", "content": "a", name: ["iVBORw0KGgo="]}])
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"model":5}', b'{"model":"m","Model":"n"}'])
 def test_a_bad_embedding_is_refused(body: bytes):
     with pytest.raises(InvalidRequest):

@@ -36,6 +36,8 @@ _TEXTS = ("prompt", "system", "template", "suffix")
 
 _KNOWN = frozenset({"model", "stream", "options", "messages", "tools", "input"})
 _KNOWN |= {"prompt", "system", "template", "suffix", "images", "context"}
+_COUNTED = frozenset({"images"})
+"""Of a message: all else counts as text, by whatever name."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
         raise invalid("messages", "'messages' must be a list of objects.")
     gathered = _gathered()
     for each in messages or ():
+        check_case(each, _COUNTED)
         gathered.members(each, ("images",))
         _gather_images(gathered, each)
     if document.members.get("tools") is not None:
