@@ -306,6 +306,40 @@ def test_a_ceiling_in_the_words_of_another_server_is_refused_with_those_that_are
     assert ask_of(path, {name: None}, "compatible").model == "m"
 
 
+SAME = [
+    (CHAT, "max_tokens", ("max_new_tokens",)),
+    (CHAT, "max_completion_tokens", ("max_tokens", "n_predict", "max_length")),
+    (OLD, "max_tokens", ("max_completion_tokens", "num_predict")),
+    (RESPONSES, "max_output_tokens", ("max_tokens",)),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "others"), SAME)
+def test_ceilings_that_say_the_same_go_on_and_are_lowered_alike(path: str, name: str, others: tuple[str, ...]):
+    equal = dict.fromkeys((name, *others), 100)
+    ask = ask_of(path, equal, "mistral")
+    assert (ask.output_max, json.loads(ask.body())) == (100, {"model": "m", **equal})
+    assert json.loads(ask.body(20)) == {"model": "m", **dict.fromkeys(equal, 20)}
+
+
+@pytest.mark.parametrize(("path", "name", "others"), SAME)
+@pytest.mark.parametrize("other", [99, 101, 100.0, "100", True, -1])
+def test_where_they_do_not_the_one_that_is_not_read_is_refused(path, name, others, other):
+    with pytest.raises(InvalidRequest, match=f"'{others[-1]}' is not possible here"):
+        ask_of(path, {name: 100, others[-1]: other}, "compatible")
+
+
+@pytest.mark.parametrize("members", [{"auto_max_new_tokens": 1}, {"n_predict": 1, "N_Predict": 9}, {"N_Predict": 1}])
+def test_nor_may_one_that_says_it_in_another_way(members: dict[str, Any]):
+    with pytest.raises(InvalidRequest, match="is not possible here"):
+        ask_of(CHAT, {"max_tokens": 1} | members, "compatible")
+
+
+def test_none_that_is_no_ceiling_to_some_is_no_other_to_others():
+    with pytest.raises(InvalidRequest, match="'n_predict' is not possible here"):
+        ask_of(OLD, {"max_tokens": 0, "n_predict": 0}, "compatible")
+
+
 @pytest.mark.parametrize(
     ("path", "name", "read"),
     [
@@ -344,6 +378,7 @@ HIGHER: list[dict[str, Any]] = [
     {"fallbacks": [{"m": [{"model": "k", "max_completion_tokens": 100_000}]}]},
     {"fallbacks": [{"model": "k", "extra_body": {"max_new_tokens": 100_000}}]},
     {"fallbacks": [{"model": "k", "n": 64}]},
+    {"fallbacks": [{"model": "k", "auto_max_new_tokens": True}]},
     {"Fallbacks": [{"model": "k", "max_output_tokens": 100_000}]},
     {"context_window_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
     {"content_policy_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
