@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvot.gateway.masked import HELD_BYTES_MAX, MaskedStream, without_account
-from tests.gateway.calls import CALLS, ask, is_stream, post, text_of
+from kvot.gateway.masked import HELD_BYTES_MAX, MaskedDocument, MaskedStream, without_account
+from tests.gateway.calls import CALLS, ask, post, text_of
 from tests.gateway.test_own_keys import KEY, change_key
 from tests.provider import Fault, Script
 
@@ -72,6 +72,8 @@ STREAMS: dict[str, list[tuple[str, str]]] = {
         ("event:error\ndata: ", f"{MESSAGE}\n\n"),
         ("", json.dumps({"error": ERROR}, indent=2) + "\n\n"),
         ("data: ", json.dumps({"x_groq": {"error": MESSAGE}, "choices": []}) + "\n\n"),
+        ("data: ", json.dumps({"choices": [{"delta": {"content": SAID}, "error": ERROR}, {"error": ERROR}]}) + "\n\n"),
+        ("data: ", json.dumps({"choices": [{"delta": CALLED, "error": None}, "error"], "error": MESSAGE}) + "\n\n"),
         ("data: ", '{"error":\ndata: ' + json.dumps(ERROR) + "}"),
     ],
     "application/x-ndjson": [
@@ -143,6 +145,21 @@ def test_no_line_without_an_error_waits_for_another(kept_alive):
     assert [masked.feed(kept_alive) for _ in range(3)] == [kept_alive] * 3
 
 
+@pytest.mark.parametrize("unread", ["NaN", '"\\ud83d"'])
+def test_what_was_generated_passes_also_where_the_strict_reader_does_not_take_it(unread):
+    frame = f'data: {{"took":{unread},"candidates":[{json.dumps(CALLED)}]}}\n\n'.encode()
+    masked = MaskedStream("text/event-stream", without_account)
+    assert masked.feed(frame) == frame
+    assert document_through(frame[6:]) == frame[6:]
+
+
+def test_what_a_model_says_in_the_words_of_an_error_passes():
+    line = json.dumps({"response": MESSAGE, "error": MESSAGE}) + "\n"
+    masked = MaskedStream("application/x-ndjson", without_account)
+    start, _, end = line.rpartition(ORG)
+    assert masked.feed(line.encode()).decode() == f"{start}org-***{end}"
+
+
 def test_elements_that_are_alike_are_told_apart():
     masked = MaskedStream("application/json", without_account)
     pieces = [b'[{},{"a":{},', b'"error":{"message":"%b"}}]' % ORG.encode()]
@@ -162,6 +179,61 @@ def test_a_frame_that_is_longer_than_any_error_passes_as_it_comes(kind):
     start = b'[{"a":"' + b"x" * HELD_BYTES_MAX
     assert masked.feed(start) == start
     assert masked.feed(b'"}]\n\n') + masked.finish() == b'"}]\n\n'
+
+
+# -- replies that are one document -------------------------------------------------------------------------------------
+
+
+def document_through(document: bytes, size: int = 7) -> bytes:
+    masked = MaskedDocument(without_account)
+    pieces = [masked.feed(document[at : at + size]) for at in range(0, len(document), size)]
+    return b"".join(pieces) + masked.finish()
+
+
+RAW_ERROR = {"code": 502, "metadata": {"raw": MESSAGE}}
+ANSWER = {"message": {"content": SAID, "tool_calls": [CALLED]}}
+DOCUMENTS: list[Any] = [
+    {"error": ERROR, "user_id": ORG},
+    {"error": MESSAGE},
+    {
+        "id": ORG,
+        "choices": [ANSWER | {"error": ERROR}, ANSWER | {"error": {"code": 502, "metadata": {"raw": MESSAGE}}}],
+    },
+    {"status": "failed", "error": ERROR, "output": [{"content": SAID}, CALLED]},
+    {"type": "error", "error": ERROR},
+    [{"error": ERROR}],
+    {"choices": [ANSWER | {"error": None}], "error": None},
+    {"candidates": [CALLED]},
+    {"content": [{"type": "tool_use", "input": {"error": {"message": SAID}}}]},
+    {"choices": [ANSWER, {"delta": {"error": {"message": SAID}}}]},
+    {"choices": {"error": {"message": SAID}}},
+]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("document", DOCUMENTS, ids=range(len(DOCUMENTS)))
+def test_of_a_document_the_errors_are_masked_and_no_other_byte(document, indent):
+    sent = json.dumps(document, indent=indent, ensure_ascii=False).encode()
+    assert document_through(sent) == sent.replace(MESSAGE.encode(), without_account(MESSAGE.encode()))
+
+
+@pytest.mark.parametrize("start", ['\ufeff{"a":1,', '{"took":NaN,', '{"text":"\\ud83d",', '{"choices":[{'])
+def test_so_are_those_of_one_that_is_cut_or_cannot_be_read(start):
+    sent = f'{start}"said":"{SAID}","error":{{"message":"%s"}}'
+    assert document_through((sent % MESSAGE).encode()).decode() == sent % MESSAGE.replace(ORG, "org-***")
+
+
+def test_each_of_many_answers_has_an_error_of_its_own():
+    choices = ",".join(f'{{"text":"org-abcd{at}","error":"org-abcd{at}"}}' for at in range(10_000))
+    masked = document_through(f'{{"choices":[{choices}]}}'.encode(), 65_536).decode()
+    assert masked.count('"error":"org-***"}') == 10_000
+    assert masked.replace('"error":"org-***"', "").count("org-abcd") == 10_000
+
+
+def test_a_document_that_is_longer_than_any_error_passes_as_it_comes():
+    masked = MaskedDocument(without_account)
+    start, end = b'{"data":"' + b"x" * HELD_BYTES_MAX, b'","error":"%b"}' % ORG.encode()
+    assert [masked.feed(start), masked.feed(end), masked.finish()] == [start, end, b""]
 
 
 # -- over a real port -------------------------------------------------------------------------------------------------
@@ -211,8 +283,27 @@ async def test_an_error_inside_a_stream_does_not_tell_it_either(open_scene, call
     assert (seen.status, seen.is_whole, seen.body.decode()) == (200, True, event.replace(ORG, "org-***"))
 
 
+INSIDE: dict[str, Any] = {
+    "chat": {"id": "gen-1", "choices": [ANSWER | {"finish_reason": "error", "error": ERROR}]},
+    "responses": {"id": "resp_1", "status": "failed", "error": ERROR, "output": [{"content": SAID}]},
+    "messages": {"type": "error", "error": ERROR},
+    "gemini": {"error": ERROR},
+    "ollama": {"message": {"content": SAID}, "error": MESSAGE},
+}
+
+
 @pytest.mark.parametrize("fault", [Fault.NONE, Fault.BYTE_BY_BYTE])
-@pytest.mark.parametrize("call", [call for call in CALLS if is_stream(call)])
+@pytest.mark.parametrize("call", INSIDE)
+async def test_nor_does_one_inside_a_document_of_200(open_scene, call, fault):
+    document = json.dumps(INSIDE[call])
+    seen = await ask(await open_scene(Script(recorded=(document.encode(),), fault=fault)), call)
+    assert (seen.status, seen.is_whole) == (200, True)
+    assert seen.body.decode() == document.replace(MESSAGE, MESSAGE.replace(ORG, "org-***"))
+    assert int(seen.headers["content-length"]) == len(seen.body)
+
+
+@pytest.mark.parametrize("fault", [Fault.NONE, Fault.BYTE_BY_BYTE])
+@pytest.mark.parametrize("call", CALLS)
 async def test_a_models_text_passes_whatever_it_looks_like(open_scene, call, fault):
     scene = await open_scene(Script(text=f'"error": {SAID} ', fault=fault))
     seen = await ask(scene, call)

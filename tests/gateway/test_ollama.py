@@ -82,7 +82,7 @@ def test_a_reply_is_a_stream_unless_asked_otherwise(members: dict[str, object], 
         ({"num_predict": -2}, None),
         ({"num_predict": 0}, None),
         ({"num_predict": None}, None),
-        ({"NUM_PREDICT": 100}, None),  # the names of options are exact
+        ({"max_tokens": None, "n": 1, "Temperature": 0}, None),
     ],
 )
 def test_the_ceiling(options: object, output_max: int | None):
@@ -143,6 +143,10 @@ WRONG: list[dict[str, object]] = [
     {"options": {"num_predict": "9"}},
     {"options": {"num_predict": True}},
     {"options": {"num_predict": 10**30}},
+    {"options": {"num_predict": 10, "Num_Predict": 100_000}},
+    {"options": {"num_predict": 10, "n": 64}},
+    {"n": 64},
+    {"fallbacks": [{"model": "k", "max_tokens": 100_000}]},
     {"Options": {"num_predict": 10}},
     {"MODEL": "other"},
     {"option\u017f": {"num_predict": 10}},  # a letter that Ollama takes for an s
@@ -170,10 +174,27 @@ def test_what_cannot_be_understood_is_refused(read, body: bytes):
         read(body, {})
 
 
+@pytest.mark.parametrize("read", [chat, generate])
+@pytest.mark.parametrize("name", ["max_tokens", "n_predict", "Max_Tokens", "max_length"])
+def test_a_ceiling_in_the_words_of_another_server_is_refused_with_the_one_that_is_read(read, name: str):
+    own = {"num_predict": 10}
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here.* use 'options.num_predict'"):
+        read(options=own, **{name: 100_000})
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here.* use 'num_predict'"):
+        read(options=own | {name: 100_000})
+    assert read(options=own | {name: None}, **{name: None}).output_max == 10
+
+
 @pytest.mark.parametrize("messages", [5, {}, "text", ["text"]])
 def test_messages_are_objects(messages: object):
     with pytest.raises(InvalidRequest):
         chat(messages=messages)
+
+
+@pytest.mark.parametrize("name", ["Images", "IMAGES", "image\u017f"])
+def test_nor_are_images_of_a_message_text_in_another_case(name: str):
+    with pytest.raises(InvalidRequest, match="must be written 'images'"):
+        chat(messages=[{"role": "user", "content": "a", name: ["iVBORw0KGgo="]}])
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"model":5}', b'{"model":"m","Model":"n"}'])

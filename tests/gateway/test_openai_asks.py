@@ -306,6 +306,40 @@ def test_a_ceiling_in_the_words_of_another_server_is_refused_with_those_that_are
     assert ask_of(path, {name: None}, "compatible").model == "m"
 
 
+SAME = [
+    (CHAT, "max_tokens", ("max_new_tokens",)),
+    (CHAT, "max_completion_tokens", ("max_tokens", "n_predict", "max_length")),
+    (OLD, "max_tokens", ("max_completion_tokens", "num_predict")),
+    (RESPONSES, "max_output_tokens", ("max_tokens",)),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "others"), SAME)
+def test_ceilings_that_say_the_same_go_on_and_are_lowered_alike(path: str, name: str, others: tuple[str, ...]):
+    equal = dict.fromkeys((name, *others), 100)
+    ask = ask_of(path, equal, "mistral")
+    assert (ask.output_max, json.loads(ask.body())) == (100, {"model": "m", **equal})
+    assert json.loads(ask.body(20)) == {"model": "m", **dict.fromkeys(equal, 20)}
+
+
+@pytest.mark.parametrize(("path", "name", "others"), SAME)
+@pytest.mark.parametrize("other", [99, 101, 100.0, "100", True, -1])
+def test_where_they_do_not_the_one_that_is_not_read_is_refused(path, name, others, other):
+    with pytest.raises(InvalidRequest, match=f"'{others[-1]}' is not possible here"):
+        ask_of(path, {name: 100, others[-1]: other}, "compatible")
+
+
+@pytest.mark.parametrize("members", [{"auto_max_new_tokens": 1}, {"n_predict": 1, "N_Predict": 9}, {"N_Predict": 1}])
+def test_nor_may_one_that_says_it_in_another_way(members: dict[str, Any]):
+    with pytest.raises(InvalidRequest, match="is not possible here"):
+        ask_of(CHAT, {"max_tokens": 1} | members, "compatible")
+
+
+def test_none_that_is_no_ceiling_to_some_is_no_other_to_others():
+    with pytest.raises(InvalidRequest, match="'n_predict' is not possible here"):
+        ask_of(OLD, {"max_tokens": 0, "n_predict": 0}, "compatible")
+
+
 @pytest.mark.parametrize(
     ("path", "name", "read"),
     [
@@ -334,6 +368,50 @@ def test_so_is_the_number_of_answers(path: str, name: str, read: str):
 def test_so_is_the_ceiling_of_another_path_which_llama_cpp_reads_at_each(path: str, name: str):
     with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here"):
         ask_of(path, {name: 100_000}, "compatible")
+
+
+MESSAGES = [{"role": "user", "content": "a"}]
+HIGHER: list[dict[str, Any]] = [
+    {"fallbacks": [{"model": "k", "max_tokens": 100_000}]},
+    {"fallbacks": ["k", {"model": "k", "messages": MESSAGES, "n_predict": "100000"}]},
+    {"fallbacks": {"model": "k", "Max_Tokens": 100_000.0}},
+    {"fallbacks": [{"m": [{"model": "k", "max_completion_tokens": 100_000}]}]},
+    {"fallbacks": [{"model": "k", "extra_body": {"max_new_tokens": 100_000}}]},
+    {"fallbacks": [{"model": "k", "n": 64}]},
+    {"fallbacks": [{"model": "k", "auto_max_new_tokens": True}]},
+    {"Fallbacks": [{"model": "k", "max_output_tokens": 100_000}]},
+    {"context_window_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
+    {"content_policy_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
+    {"extra_body": {"max_tokens": 100_000}},
+]
+
+
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+@pytest.mark.parametrize("other", HIGHER, ids=range(len(HIGHER)))
+def test_a_request_in_the_place_of_this_one_has_no_ceiling_of_its_own(path: str, other: dict[str, Any]):
+    with pytest.raises(InvalidRequest, match="Leave it out: the request's own counts"):
+        ask_of(path, other, "compatible")
+
+
+@pytest.mark.parametrize(
+    "fallbacks",
+    [
+        None,
+        [],
+        "default",
+        ["k", "l"],
+        {"m": ["k"]},
+        [{"m": ["k", "l"]}],
+        [{"model": "k", "messages": MESSAGES}],
+        [{"provider": "k", "model": "l", "max_tokens": None, "n": 1, "temperature": 0}],
+        [{"model": "k", "response_format": {"schema": {"properties": {"n": {"type": "string"}, "max_length": {}}}}}],
+    ],
+)
+@pytest.mark.parametrize("path", [CHAT, OLD, RESPONSES])
+def test_one_that_only_names_models_goes_on_as_it_came(path: str, fallbacks: Any):
+    ceiling = "max_output_tokens" if path == RESPONSES else "max_tokens"
+    body = json.dumps({"model": "m", ceiling: 9, "fallbacks": fallbacks}).encode()
+    assert ask_of(path, body, "compatible").body() == body
 
 
 def test_where_ollama_takes_none_for_no_ceiling_it_is_none():

@@ -8,7 +8,7 @@ from kvot.gateway.call import Client, content_type
 from kvot.gateway.dialect import Dialect, Pair
 from kvot.gateway.headers import reply_headers
 from kvot.gateway.holding import Held, limits_of
-from kvot.gateway.masked import MaskedStream, without_account
+from kvot.gateway.masked import MaskedDocument, MaskedStream, without_account
 from kvot.gateway.provider import Provider
 from kvot.gateway.refused_key import refused_key
 from kvot.gateway.retries import REPLY_BYTES_MAX, Reply
@@ -27,7 +27,7 @@ class Headed:
         self._status = 0
         self._headers: tuple[Pair, ...] = ()
         self._body: bytearray | None = bytearray() if keeps else None
-        self._masked: MaskedStream | None = None
+        self._masked: MaskedStream | MaskedDocument | None = None
         self._is_whole = False
         self.is_delivered = False
 
@@ -40,10 +40,13 @@ class Headed:
         return Reply(self._status, self._headers, output_max, bytes(self._body))
 
     async def begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
+        mask = partial(_mask, self._provider)
+        self._masked = MaskedStream(content_type(headers), mask) if is_stream else MaskedDocument(mask)
+        await self._begin(status, headers, is_stream=is_stream)
+
+    async def _begin(self, status: int, headers: tuple[Pair, ...], *, is_stream: bool = False) -> None:
         ours = reply_headers(self._provider.dialect, headers, self._held)
         self._status, self._headers = status, headers
-        if is_stream:
-            self._masked = MaskedStream(content_type(headers), partial(_mask, self._provider))
         await self._client.begin(status, ours, is_stream=is_stream)
 
     async def write(self, data: bytes) -> None:
@@ -68,7 +71,7 @@ class Headed:
         if (error := refused_key(self._provider, status, body)) is not None:
             raise error
         mask = partial(_mask, self._provider)
-        await self.begin(status, tuple((name, mask(value)) for name, value in headers))
+        await self._begin(status, tuple((name, mask(value)) for name, value in headers))
         await self.write(mask(body))
         await self.end()
 

@@ -1,23 +1,29 @@
 """What a provider's errors tell of the account behind the gateway's key: taken out of them, and of nothing else.
 
 A refusal is masked whole. Of a stream a frame (an event, a line, an element of an array) is looked at from the line on
-that has an error in it, and once it is whole: so how its bytes were cut makes no difference. Its `error` is masked, or
-all of it where it is nothing else, or is nothing that can be read. No other byte of a stream is changed, whatever a
-model's text looks like, and no line without that word is held back.
+that has an error in it, and once it is whole: so how its bytes were cut makes no difference. So is a reply that is one
+document. Its `error` is masked, that of the reply or of one of its answers, or all of it where it is nothing else. No
+other byte is changed, whatever a model's text looks like, and no line of a stream without that word is held back.
+
+What is cut, or cannot be read, is masked from where an error seems to begin.
 """
 
+import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from kvot.gateway.metering.json_array import ElementReader
+from kvot.gateway.metering.mended import mended
 from kvot.gateway.metering.metered import JSON_FAULTS
 
 HELD_BYTES_MAX = 1 << 20
-"""Of a frame whose end has not come. A longer one (an image) passes as it comes: an error has a few hundred bytes, and
-with the request repeated in it, as `response.failed` does, still fewer than this."""
+"""Of a frame whose end has not come, or of a document. A longer one (an image, thousands of vectors) passes as it
+comes: an error has a few hundred bytes, and with the request repeated in it, as `response.failed` does, still fewer
+than this."""
 
 _ID = re.compile(
     rb"((?:org(?<![0-9A-Za-z]org)|proj(?<![0-9A-Za-z]proj)|wrkspc(?<![0-9A-Za-z]wrkspc))[-_])"
@@ -55,10 +61,38 @@ def _of_account(uuid: re.Match[bytes]) -> bytes:
     return b"***" if _WHOSE.search(before) else uuid[0]
 
 
-class MaskedStream:
-    """Bytes in; bytes out once their frame is whole. kind: the content type. mask: what is done to an error."""
+Mask = Callable[[bytes], bytes]
+"""What is done to an error."""
 
-    def __init__(self, kind: str, mask: Callable[[bytes], bytes]) -> None:
+
+class MaskedDocument:
+    """Bytes of one document in; out at its end, where they are not more than an error comes in."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._held: bytearray | None = bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        if self._held is None:
+            return data
+        self._held += data
+        return self._take() if len(self._held) > HELD_BYTES_MAX else b""
+
+    def finish(self) -> bytes:
+        document = self._take()
+        return (
+            _masked(document, document.removeprefix(codecs.BOM_UTF8), self._mask) if b"error" in document else document
+        )
+
+    def _take(self) -> bytes:
+        taken, self._held = bytes(self._held or b""), None
+        return taken
+
+
+class MaskedStream:
+    """Bytes in; bytes out once their frame is whole. kind: the content type."""
+
+    def __init__(self, kind: str, mask: Mask) -> None:
         self._mask = mask
         self._held = bytearray()
         self._elements = ElementReader() if kind == "application/json" else None
@@ -110,12 +144,7 @@ class MaskedStream:
         return frame[:start] + self._masked(frame[start:])
 
     def _masked(self, frame: bytes) -> bytes:
-        error = _error_of(frame) if b"error" in frame else None
-        if error is None:
-            return frame
-        if error not in frame:  # its JSON is spread over several lines of an event
-            return self._mask(frame)
-        return frame.replace(error, self._mask(error))
+        return _masked_frame(frame, self._mask) if b"error" in frame else frame
 
 
 _Framing = tuple[tuple[bytes, ...], re.Pattern[bytes]]
@@ -128,7 +157,10 @@ _END_BYTES_MAX = 3
 _NO_DATA = (b"event:", b"id:", b"retry:", b":")
 
 _ERROR_BEGUN = re.compile(rb'(?<!\\)"(?:error"\s*:\s*[{"]|type"\s*:\s*"error")')
-"""In a frame that is cut, or cannot be read. No text has a quote without a backslash before it."""
+"""In what is cut, or cannot be read. No text has a quote without a backslash before it."""
+
+_NAME_BEFORE = re.compile(rb'"(?:error|choices)"(?:\s|data:)*:(?:\s|data:)*\Z')
+"""Also where it stands in another line of an event."""
 
 _NAMED_ERROR = re.compile(rb"event(?<![^\r\n]event): ?error[ \t]*(?:[\r\n]|\Z)")
 
@@ -136,35 +168,75 @@ _NONE = msgspec.Raw(b"null")
 
 
 class _Frame(msgspec.Struct):
-    """What of a document may tell an error: all of it by its type, a member, or a member of what it is about."""
+    """What of a document may tell an error: all of it by its type, a member, or a member of what it is about, or of one
+    of its answers (OpenRouter)."""
 
     type: Any = None
     error: msgspec.Raw = _NONE
     response: msgspec.Raw = _NONE
     x_groq: msgspec.Raw = _NONE
+    choices: msgspec.Raw = _NONE
 
 
 _decode = msgspec.json.Decoder(_Frame).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def _error_of(frame: bytes) -> bytes | None:
-    """The part of a frame that tells an error; None: it tells none."""
-    if _NAMED_ERROR.search(frame):
-        return frame
-    document = _read(_data_of(frame))
-    if document is None:
-        return frame if _ERROR_BEGUN.search(frame) else None
-    if document.type == "error":
-        return frame
-    for place in (document, _read(document.response), _read(document.x_groq)):
-        if place is not None and (error := bytes(place.error)) != b"null":
-            return error
-    return None
+def _masked_frame(frame: bytes, mask: Mask) -> bytes:
+    return mask(frame) if _NAMED_ERROR.search(frame) else _masked(frame, _data_of(frame), mask)
 
 
 def _data_of(frame: bytes) -> bytes:
     """Of an event, its data; any other frame is its own."""
     return b"\n".join(line.removeprefix(b"data:") for line in frame.splitlines() if not line.startswith(_NO_DATA))
+
+
+def _masked(whole: bytes, data: bytes, mask: Mask) -> bytes:
+    """Any bytes with a document in them, which is `data`."""
+    document = _read(data)
+    if document is not None:
+        return mask(whole) if document.type == "error" else _with_masked_parts(whole, document, mask)
+    begun = _ERROR_BEGUN.search(whole)
+    if begun is None or _tells_none(data):
+        return whole
+    at = 0 if begun[0].startswith(b'"type"') else begun.start()
+    return whole[:at] + mask(whole[at:])
+
+
+def _tells_none(unread: bytes) -> bool:
+    """Of what is JSON to others: whether no error is where one would be, so that what looks like one was generated."""
+    try:
+        document = _read(mended(unread))
+    except (ValueError, RecursionError):
+        return False
+    if document is None or document.type == "error":
+        return False
+    return all(part == masked for part, masked in _masked_parts(document, lambda _error: b""))
+
+
+def _masked_parts(document: _Frame, mask: Mask) -> Iterator[tuple[bytes, bytes]]:
+    """What of it has an error, as it is and masked; a part that another may be inside of comes first."""
+    choices = bytes(document.choices)
+    if b'"error"' in choices:
+        yield choices, _masked_answers(choices, mask)
+    for place in (document, _read(document.response), _read(document.x_groq)):
+        if place is not None and (error := bytes(place.error)) != b"null":
+            yield error, mask(error)
+
+
+def _masked_answers(choices: bytes, mask: Mask) -> bytes:
+    try:
+        answers = [bytes(answer) for answer in _decode_list(choices)]
+    except JSON_FAULTS:
+        return choices
+    pieces, end = [], 0
+    for answer in answers:
+        start = choices.index(answer, end)
+        place = _read(answer)
+        error = b"null" if place is None else bytes(place.error)
+        pieces += [choices[end:start], answer if error == b"null" else _replaced(answer, error, mask(error))]
+        end = start + len(answer)
+    return b"".join([*pieces, choices[end:]])
 
 
 def _read(document: bytes | msgspec.Raw) -> _Frame | None:
@@ -173,3 +245,23 @@ def _read(document: bytes | msgspec.Raw) -> _Frame | None:
         return _decode(document)
     except JSON_FAULTS:
         return None
+
+
+def _with_masked_parts(whole: bytes, document: _Frame, mask: Mask) -> bytes:
+    passes = whole
+    for part, masked in _masked_parts(document, mask):
+        if part == masked:
+            continue
+        if part not in whole:  # its JSON is spread over several lines of an event
+            return mask(whole)
+        passes = _replaced(passes, part, masked)
+    return passes
+
+
+def _replaced(whole: bytes, part: bytes, masked: bytes) -> bytes:
+    """Only behind its name, as a model may have said the same."""
+    first, *others = whole.split(part)
+    pieces = [first]
+    for before, after in pairwise((first, *others)):
+        pieces += [masked if _NAME_BEFORE.search(before) else part, after]
+    return b"".join(pieces)

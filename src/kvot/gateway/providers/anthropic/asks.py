@@ -61,7 +61,6 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
     if ceiling is None:
         raise invalid(_CEILING, f"'{_CEILING}' is required.")
     model = text_at(members, "model")
-    _check_fallbacks(members)
     return MessagesAsk(
         document.without_content(),
         model,
@@ -71,19 +70,6 @@ def read_messages(body: bytes, _variables: Mapping[str, str]) -> MessagesAsk:
         min(ceiling, max(1, _thinking_budget(members) + 1)),
         stored=stored_by_messages(members),
     )
-
-
-def _check_fallbacks(members: Mapping[str, Any]) -> None:
-    """One with a ceiling of its own would use it in the place of the ceiling that is held and lowered."""
-    if any(each.get(_CEILING) is not None for each in _fallbacks(members)):
-        message = f"A fallback must not have a '{_CEILING}' of its own. Leave it out: the request's own counts."
-        raise invalid("fallbacks", message)
-
-
-def _fallbacks(members: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """None where the provider is to choose them itself ("default")."""
-    fallbacks = members.get("fallbacks")
-    return [each for each in fallbacks if isinstance(each, dict)] if isinstance(fallbacks, list) else []
 
 
 def _thinking_budget(members: Mapping[str, Any]) -> int:

@@ -1,7 +1,8 @@
 """What a request to Ollama asks for. Its bytes go on as they came, but for a ceiling that is lowered or added.
 
 Ollama takes the members of a request by their names in any case, and the last of those. One that is not in lower case
-is refused: it could say something else than what is read here. The names of its options are exact.
+is refused: it could say something else than what is read here. The names of its options are exact, but others that
+have this API, and are written in Go too, take those in any case as well.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from kvot.core.model import TOKENS_MAX
 from kvot.gateway.dialect import Named, Size
+from kvot.gateway.providers.bounds import check_bounds
 from kvot.gateway.providers.members import (
     Document,
     check_case,
@@ -34,6 +36,8 @@ _TEXTS = ("prompt", "system", "template", "suffix")
 
 _KNOWN = frozenset({"model", "stream", "options", "messages", "tools", "input"})
 _KNOWN |= {"prompt", "system", "template", "suffix", "images", "context"}
+_COUNTED = frozenset({"images"})
+"""Of a message: all else counts as text, by whatever name."""
 
 
 @dataclass(slots=True)
@@ -65,6 +69,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
         raise invalid("messages", "'messages' must be a list of objects.")
     gathered = _gathered()
     for each in messages or ():
+        check_case(each, _COUNTED)
         gathered.members(each, ("images",))
         _gather_images(gathered, each)
     if document.members.get("tools") is not None:
@@ -121,7 +126,12 @@ def _generating(document: Document, size: Size) -> OllamaAsk:
 
 
 def _ceiling(members: Mapping[str, Any]) -> int | None:
-    value = object_at(members, _OPTIONS).get(_CEILING)
+    """Ollama knows no other; servers that have its API beside OpenAI's may, and may take it first."""
+    options = object_at(members, _OPTIONS)
+    check_case(options, frozenset({_CEILING}))
+    check_bounds(options, (_CEILING,))
+    check_bounds(members, (f"{_OPTIONS}.{_CEILING}",))
+    value = options.get(_CEILING)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if value is not None and (type(value) is not int or not _UNBOUNDED_LEAST <= value <= TOKENS_MAX):

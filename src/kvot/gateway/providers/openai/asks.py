@@ -9,7 +9,7 @@ from typing import Any
 
 from kvot.core.errors import InvalidRequest
 from kvot.gateway.dialect import Named, Size
-from kvot.gateway.providers.bounds import check_bounds
+from kvot.gateway.providers.bounds import check_bounds, same_as
 from kvot.gateway.providers.members import (
     Document,
     invalid,
@@ -122,12 +122,11 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
     gather_input(gathered, members.get("prompt"))  # OpenRouter takes it here too
     _gather_schemas(gathered, members, _CHAT_SCHEMAS)
     gathered.others(members, _CHAT)
-    check_bounds(members, _CHAT_CEILINGS, ("n",))
+    ceilings = _ceilings(members, _CHAT_CEILINGS)
+    check_bounds(members, ceilings, ("n",))
     _check_template(members)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
-    ask = _generating(
-        document, model, provider, gathered.size, answers, _CHAT_CEILINGS, _chat_ceiling(provider, variables)
-    )
+    ask = _generating(document, model, provider, gathered.size, answers, ceilings, _chat_ceiling(provider, variables))
     ask.stored = stored_by_chat(members)
     return ask
 
@@ -162,11 +161,12 @@ def read_completion(body: bytes, variables: Mapping[str, str], provider: Compati
         gather_input(gathered, members.get(name))
     gather_content(gathered, members.get("messages"))
     gathered.others(members, _COMPLETION)
-    check_bounds(members, (OLD_CEILING,), ("n", "best_of"))
+    ceilings = _ceilings(members, (OLD_CEILING,))
+    check_bounds(members, ceilings, ("n", "best_of"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
     answers = each * _prompts(members.get("prompt"))
     model = _model(members, variables)
-    ask = _generating(document, model, provider, gathered.size, answers, (OLD_CEILING,), OLD_CEILING, least=0)
+    ask = _generating(document, model, provider, gathered.size, answers, ceilings, OLD_CEILING, least=0)
     if ask.output_max is None and provider.completion_max is not None:
         ask.output_max = provider.completion_max
     if ask.output_max == 0 and not provider.has_openai_models:  # Ollama and others take it for no ceiling
@@ -231,6 +231,11 @@ def _check_template(members: Mapping[str, Any]) -> None:
         )
 
 
+def _ceilings(members: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that are read, and any others that say the same: all of them are lowered."""
+    return names + same_as(members, names)
+
+
 def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> int | None:
     """The higher of two that are given: which of them a provider holds to is its own choice."""
     values = [value for name in names if (value := whole_at(members, name, least)) is not None]
@@ -241,7 +246,7 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     document = read_named(body)
     members = document.members
     _check_later(members)
-    names = ("max_output_tokens",)
+    names = _ceilings(members, ("max_output_tokens",))
     check_bounds(members, names, ("n",))
     stored = stored_by_response(members)
     model = _response_model(members)
