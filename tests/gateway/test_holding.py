@@ -44,7 +44,7 @@ class Crowd(MemoryStore):
         self._takes = list(takes)
         self.asked: list[int] = []
 
-    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
         self.asked.append(hold.amount)
         if self._takes:
             other = NewHold(f"other{len(self.asked)}", self._takes.pop(0), 60_000)
@@ -102,7 +102,7 @@ class Apart(Crowd):
         super().__init__()
         self._ahead_ms = ahead_ms
 
-    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
         return await super().reserve(company_id, hold, now_ms=now_ms + self._ahead_ms)
 
     async def fits_at(self, company_id: str, tokens: int, *, now_ms: int) -> int | None:

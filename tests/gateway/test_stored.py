@@ -371,7 +371,7 @@ def amounts_held(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Of every hold that is asked for from now on."""
     amounts, reserve = [], scene.house.store.reserve
 
-    async def reserved(company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+    async def reserved(company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
         amounts.append(hold.amount)
         return await reserve(company_id, hold, now_ms=now_ms)
 

@@ -111,12 +111,12 @@ class Ledger:
 
     # -- holds ---------------------------------------------------------------------------------------------------
 
-    async def reserve(self, company_id: str, hold: NewHold) -> Decision:
+    async def reserve(self, company_id: str, hold: NewHold, *, is_alone: bool = False) -> Decision:
         _check_id("HoldId", hold.hold_id)
         _check_tokens("Tokens", hold.amount)
         _check_ttl(hold.ttl_ms)
         _check_labels(hold.provider, hold.model, hold.user, hold.feature)
-        return await self._store.reserve(company_id, hold, now_ms=self._clock())
+        return await self._store.reserve(company_id, hold, now_ms=self._clock(), is_alone=is_alone)
 
     async def dispatch(self, company_id: str, hold_id: str) -> HoldChange:
         _check_id("HoldId", hold_id)

@@ -101,8 +101,10 @@ class Store(Protocol):
 
     # -- holds ---------------------------------------------------------------------------------------------------
 
-    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
         """Set tokens aside if all used (events ahead of the clock too) and held tokens and these fit the limit.
+
+        is_alone: no other call is served, so that an engine may do this without making way for any.
 
         DONE, REPLAYED, CONFLICT, IN_DOUBT, OVER_LIMIT. A refusal is not remembered. The replay of a hold answers with
         the hold as it now stands, also when it is closed.

@@ -260,7 +260,10 @@ class Gateway:
         known_max = self._books.lessons.ceilings.find(served, _now_s())
         if known_max is not None:
             ceilings = replace(ceilings, output_max=min(known_max, ceilings.output_max))
-        return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
+        is_alone = self._books.tallies.calls.is_alone
+        return await hold(
+            self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings, is_alone=is_alone
+        )
 
     async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
         request, longest_s = _request(asked, whose, asked.body), self._terms.call_max_s

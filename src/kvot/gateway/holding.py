@@ -48,7 +48,14 @@ class Exhausted(NamedTuple):
 
 
 async def hold(
-    ledger: Ledger, company_id: str, asked: NewHold, ask: Ask, input_tokens: int, ceilings: Ceilings
+    ledger: Ledger,
+    company_id: str,
+    asked: NewHold,
+    ask: Ask,
+    input_tokens: int,
+    ceilings: Ceilings,
+    *,
+    is_alone: bool = False,
 ) -> Held | Exhausted:
     """Hold `input_tokens` and the call's ceiling, or as much of it as fits. `asked.amount` is not looked at.
 
@@ -59,7 +66,7 @@ async def hold(
     each, tries = named, 0
     while True:
         amount = _amount(input_tokens, each, ask.answers)
-        decision = await ledger.reserve(company_id, asked._replace(amount=amount))
+        decision = await ledger.reserve(company_id, asked._replace(amount=amount), is_alone=is_alone)
         usage, tries = decision.usage, tries + 1
         if decision.status is Status.DONE:
             is_named = ask.output_max is None and ceilings.names

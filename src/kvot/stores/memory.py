@@ -110,7 +110,7 @@ class MemoryStore:
 
     # -- holds -----------------------------------------------------------------------------------------------
 
-    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
         company = self._write(company_id, now_ms)
         status = company.reserve(hold)
         usage = company.usage(company_id)

@@ -152,6 +152,11 @@ class Calls:
         self.under_way: dict[str, int] = {}
         self._counts: dict[tuple[str, str, CallOutcome], int] = {}
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is one call under way, and no other."""
+        return sum(self.under_way.values()) == 1
+
     def begin(self, provider: str) -> None:
         self.under_way[provider] = self.under_way.get(provider, 0) + 1
 

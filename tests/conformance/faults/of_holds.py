@@ -130,7 +130,7 @@ class WaitOneShort(Company):
 class ChecksThenActs(DurableMemory):
     """Looks whether a hold fits, lets others run, and only then makes it."""
 
-    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
         seen = self._read(company_id, now_ms)
         is_new = hold.hold_id not in seen.holds and seen.fits_now(hold.amount)
         await asyncio.sleep(0)

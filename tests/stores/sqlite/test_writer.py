@@ -1,13 +1,14 @@
 """Group commit: many operations to a commit, each on its own, none acknowledged before it."""
 
 import asyncio
+import threading
 
 import apsw
 import pytest
 
 from kvot.core.errors import StoreUnavailable
 from kvot.core.model import NewEvent, Status
-from kvot.stores.sqlite import writer
+from kvot.stores.sqlite import events, writer
 from kvot.stores.sqlite.connection import Tx
 
 from .conftest import COMPANY, T0, counted_commits
@@ -50,6 +51,44 @@ async def test_after_a_commit_of_many_one_waits_for_more(store):
         answers = [store._writer.submit(lambda _: "done") for _ in range(3)]
         assert [len(store._writer._gathered), *await asyncio.gather(*answers)] == [3, "done", "done", "done"]
     assert len(commits) == 1
+
+
+async def test_who_is_alone_waits_for_no_thread(store, path):
+    await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    with counted_commits(store) as commits:
+        before = store._writer.submit(events.record, COMPANY, NewEvent("e2", 1), T0, is_awaited=False)
+        alone = store._writer.submit(events.record, COMPANY, NewEvent("e3", 1), T0, is_alone=True)
+        assert (before.done(), alone.done(), len(commits), kept(path)) == (True, True, 1, 3)
+    assert [(await each).status for each in (before, alone)] == [Status.DONE] * 2
+
+
+async def test_after_a_slow_commit_the_thread_makes_the_next_until_one_is_quick_again(store):
+    await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    store._writer._last_commit_s = writer.IN_PLACE_S
+    in_place = []
+    for _ in range(2):
+        future = store._writer.submit(lambda _: "done", is_alone=True)
+        in_place.append(future.done())
+        await future
+    assert in_place == [False, True]
+
+
+async def test_nobody_is_alone_while_the_thread_has_work(store):
+    await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    gate = threading.Event()
+    working = store._writer.submit(lambda _: gate.wait())
+    alone = store._writer.submit(lambda _: "done", is_alone=True)
+    assert not alone.done()
+    gate.set()
+    assert [await working, await alone] == [True, "done"]
+
+
+async def test_who_is_alone_is_told_that_the_commit_failed(store, path):
+    await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    store._write_connection.set_commit_hook(lambda: True)
+    with pytest.raises(StoreUnavailable):
+        await store._writer.submit(events.record, COMPANY, NewEvent("e2", 1), T0, is_alone=True)
+    assert kept(path) == 1
 
 
 async def test_no_answer_is_given_when_the_commit_fails(store, path):

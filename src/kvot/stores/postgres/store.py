@@ -179,7 +179,7 @@ class PostgresStore:
 
     # -- holds ---------------------------------------------------------------------------------------------------
 
-    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
         operation = to_operation(
             "reserve",
             now_ms,

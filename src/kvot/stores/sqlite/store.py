@@ -176,8 +176,9 @@ class SqliteStore:
 
     # -- holds ---------------------------------------------------------------------------------------------------
 
-    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int) -> Decision:
-        return await self._write(holds.reserve, company_id, hold, now_ms)
+    async def reserve(self, company_id: str, hold: NewHold, *, now_ms: int, is_alone: bool = False) -> Decision:
+        decision: Decision = await self._writer.submit(holds.reserve, company_id, hold, now_ms, is_alone=is_alone)
+        return decision
 
     async def dispatch(self, company_id: str, hold_id: str, *, now_ms: int) -> HoldChange:
         return await self._write(holds.dispatch, company_id, hold_id, now_ms)

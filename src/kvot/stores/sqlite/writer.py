@@ -4,7 +4,8 @@ An operation is a plain function of a transaction. One that fails is undone alon
 without savepoints, and only if one fails is all of it undone and done again, each operation inside a savepoint of its
 own. InvalidRequest is an answer, not a failure: what was written before it stays. Operations are handed over together
 after a turn of the event loop in which no more came, and while a commit waits for the disk the next ones gather, so the
-more there is to do the more one commit carries. Where there is little to do nobody is waited for.
+more there is to do the more one commit carries. Where there is little to do nobody is waited for. Who is alone is not
+made to wait for the thread either: the commit is made on the event loop, while the thread has nothing to do.
 Nothing is ever acknowledged that a commit did not return for.
 """
 
@@ -12,7 +13,9 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import apsw
@@ -26,6 +29,9 @@ WAITING_MAX = 10_000
 
 SHARE_WITHIN_S = 0.005
 """How long an operation that nobody waits for may wait for others, to share their commit: some ten commits' time."""
+
+IN_PLACE_S = 0.002
+"""What the last commit took less than where one is made on the event loop: a disk that stands still stops that once."""
 
 TURNS_MAX = 4
 """Of the event loop, after which operations are handed over although more still come: a busy turn takes some ms."""
@@ -55,6 +61,7 @@ class Writer:
         self._gathered: list[_Job] = []
         self._is_hurried = False
         self._has_few = False  # there was little to do for the last commit
+        self._last_commit_s = inf
         self._turns = self._seen = 0
         self._timer: asyncio.TimerHandle | None = None
         self._waiting = 0
@@ -68,11 +75,17 @@ class Writer:
         self._thread.start()
 
     def submit(
-        self, operation: Callable[..., Any], *values: Any, weight: int = 1, is_awaited: bool = True
+        self,
+        operation: Callable[..., Any],
+        *values: Any,
+        weight: int = 1,
+        is_awaited: bool = True,
+        is_alone: bool = False,
     ) -> asyncio.Future[Any]:
         """Have the operation done. The future resolves when it is durable, or raises StoreUnavailable.
 
         is_awaited: False for one that can wait for others that are, for SHARE_WITHIN_S at the most.
+        is_alone: nobody minds if the event loop waits for this commit.
         """
         self.check()
         if self._waiting >= WAITING_MAX:
@@ -86,10 +99,19 @@ class Writer:
             if self._timer is None:
                 self._timer = loop.call_later(SHARE_WITHIN_S, self._hand_over)
         elif is_idle and self._has_few:
-            self._hand_over()
+            if is_alone and self._last_commit_s < IN_PLACE_S:
+                self._commit_in_place()
+            else:
+                self._hand_over()
         else:
             self.hurry()
         return future
+
+    def _commit_in_place(self) -> None:
+        """The two ways between the threads take as long as the flush of a quick disk."""
+        batch = self._take_gathered()
+        answers = self._commit(batch)
+        self._resolve([(job.future, answer) for job, answer in zip(batch, answers, strict=True)])
 
     def hurry(self) -> None:
         """Hand over what is gathered as soon as a turn of the event loop has brought no more."""
@@ -108,13 +130,16 @@ class Writer:
             self._hand_over()
 
     def _hand_over(self) -> None:
+        for job in self._take_gathered():
+            self._jobs.put(job)
+
+    def _take_gathered(self) -> list[_Job]:
         self._is_hurried = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         jobs, self._gathered = self._gathered, []
-        for job in jobs:
-            self._jobs.put(job)
+        return jobs
 
     def check(self) -> None:
         if self.refusal is not None:
@@ -159,6 +184,7 @@ class Writer:
         """One answer or exception for each operation of the batch."""
         if self.refusal is not None:
             return [_again(self.refusal) for _ in batch]
+        began_s = perf_counter()
         try:
             self._tx.execute("BEGIN IMMEDIATE")
             answers = self._answers(batch)
@@ -174,6 +200,8 @@ class Writer:
             what = f"is written no more, for a fault in Kvot ({type(error).__name__}). Start Kvot again."
             self.refusal = StoreUnavailable.of(str(self._path), what)
             return [_again(self.refusal) for _ in batch]
+        finally:
+            self._last_commit_s = perf_counter() - began_s
         return answers
 
     def _answers(self, batch: list[_Job]) -> list[Any]:
