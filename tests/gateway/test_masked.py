@@ -32,6 +32,7 @@ ORG = "org-vyUrKHsAbCdEfGhIjKlMnOpQ"
         (r"{\"projectNumber\": \"123\"}", r"{\"projectNumber\": \"***\"}"),
         ("overview?project=123456 then", "overview?project=*** then"),
         ("has not been used in project 123456 before", "in project *** before"),
+        ('"user_id":"user_2wS3opoyh10074KWHFdTRcPkvos"}', '"user_id":"user_***"}'),
     ],
 )
 def test_an_error_does_not_tell_whose_account_it_is(told, passes):
@@ -52,6 +53,8 @@ def test_an_error_does_not_tell_whose_account_it_is(told, passes):
         "project 7",
         "project_number:",
         "the organization you asked for",
+        "user_not_found_at_this_provider",
+        "superuser_2wS3opoyh10074KWHFdTRcPkvos",
     ],
 )
 def test_what_is_no_id_of_an_account_stays(told):

@@ -32,6 +32,9 @@ _ID = re.compile(
 """org-vyUr… (OpenAI), org_01j… (Groq), proj_…, wrkspc_… (Anthropic). What is a word for machines (`org_not_found`) has
 no digit, no capital and no sixteen letters in a row."""
 
+_USER_ID = re.compile(rb"(user(?<![0-9A-Za-z]user)_)[0-9A-Za-z]{20,}")
+"""user_2wS3… (OpenRouter): who the key belongs to."""
+
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _WHOSE = re.compile(
     rb"(?i)(?:org|organi[sz]ation|team|workspace|tenant|subscription|account|project)s?(?:[-_ ]?(?:id|uuid))?"
@@ -49,8 +52,9 @@ _WHOSE_LENGTH_MAX = 32
 
 
 def without_account(text: bytes) -> bytes:
-    """An error of a provider's without the ids of its organisation, project or workspace."""
+    """An error of a provider's without the ids of its organisation, project, workspace or user."""
     text = _ID.sub(rb"\1***", text)
+    text = _USER_ID.sub(rb"\1***", text)
     text = _UUID.sub(_of_account, text)
     return _PROJECT.sub(rb"\1***", text)
 
