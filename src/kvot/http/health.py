@@ -18,7 +18,7 @@ from kvot.http import replies
 from kvot.http.replies import Reply
 from kvot.telemetry.logs import logger
 
-_JSON = ((b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store"))
+_JSON = ((b"content-type", b"application/json; charset=utf-8"), replies.NO_STORE)
 _WELL = "ok"
 
 
