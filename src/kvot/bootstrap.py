@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from kvot.gateway.counting import Counting
     from kvot.gateway.gateway import Gateway
     from kvot.http.app import App
+    from kvot.http.auth import KeysAndTokens
+    from kvot.http.health import Health
     from kvot.http.server import Stopper
     from kvot.http.workers import Place
     from kvot.telemetry.tally import Tallies
@@ -55,12 +57,16 @@ class House:
     secret: "OpenedSecret | None"
 
     async def check_secret(self) -> None:
-        """Raise StoreUnavailable if the keys in the database were made under another secret than there is now."""
+        """Raise StoreUnavailable if the keys in the database were made under another secret than there is now. The
+        database may be given another one while we run."""
         if self.secret is None or await self.store.bind_secret(self.secret.check):
             return
         raise StoreUnavailable(
             f"The secret ({self.secret.name}) is not the one that the keys in this database were made under: none of "
-            "them would be taken. Put the right one back. If it is lost: kvot keys accept-secret, then make new keys."
+            "them would be taken. Put the right one back: where it was replaced, that is the new one. If it is lost: "
+            "kvot keys accept-secret, then make new keys.",
+            in_public="The secret of this server is not the one that the keys in the database were made under. Where "
+            "it was replaced (kvot keys accept-secret), start the server again with the new one.",
         )
 
     async def close(self) -> None:
@@ -78,8 +84,10 @@ def open_services(settings: Settings, *, with_secret: bool = True) -> House:
     offered = tuple(one.name for one in providers_of(settings))
     sealer = Sealer(derive_key(secret, SEALING)) if secret else None
     pepper = derive_key(secret, API_KEY_PEPPER) if secret else None
-    services = Services(Ledger(store, clock), store, pepper, new_id, ProviderKeys(store, sealer, offered))
     opened = _opened(settings, secret) if secret else None
+    check = opened.check if opened else None
+    keys = ProviderKeys(store, sealer, offered)
+    services = Services(Ledger(store, clock), store, pepper, new_id, keys, secret_check=check)
     return House(services, store, clock, opened)
 
 
@@ -205,7 +213,6 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[float], 
     from kvot.http.auth import make_authenticator
     from kvot.http.cors import Cors
     from kvot.http.gateway import GatewayEdge
-    from kvot.http.health import Health
     from kvot.http.metrics import MetricsPage
     from kvot.http.pages import Pages
     from kvot.http.requestlog import EVERY_STATUS, REFUSED_STATUS, RequestLog
@@ -220,7 +227,7 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[float], 
     services = house.services
     assert services.pepper is not None, "a server proves keys"
     authenticator = make_authenticator(settings, house.store, services.pepper, services.ledger.now_ms)
-    health = Health(services.ledger, lambda: _refused_leap_ms(house.clock), lambda: authenticator.problem)
+    health = _open_health(house, authenticator)
     tallies = Tallies()
     gateway = open_gateway(settings, house, tallies)
     requests = Requests()
@@ -256,6 +263,17 @@ def open_app(settings: Settings, house: House) -> "tuple[App, Callable[[float], 
         await house.close()
 
     return app, close
+
+
+def _open_health(house: House, authenticator: "KeysAndTokens") -> "Health":
+    from kvot.http.health import Health
+
+    return Health(
+        house.services.ledger,
+        lambda: _refused_leap_ms(house.clock),
+        lambda: authenticator.problem,
+        check_secret=house.check_secret,
+    )
 
 
 def _refused_leap_ms(clock: SteadyClock) -> int:

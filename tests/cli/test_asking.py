@@ -18,7 +18,7 @@ OF_ACME = ("--company", ACME)
 ASKED = {
     ("prune",): "older than",
     ("keys", "revoke"): f"(assistant), of company {ACME},",
-    ("keys", "accept-secret"): "under another secret",
+    ("keys", "accept-secret"): "Every server that uses the database must be started again",
     ("provider-keys", "remove", "openai", *OF_ACME): "key to openai, which ends in abcd.",
     ("holds", "release", "one", *OF_ACME): "A call holds 5 tokens.",
 }

@@ -113,6 +113,15 @@ class Workers(Server):
         connection.close()
         return status
 
+    def readiness(self):
+        """The status, and the reason where there is one."""
+        connection = HTTPConnection(self.address, timeout=10)
+        connection.request("GET", "/readyz")
+        reply = connection.getresponse()
+        said = json.loads(reply.read())
+        connection.close()
+        return reply.status, said.get("reason")
+
 
 @pytest.fixture
 def workers(filled_with_secret, postgres):
@@ -133,6 +142,21 @@ def test_a_revoked_key_is_refused_by_every_worker_within_a_second(filled_with_se
         assert workers.ask(live) == 200
     # More failures than these would be refused for their number, by either worker.
     assert Counter(workers.ask() for _ in range(10)) == {401: 10}
+
+
+def test_workers_whose_secret_was_replaced_say_so_and_make_no_keys(filled_with_secret, workers, monkeypatch):
+    kvot = filled_with_secret
+    root = kvot.bare("keys", "create", "--role", "superadmin", *workers.where, "--json").document["key"]
+    at_server = ("keys", "create", "--company", ACME, "--url", workers.url, "--api-key", root)
+    assert (kvot.bare(*at_server).code, workers.readiness()) == (0, (200, None))
+    monkeypatch.setenv("KVOT_SECRET", "another secret, of thirty-two bytes or more")
+    accepted = kvot.bare("keys", "accept-secret", "--yes", *workers.where)
+    assert "Every server that uses the database must be started again with this secret." in accepted.out
+    assert {workers.readiness()[0] for _ in range(10)} == {503}
+    assert "secret of this server is not the one that the keys" in workers.readiness()[1]
+    made = kvot.bare(*at_server)
+    assert (made.code, "The secret of this server is not the one" in made.err) == (1, True)
+    assert kvot.bare("keys", "create", "--company", ACME, *workers.where).code == 0
 
 
 def test_what_one_worker_records_all_workers_know(filled_with_secret, workers):

@@ -49,7 +49,7 @@ MUST_NOT_RETURN = {
             *("cf-ray", "via", "x-amzn-requestid", "x-groq-region", "x-upstream-host", "x-served-by"),
             *("x-accel-redirect", "x-sendfile", "content-location", "link", "refresh", "clear-site-data"),
             *("sourcemap", "service-worker-allowed", "strict-transport-security", "nel", "report-to"),
-            *("cache-control", "age", "vary", "www-authenticate", "trailer", "x-kvot-output-tokens-max"),
+            *("age", "expires", "vary", "www-authenticate", "trailer", "x-kvot-output-tokens-max"),
         ],
         "theirs",
     ),

@@ -145,6 +145,23 @@ async def test_what_helps_is_told_without_the_file(fault, told):
     assert (status, why.startswith(told), "/srv" in why) == (503, True, False)
 
 
+async def test_another_secret_than_the_databases_is_no_readiness(store):
+    checked = []
+
+    async def check_secret():
+        checked.append(True)
+        if len(checked) > 1:
+            raise StoreUnavailable("The secret (/srv/kvot.db.secret) is another one.", in_public="Another secret.")
+
+    lines = Lines()
+    health = Health(Ledger(store, lambda: NOW_MS), log=lines, check_secret=check_secret)
+    replies = [await health.ready(b"verbose") for _ in range(2)]
+    assert [reply.status for reply in replies] == [200, 503]
+    said = json.loads(replies[1].body)
+    assert (said["reason"], said["checks"]["store"]) == ("Another secret.", "Another secret.")
+    assert lines.next() == ("not ready", {"reason": "The secret (/srv/kvot.db.secret) is another one."})
+
+
 async def test_what_is_wrong_is_logged_when_it_changes_and_not_with_every_probe():
     store, lines = Troubled(Rules()), Lines()
     health = Health(Ledger(store, lambda: NOW_MS), log=lines)

@@ -31,7 +31,8 @@ def test_a_head_within_the_bound_is_read(server, header_bytes):
 def test_a_head_beyond_the_bound_is_refused_and_its_sender_heard_out(server, status, pieces):
     head, _, body = server.send_raw(*pieces).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d RequestTooLarge\r\n" % status)
-    assert b"content-type: application/json; charset=utf-8\r\nvary: Accept\r\nx-powered-by: Kvot\r\n" in head
+    assert b"content-type: application/json; charset=utf-8\r\ncache-control: no-store\r\n" in head
+    assert b"vary: Accept\r\nx-powered-by: Kvot\r\n" in head
     assert body.startswith(b'{"responseStatus":{"errorCode":"RequestTooLarge","message":"')
 
 

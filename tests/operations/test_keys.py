@@ -1,5 +1,6 @@
 """Making, listing and revoking keys, through the one door."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from kvot.operations import Caller, Services, perform
 from kvot.operations.keys import create_key
 from kvot.operations.services import ProviderKeys
 from tests.http.auth.dict_keys import DictKeys
+from tests.operations.support import open_services
 
 NOW_MS = 1_790_000_000_000
 COMPANY = "2c9f6a3e-8d1b-4f5e-9c70-1a2b3c4d5e6f"
@@ -56,6 +58,16 @@ async def test_a_key_is_shown_once_and_kept_as_a_hash(services):
 async def test_no_two_keys_are_alike(services):
     keys = {(await create(services)).key for _ in range(100)}
     assert len(keys) == len(services.keys.keys) == 100
+
+
+async def test_no_key_is_made_under_a_secret_that_was_replaced():
+    house = replace(open_services(), secret_check=b"first")
+    await create(house)
+    await house.keys.bind_secret(b"second", replaced_by="cli", now_ms=NOW_MS)
+    for members in ({}, {"key": GUID_KEY}):
+        with pytest.raises(Conflict, match="The secret of this server is not the one that keys are made under now"):
+            await create(house, **members)
+    assert len(await house.keys.list_keys()) == 1
 
 
 async def test_a_key_taken_over_is_not_shown_again(services):

@@ -7,7 +7,7 @@ import pytest
 
 from kvot.contract.describe import Instant
 from kvot.contract.provider_keys import AiChatProviderKeyQuery, RemoveAiChatProviderKey, UpdateAiChatProviderKey
-from kvot.core.errors import Forbidden, InvalidRequest, NotFound
+from kvot.core.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys, Services
 from tests.operations.support import ACME, NOW_MS, OPERATOR, OTHER, USER, WRITER, ask, open_services
@@ -37,6 +37,15 @@ async def test_a_key_is_kept_sealed_and_never_shown(services):
     assert services.provider_keys.sealer.open(ACME, "openai", kept.sealed) == KEY
     assert KEY.encode() not in kept.sealed
     assert KEY not in repr([reply, await listed(services), kept, services])
+
+
+async def test_no_key_is_sealed_under_a_secret_that_was_replaced(services):
+    services = replace(services, secret_check=b"first")
+    await set_key(services)
+    await services.keys.bind_secret(b"second", replaced_by="cli", now_ms=NOW_MS)
+    with pytest.raises(Conflict, match="The secret of this server is not the one that keys are made under now"):
+        await set_key(services, company=OTHER)
+    assert not (await listed(services, OTHER))["openai"].has_key
 
 
 async def test_the_list_says_that_a_key_is_there_since_when_and_by_whom(services):

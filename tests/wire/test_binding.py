@@ -21,6 +21,7 @@ REPORT = OPERATIONS["getaichatusagereport"]
 IMPORT = OPERATIONS["importaichatusage"]
 CREATE_KEY = OPERATIONS["createapikey"]
 REVOKE = OPERATIONS["revokeapikey"]
+SET_PROVIDER_KEY = OPERATIONS["updateaichatproviderkey"]
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -136,6 +137,43 @@ def test_a_bad_member_that_must_not_be_skipped_is_named(body, content_type):
         "Unable to bind to request 'RecordAiChatUsage'",
         [("CompanyId", "SerializationException", "'zzz' is an Invalid value for 'CompanyId'")],
     )
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "shown"),
+    [
+        ("networks", '["10.1.0.0/16",null]', "[…]"),
+        ("networks", '{"cidr":"10.1.0.0/16"}', "{…}"),
+        ("networks", '[["10.1.0.0/16"]]', "[…]"),
+        ("networks", '[{"cidr":"10.1.0.0/16"}]', "[…]"),
+        ("networks", "[10.5]", "[…]"),
+        ("networks", "167837696", "167837696"),
+        ("networks", "false", "False"),
+        ("roles", '["usage-writer",null]', "[…]"),
+        ("roles", '{"usage-writer":true}', "{…}"),
+        ("expiresAt", '"soon"', "soon"),
+        ("key", '{"value":"a-key-from-elsewhere"}', "***"),
+        ("key", '["a-key-from-elsewhere"]', "***"),
+        ("key", "1234567890123456.5", "***"),
+    ],
+)
+@pytest.mark.parametrize("bind", [bind_route, bind_api])
+def test_no_key_is_made_that_may_more_than_was_meant(bind, member, value, shown):
+    """Skipped, it would be a key for everywhere, or for ever, or another one than its client has."""
+    _, [(field, _, message)] = fields_of(bind, CREATE_KEY, "", f'{{"{member}":{value}}}', "application/json")
+    assert (field.lower(), message) == (member.lower(), f"'{shown}' is an Invalid value for '{field}'")
+
+
+@pytest.mark.parametrize("inner", ["<string>10.1.0.0/16</string><string><x/></string>", "<string><a>1</a></string>"])
+def test_nor_one_from_xml(inner):
+    body = f"<CreateApiKey><Networks>{inner}</Networks></CreateApiKey>"
+    assert [field for field, _, _ in fields_of(bind_route, CREATE_KEY, "", body, "application/xml")[1]] == ["Networks"]
+
+
+@pytest.mark.parametrize("value", ["1234567890123456.5", '{"v":"sk-secret"}', '["sk-secret"]'])
+def test_a_companys_key_to_a_provider_is_not_repeated(value):
+    message = fields_of(bind_route, SET_PROVIDER_KEY, "", f'{{"apiKey":{value}}}', "application/json")[1][0][2]
+    assert message == "'***' is an Invalid value for 'ApiKey'"
 
 
 def test_every_bad_field_is_named_at_once():

@@ -23,6 +23,8 @@ from kvot.contract.keys import (
 )
 from kvot.core.errors import KvotError
 
+_RESTART = "Every server that uses the database must be started again with this secret."
+
 KEYS_BYTES_MAX = 1_048_576
 """Of a file of keys: some twenty thousand."""
 
@@ -196,7 +198,8 @@ def accept_secret(
     """Go on with the present secret where the one that the keys were made under is lost.
 
     API keys that were made so far stop working, and companies' own keys to providers can be read no more: make and set
-    them anew. Revoke the old ones, so that nobody wonders. Stop an embedded database's server first.
+    them anew. Revoke the old ones, so that nobody wonders. Stop an embedded database's server first. Start every server
+    that uses the database again with this secret: until then it is not ready, and makes no keys.
 
     For example:
 
@@ -205,13 +208,13 @@ def accept_secret(
     ```
     """
     settings = options.database_settings(needs_secret=True)
-    if not yes and not agreed("API keys made under another secret stop working.", "Go on with this one?"):
+    if not yes and not agreed(f"API keys made under another secret stop working. {_RESTART}", "Go on with this one?"):
         return 1
     name = accept(settings)
     if options.json:
         show.document({"secret": name})
     else:
-        print(f"Keys are made under {name} from now on.")
+        print(f"Keys are made under {name} from now on. {_RESTART}")
     return 0
 
 

@@ -101,7 +101,7 @@ class Member:
     route. `refuse_malformed`: a value of the wrong type in a body is an error for this member, where the contract would
     skip it, because skipping would act on something that the caller did not mean. `says_whose`: the member decides
     whose ledger a call is about, so a request that says it twice, in query and body say, must say it alike, whichever
-    would win.
+    would win. `is_secret`: no error repeats the value.
     """
 
     description: str
@@ -111,6 +111,7 @@ class Member:
     rules: tuple[Rule, ...] = ()
     refuse_malformed: bool = False
     says_whose: bool = False
+    is_secret: bool = False
 
 
 class Request(msgspec.Struct, kw_only=True):

@@ -13,14 +13,25 @@ class CreateApiKey(Request):
     company_id: Annotated[Guid | None, COMPANY] = None
     name: Annotated[str | None, Member("What the key is for.")] = None
     roles: Annotated[
-        list[str] | None, Member("What the key may do beyond reading and recording: a subset of its maker's roles.")
+        list[str] | None,
+        Member(
+            "What the key may do beyond reading and recording: a subset of its maker's roles.", refuse_malformed=True
+        ),
     ] = None
     expires_at: Annotated[
         DateTime | None, Member("When the key stops working. Never when omitted.", refuse_malformed=True)
     ] = None
-    networks: Annotated[list[str] | None, Member("CIDR ranges that the key may be used from. Any when omitted.")] = None
+    networks: Annotated[
+        list[str] | None,
+        Member("CIDR ranges that the key may be used from. Any when omitted.", refuse_malformed=True),
+    ] = None
     key: Annotated[
-        str | None, Member("An existing key to take over, so that its client keeps it. Made when omitted.")
+        str | None,
+        Member(
+            "An existing key to take over, so that its client keeps it. Made when omitted.",
+            refuse_malformed=True,
+            is_secret=True,
+        ),
     ] = None
 
 

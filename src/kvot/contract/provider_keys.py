@@ -14,7 +14,13 @@ class UpdateAiChatProviderKey(Request):
     provider: Annotated[str | None, _PROVIDER] = None
     api_key: Annotated[
         str | None,
-        Member("The company's key to the provider.", is_required=True, rules=(NOT_EMPTY,), refuse_malformed=True),
+        Member(
+            "The company's key to the provider.",
+            is_required=True,
+            rules=(NOT_EMPTY,),
+            refuse_malformed=True,
+            is_secret=True,
+        ),
     ] = None
 
 

@@ -21,6 +21,7 @@ from kvot.http.headers import accept_of
 from kvot.http.limits import ClientGone, Receive
 from kvot.http.protocol import ON_GONE
 from kvot.http.refused_call import REQUEST_ID, Query, new_request_id, read_query
+from kvot.http.replies import NO_STORE
 from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK
 from kvot.http.requestlog import CallName
 from kvot.telemetry.tally import CallOutcome
@@ -194,7 +195,9 @@ class Exchange:
         return ((name, self.request_id.encode()),)
 
     def _ours(self) -> tuple[Pair, ...]:
-        return (REQUEST_ID, self.request_id.encode()), *self.extra_headers
+        """What every reply has, whoever gave it. Of what a provider says of caches nothing goes on: it means its own
+        credentials, of which no cache here sees any."""
+        return (REQUEST_ID, self.request_id.encode()), NO_STORE, *self.extra_headers
 
     def _endpoint(self) -> Endpoint | None:
         """What the path means, also where something was refused before anybody had asked."""

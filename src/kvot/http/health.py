@@ -18,7 +18,7 @@ from kvot.http import replies
 from kvot.http.replies import Reply
 from kvot.telemetry.logs import logger
 
-_JSON = ((b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store"))
+_JSON = ((b"content-type", b"application/json; charset=utf-8"), replies.NO_STORE)
 _WELL = "ok"
 
 
@@ -28,11 +28,18 @@ Page = Callable[[bytes], Awaitable[Reply]]
 """From the query, as it was sent, to what the path says now."""
 
 
+async def _unchecked() -> None:
+    """Where there is no secret to compare."""
+
+
 class Health:
     """`leap_ms`: by how much the wall clock is ahead of what the process believes; 0 when all is well.
 
     `jwks_problem`: why the keys of bearer tokens could not be fetched the last time. Whoever comes with an API key is
     served all the same, so that is told and takes no readiness away.
+
+    `check_secret` raises StoreUnavailable where the database was given another secret than this process has. Whoever
+    gives it cannot tell the servers that run on it.
     """
 
     def __init__(
@@ -41,11 +48,13 @@ class Health:
         leap_ms: Callable[[], int] = lambda: 0,
         jwks_problem: Callable[[], str | None] = lambda: None,
         log: Any = None,
+        check_secret: Callable[[], Awaitable[None]] = _unchecked,
     ) -> None:
         self._ledger = ledger
         self._leap_ms = leap_ms
         self._jwks_problem = jwks_problem
         self._log = log or logger("kvot.http")
+        self._check_secret = check_secret
         self._logged: str | None = None
         self.is_draining = False
 
@@ -82,6 +91,7 @@ class Health:
     async def _store(self) -> str | None:
         try:
             await self._ledger.ready()
+            await self._check_secret()
         except StoreUnavailable as error:
             self._note(error.message)
             return error.in_public

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from kvot.core.errors import KvotError
 from kvot.gateway.dialect import Dialect, Refusal
 from kvot.http import problem
+from kvot.http.replies import NO_STORE
 from kvot.wire.negotiate import asks_for_problem
 
 REQUEST_ID = b"x-kvot-request-id"
@@ -30,7 +31,7 @@ def refused_call(dialect: Dialect, error: KvotError, status: int, asked: AskedFo
         refusal = problem.in_place_of(refusal, problem.of_error(error, status, problem.request_meta(request_id)))
     elif (found := dialect.find(asked.verb, asked.path, asked.query)) is not None:
         refusal = found.endpoint.framed(refusal)
-    return refusal._replace(headers=(*refusal.headers, (REQUEST_ID, request_id.encode())))
+    return refusal._replace(headers=(*refusal.headers, (REQUEST_ID, request_id.encode()), NO_STORE))
 
 
 def new_request_id() -> str:

@@ -19,10 +19,14 @@ Pairs = tuple[tuple[bytes, bytes], ...]
 ALWAYS: Pairs = ((b"vary", b"Accept"), (b"x-powered-by", b"Kvot"))
 """What the contract has on every reply. Whoever sends a reply adds it."""
 
-_NO_STORE = (b"cache-control", b"no-store")
+NO_STORE = (b"cache-control", b"no-store")
+"""On every reply that somebody's credential, or the moment, decides. A cache before us keeps what says nothing of it,
+and gives it to whoever asks for the same address: it knows neither `x-api-key` nor our cookie for credentials."""
+
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
-_TEXT = ((b"content-type", b"text/plain; charset=utf-8"),)
-_PROBLEM = ((b"content-type", problem.CONTENT_TYPE),)
+_TEXT = ((b"content-type", b"text/plain; charset=utf-8"), NO_STORE)
+_PROBLEM = ((b"content-type", problem.CONTENT_TYPE), NO_STORE)
+_NOTHING = (NO_STORE,)
 _UNFORESEEN = 500
 CLOSE = (b"connection", b"close")
 _NO_RETRY = (b"x-should-retry", b"false")
@@ -30,7 +34,7 @@ _NO_RETRY = (b"x-should-retry", b"false")
 but for those of open holds."""
 PAGE: Pairs = (
     (b"content-type", HTML.content_type.encode()),
-    _NO_STORE,
+    NO_STORE,
     _NO_SNIFF,
     (b"content-security-policy", html.POLICY.encode()),
     (b"referrer-policy", b"same-origin"),
@@ -38,9 +42,9 @@ PAGE: Pairs = (
 """The headers of every page. What a page shows is for who signed in, so nobody keeps it."""
 
 _FORMAT_HEADERS: dict[str, Pairs] = {
-    **{key: ((b"content-type", format_.content_type.encode()),) for key, format_ in FORMATS.items()},
+    **{key: ((b"content-type", format_.content_type.encode()), NO_STORE) for key, format_ in FORMATS.items()},
     HTML.key: PAGE,
-    JSONP.key: ((b"content-type", JSONP.content_type.encode()), _NO_SNIFF),
+    JSONP.key: ((b"content-type", JSONP.content_type.encode()), NO_STORE, _NO_SNIFF),
 }
 
 
@@ -111,7 +115,7 @@ def _of_type(struct: type[Struct] | None, format_: Format) -> type[Struct] | Non
 
 def nothing(verb: str) -> Reply:
     """What a one-way call says. The contract keeps 200 for the verbs whose replies never have a body."""
-    return Reply(200 if verb in ("HEAD", "OPTIONS") else 204, (), b"")
+    return Reply(200 if verb in ("HEAD", "OPTIONS") else 204, _NOTHING, b"")
 
 
 def of_page(page: str, status: int = 200) -> Reply:
@@ -125,7 +129,7 @@ def quoted(text: bytes) -> str:
 
 def redirect(address: str, status: int) -> Reply:
     """`address` is a path of this server."""
-    return Reply(status, ((b"location", quote(address, safe="/?&=%:+,;@!$'()*~").encode()), _NO_STORE), b"")
+    return Reply(status, ((b"location", quote(address, safe="/?&=%:+,;@!$'()*~").encode()), NO_STORE), b"")
 
 
 def with_headers(reply: Reply, *headers: tuple[bytes, bytes]) -> Reply:

@@ -50,6 +50,7 @@ async def create_key(services: Services, caller: Caller, request: CreateApiKey) 
     company_id = request.company_id or caller.principal.company_id
     if faults := _faults(caller.principal, request, company_id, now_ms):
         raise InvalidRequest.of_fields(faults)
+    await services.need_right_secret()
     text = request.key or format_key(_random(KEY_ID_LENGTH), _random(KEY_SECRET_LENGTH))
     shown = parse_key(services.pepper, text)
     key = ApiKey(

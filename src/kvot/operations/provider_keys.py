@@ -40,6 +40,7 @@ async def set_provider_key(
     if found := _fault(api_key):
         raise InvalidRequest.of_fields([found])
     assert keys.sealer is not None, "whoever sets keys opens the database with its secret"
+    await services.need_right_secret()
     now_ms = services.ledger.now_ms()
     sealed = keys.sealer.seal(company_id, provider, api_key)
     key = SealedKey(company_id, provider, sealed, now_ms, caller.principal.credential_id)

@@ -38,6 +38,7 @@ FIELDS_BYTES_MAX = 262_144
 SHOWN_MAX = 100
 """Characters of a bad value that an error repeats."""
 
+_HIDDEN = "***"
 _MALFORMED = "SerializationException"
 _FORM = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
@@ -306,7 +307,8 @@ def _is_unsaid(bound: "_Bound", value: Any) -> bool:
 
 
 def _fault(bound: "_Bound", value: object) -> FieldError:
-    return FieldError(bound.wire_name, _MALFORMED, f"'{_shown(value)}' is an Invalid value for '{bound.wire_name}'")
+    shown = _HIDDEN if bound.is_secret else _shown(value)
+    return FieldError(bound.wire_name, _MALFORMED, f"'{shown}' is an Invalid value for '{bound.wire_name}'")
 
 
 def _shown(value: object) -> str:
@@ -329,6 +331,7 @@ class _Bound(NamedTuple):
     is_container: bool
     refuse_malformed: bool
     says_whose: bool
+    is_secret: bool
     from_text: Callable[[str], Any]
     from_value: Callable[[Any, bool], Any]
 
@@ -357,6 +360,7 @@ def _bound(member: MemberType, default: Any) -> _Bound:
         member.is_list or member.clr == "dict",
         member.member is not None and member.member.refuse_malformed,
         member.member is not None and member.member.says_whose,
+        member.member is not None and member.member.is_secret,
         _list_from_text(member) if member.is_list else _one_from_text(member),
         _list_from_value(member) if member.is_list else _one_from_value(member),
     )

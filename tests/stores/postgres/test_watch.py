@@ -3,6 +3,8 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -80,6 +82,62 @@ async def test_without_word_from_the_database_every_look_sees_a_change(tmp_path)
     assert watch.version == watch.version
     clock[0] += watch_module.BELIEVED_S + 0.1
     assert watch.version != watch.version
+
+
+def heard(watch: KeysWatch, version: int) -> int:
+    watch._heard(version)
+    return watch.version
+
+
+async def test_a_number_that_differs_is_a_change_whichever_way_it_goes(tmp_path):
+    """After a failover that lost writes, or a restore, the database counts from less than it had come to."""
+    watch = KeysWatch(Address.parse(f"postgresql://u@/d?host={tmp_path}"), now_s=lambda: 100.0)
+    versions = [heard(watch, number) for number in (7, 7, 3, 3, 4, 7)]
+    assert [len({*versions[: index + 1]}) for index in range(len(versions))] == [1, 1, 2, 2, 3, 4]
+
+
+class Lost:
+    """A connection that tells one number and is gone."""
+
+    def __init__(self) -> None:
+        self._answers = [7]
+
+    async def add_listener(self, _channel: str, _callback: object) -> None: ...
+
+    @asynccontextmanager
+    async def transaction(self, **_: object) -> AsyncIterator[None]:
+        yield
+
+    async def fetchval(self, _query: str, **_how: object) -> int:
+        if not self._answers:
+            raise ConnectionResetError
+        return self._answers.pop()
+
+
+async def test_behind_another_connection_the_same_number_may_be_another_databases(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch_module, "POLL_S", 0)
+    watch = KeysWatch(Address.parse(f"postgresql://u@/d?host={tmp_path}"), now_s=lambda: 100.0)
+    versions = []
+    for _ in range(2):
+        with suppress(ConnectionResetError):
+            await watch._listen(cast(Any, Lost()))
+        versions.append(watch.version)
+    assert versions[0] != versions[1]
+
+
+async def test_a_revocation_in_a_database_that_was_put_back_is_known(
+    store: PostgresStore, other: PostgresStore, url: str
+):
+    await store.add_key(KEY, actor="ann", now_ms=T0)
+    await other.find_key("k1")
+    version = other.keys_version
+    direct = await asyncpg.connect(url)
+    await direct.execute("UPDATE kvot.keys_version SET version = version - 100")
+    await direct.close()
+    await changes(other, version)
+    version = other.keys_version
+    await store.revoke_key("k1", company_id=None, actor="ann", now_ms=T0)
+    await changes(other, version)
 
 
 async def test_a_database_that_is_not_there_does_not_hold_the_question_up(tmp_path):

@@ -3,6 +3,9 @@
 The database counts the changes. Each is told at once to those who listen; whether one was missed is asked twice a
 second. When no answer has come for a second the version changes with every look, so that no cached identity is believed
 longer than that.
+
+The database's count is only compared, never believed to grow: after a failover, or when a backup was put in its place,
+it is a smaller one and comes by the same numbers a second time. What grows is our own count of what was noticed.
 """
 
 import asyncio
@@ -26,7 +29,8 @@ class KeysWatch:
     def __init__(self, address: Address, now_s: Callable[[], float] | None = None) -> None:
         self._address = address
         self._now_s = now_s
-        self._seen = 0
+        self._seen: int | None = None
+        self._changes = 0
         self._doubts = 0
         self._heard_s: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -37,13 +41,15 @@ class KeysWatch:
     def version(self) -> int:
         if self._heard_s is None or self._clock() - self._heard_s > BELIEVED_S:
             self._doubts += 1
-        return self._seen + self._doubts
+        return self._changes + self._doubts
 
     def _clock(self) -> float:
         return self._now_s() if self._now_s is not None else asyncio.get_running_loop().time()
 
     def changed_to(self, version: int) -> None:
-        self._seen = max(self._seen, version)
+        """A change was made, whichever number it has."""
+        self._seen = version
+        self._changes += 1
 
     async def start(self) -> None:
         """Begin to watch, if that is not done; return when the version is known or cannot be asked."""
@@ -75,6 +81,7 @@ class KeysWatch:
                 connection.terminate()
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
+        self._seen = None  # it may be another database than before, at the same number by chance
         if not self._address.behind_pooler:
             await connection.add_listener("kvot_keys", self._told)
         while True:
@@ -90,6 +97,7 @@ class KeysWatch:
         self.changed_to(int(str(payload)))
 
     def _heard(self, version: int) -> None:
-        self.changed_to(version)
+        if version != self._seen:
+            self.changed_to(version)
         self._heard_s = self._clock()
         self._heard_once.set()
