@@ -79,9 +79,32 @@ class TestSources:
         assert faults({name: "many"})[0].startswith(f"{name} is 'many': must be")
         Settings.load({name: "many", variable(COMMON_NAMES[name]): GOOD[name]})  # raises nothing
 
-    def test_it_beats_the_file_as_all_of_the_environment_does(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("name", "others", "said"),
+        [
+            ("WEB_CONCURRENCY", "3", "workers = 2"),
+            ("LOG_LEVEL", "debug", 'log_level = "error"'),
+            ("FORWARDED_ALLOW_IPS", "*", 'forwarded_allow_ips = "10.9.9.9"'),
+            ("KVOT_SECRET_KEY", SECRET, f'secret = "{SECRET[::-1]}"'),
+            ("KVOT_SECRET_KEY_FILE", "a", 'secret_file = "b"'),
+        ],
+    )
+    def test_nor_does_it_beat_the_file(self, tmp_path, name, others, said):
+        config = write(tmp_path / "kvot.toml", said)
+        assert Settings.load({name: others}, config) == Settings.load({}, config)
+        Settings.load({name: "\n"}, config)  # raises nothing
+
+    def test_but_the_port_of_the_platform_does(self, tmp_path):
         config = write(tmp_path / "kvot.toml", "port = 1")
         assert Settings.load({"PORT": "2"}, config).port == 2
+        assert Settings.load({"PORT": "2", "KVOT_PORT": "3"}, config).port == 3
+
+    def test_where_the_command_line_says_the_setting_it_is_not_looked_at(self):
+        assert Settings.load({"PORT": "many", "LOG_LEVEL": "many"}, None, {"port": 3, "log_level": "info"}).port == 3
+
+    def test_a_fault_of_the_file_is_not_made_good_by_it(self, tmp_path):
+        (fault,) = faults({"LOG_LEVEL": "info"}, write(tmp_path / "kvot.toml", 'log_level = "loud"'))
+        assert "kvot.toml is 'loud'" in fault
 
     @pytest.mark.parametrize(
         ("text", "networks"),

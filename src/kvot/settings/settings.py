@@ -46,8 +46,11 @@ COMMON_NAMES = {
     "PORT": "port",
     "WEB_CONCURRENCY": "workers",
 }
-"""Variables that platforms set, or that people know from elsewhere, with the setting that each stands for where its own
-is not there. An empty one says nothing: it need not be meant for us."""
+"""Variables that platforms set, or that people know from elsewhere, with the setting that each stands for where no
+source says it by its own name. An empty one says nothing: it need not be meant for us."""
+
+_ABOVE_FILE = "PORT"
+"""The one of them that beats the file all the same: the platform that sets it sends requests there and nowhere else."""
 
 OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 """Providers with settings of their own. Each is named as its dialect is."""
@@ -203,7 +206,8 @@ class Settings:
     """The address to listen on. The default answers this machine alone."""
 
     port: int = _setting(whole_number(0, 65_535), 8080)
-    """The TCP port to listen on. 0: any that is free. Without it `PORT` counts, which some platforms set."""
+    """The TCP port to listen on. 0: any that is free. Without it `PORT` counts, which some platforms set, and before
+    the TOML file."""
 
     forwarded_allow_ips: tuple[str, ...] = _setting(NETWORKS, ())
     """Proxies in front of Kvot whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: by the address that they
@@ -269,8 +273,10 @@ class _Reading:
         config_path = config_path or environ.get(variable("config"))
         if config_path:
             self._take_file(config_path)
+        in_file = {*self.values, *self.faulty}
         for name, key in COMMON_NAMES.items():
-            if environ.get(name) and variable(key) not in environ:
+            is_said = variable(key) in environ or given.get(key) is not None or (key in in_file and name != _ABOVE_FILE)
+            if environ.get(name) and not is_said:
                 self._take(key, environ[name], name, str)
         for name, text in sorted(environ.items()):
             if name.startswith(PREFIX) and name not in COMMON_NAMES:
