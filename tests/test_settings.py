@@ -16,7 +16,7 @@ from kvot.settings import (
     wants_no_colour,
 )
 from kvot.settings.page import reference_page
-from kvot.settings.settings import COMMON_NAMES
+from kvot.settings.settings import _SERVICE_LINK, COMMON_NAMES
 
 GOOD = {"WEB_CONCURRENCY": "1", "PORT": "1", "LOG_LEVEL": "info", "FORWARDED_ALLOW_IPS": "*"}
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -122,6 +122,43 @@ class TestSources:
 
     def test_names_of_others_in_the_environment_do_not_matter(self):
         assert Settings.load({"HOST": "x", "MY_KVOT_PORT": "y", "NO_COLOR": "1"}) == Settings()
+
+    @pytest.mark.parametrize("service", ["KVOT", "KVOT_POSTGRES", "KVOT_PORT"])
+    @pytest.mark.parametrize("protocol", ["TCP", "UDP", "SCTP"])
+    def test_nor_do_the_service_links_of_kubernetes(self, service, protocol):
+        address = f"{protocol.lower()}://10.96.0.7:8080"
+        links = {
+            f"{service}_SERVICE_HOST": "10.96.0.7",
+            f"{service}_SERVICE_PORT": "8080",
+            f"{service}_SERVICE_PORT_HTTP_2": "8080",
+            f"{service}_PORT": address,
+            f"{service}_PORT_8080_{protocol}": address,
+            f"{service}_PORT_8080_{protocol}_PROTO": protocol.lower(),
+            f"{service}_PORT_8080_{protocol}_PORT": "8080",
+            f"{service}_PORT_8080_{protocol}_ADDR": "10.96.0.7",
+        }
+        assert Settings.load(links) == Settings()
+        assert Settings.load({**links, "PORT": "80"}).port == 80
+        assert Settings.load({**links, "KVOT_PORT": "80"}).port == 80
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("KVOT_PORT", "http://10.96.0.7:8080"),
+            ("KVOT_PORTS", "tcp://10.96.0.7:8080"),
+            ("KVOT_PORT_HTTP", "8080"),
+            ("KVOT_PORT_8080", "8080"),
+            ("KVOT_SERVICE", "kvot"),
+            ("KVOT_POSTGRES_PORT", "5432"),
+            ("KVOT_SERVICE_HOSTS", "10.96.0.7"),
+        ],
+    )
+    def test_but_what_is_none_of_them_is_refused_as_ever(self, name, text):
+        assert name in faults({name: text})[0]
+
+    def test_no_setting_has_such_a_name(self):
+        for name in map(variable, Settings.__dataclass_fields__):
+            assert not _SERVICE_LINK.fullmatch(f"{name}=1")
 
     @pytest.mark.parametrize(
         ("url", "path"),

@@ -6,6 +6,7 @@ A secret's value never appears in a message or a repr.
 """
 # ruff: noqa: RUF009 (what `_setting` makes is a field, not a default that instances would share)
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -51,6 +52,14 @@ source says it by its own name. An empty one says nothing: it need not be meant 
 
 _ABOVE_FILE = "PORT"
 """The one of them that beats the file all the same: the platform that sets it sends requests there and nowhere else."""
+
+_SERVICE_LINK = re.compile(
+    r"KVOT_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|KVOT_(\w+_)?PORT=(tcp|udp|sctp)://.*",
+    re.ASCII | re.DOTALL,
+)
+"""What Kubernetes puts into every container of a namespace for a Service named `kvot` or `kvot-…`, as NAME=value:
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables"""
 
 OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 """Providers with settings of their own. Each is named as its dialect is."""
@@ -270,6 +279,7 @@ class _Reading:
         self.faulty: set[str] = set()
 
     def load(self, environ: Mapping[str, str], config_path: str | Path | None, given: Mapping[str, object]) -> Settings:
+        environ = {name: text for name, text in environ.items() if not _SERVICE_LINK.fullmatch(f"{name}={text}")}
         config_path = config_path or environ.get(variable("config"))
         if config_path:
             self._take_file(config_path)
