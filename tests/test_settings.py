@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kvot.settings import (
+    OWN_PROVIDERS,
     ProviderSettings,
     Settings,
     SettingsError,
@@ -326,6 +327,25 @@ class TestUrls:
     def test_who_is_named_in_an_address_is_said_to_be_too_much_and_not_shown(self, name, who):
         (fault,) = faults({name: f"https://{who}h"})
         assert fault == f"{name} is 'https://***@h': must be an address without user name or password."
+
+    @pytest.mark.parametrize("query", ["?", "?api-version=preview", "/?key=sesame", "/v1?sesame/"])
+    def test_no_path_can_be_put_behind_a_query(self, tmp_path, query):
+        url = f"https://h{query}"
+        names = ["KVOT_URL", *(f"KVOT_{name.upper()}_BASE_URL" for name in OWN_PROVIDERS)]
+        config = write(tmp_path / "kvot.toml", MISTRAL.replace("https://api.mistral.ai/v1/", url))
+        found = faults(dict.fromkeys(names, url), config)
+        assert len(found) == len(names) + 1
+        for fault in found:
+            assert "must be an address without a ? and what follows it" in fault
+            assert ("api_version" in fault, "sesame" in fault) == ("BASE_URL" in fault.upper(), False)
+
+    def test_the_address_of_a_jwks_may_have_one(self):
+        assert Settings.load({"KVOT_JWT_JWKS_URL": "https://h/keys?p=b2c"}).jwt_jwks_url == "https://h/keys?p=b2c"
+
+    @pytest.mark.parametrize("name", ["KVOT_URL", "KVOT_OPENAI_BASE_URL", "KVOT_JWT_JWKS_URL", "KVOT_CORS_ORIGINS"])
+    @pytest.mark.parametrize("url", ["https://h#", "https://h#sesame"])
+    def test_nor_behind_a_fragment(self, name, url):
+        assert "must be an address without a # and what follows it" in faults({name: url})[0]
 
     @pytest.mark.parametrize(
         ("url", "shown"),

@@ -109,12 +109,17 @@ def _read_database(value: object) -> str | None:
 
 def _read_jwks_url(value: object) -> str | None:
     text = _read_text(value) or ""
-    return text if text.startswith("file:///") else _fit(text, url_fault(text, {"https"}, _JWKS_WORDS))
+    return text if text.startswith("file:///") else _fit(text, url_fault(text, {"https"}, _JWKS_WORDS, None))
 
 
 def _read_server_url(value: object) -> str | None:
     text = (_read_text(value) or "").rstrip("/")
     return _fit(text, url_fault(text, {"http", "https"}, _SERVER_WORDS))
+
+
+def _read_base_url(value: object) -> str | None:
+    text = (_read_text(value) or "").rstrip("/")
+    return _fit(text, url_fault(text, {"http", "https"}, _SERVER_WORDS, _NO_QUERY_BASE))
 
 
 def _read_origins(value: object) -> str | None:
@@ -126,7 +131,7 @@ def _read_origins(value: object) -> str | None:
 
 def _is_bare(text: str) -> bool:
     """As browsers send an origin: scheme and host, a port where it is not the usual one, and nothing after."""
-    return text.isascii() and text.count("/") == 2 and "?" not in text  # noqa: PLR2004
+    return text.isascii() and text.count("/") == 2  # noqa: PLR2004
 
 
 def _fit(text: str, fault: str | None) -> str:
@@ -173,7 +178,10 @@ _LOG_LEVELS = {
 
 _JWKS_WORDS = "an https:// address without user name or password, or file:///absolute/path"
 _ORIGINS_WORDS = "origins like https://app.example.com, with commas between them"
-_SERVER_WORDS = "an http:// or https:// address without user name or password"
+_SERVER_WORDS = "an http:// or https:// address without user name, password or query"
+_NO_QUERY_BASE = (
+    "an address without a ? and what follows it: each client names Azure's api-version itself (api_version)"
+)
 
 TEXT = Accepted("text without a line break", _read_text)
 KEY = Accepted("ASCII text without a space or a line break", _read_key)
@@ -183,6 +191,7 @@ DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgr
 JWKS = Accepted(_JWKS_WORDS, _read_jwks_url)
 ORIGINS = Accepted(_ORIGINS_WORDS, _read_origins)
 SERVER = Accepted(_SERVER_WORDS, _read_server_url)
+BASE_URL = Accepted(_SERVER_WORDS, _read_base_url)
 NETWORKS = Accepted("addresses or CIDR ranges, with commas between them, or *", _read_networks)
 LOG_LEVEL = Accepted("debug, info, warning or error", _read_log_level)
 OWN_KEYS = Accepted("openai, anthropic or gemini, with commas between them", _read_own_key_providers)

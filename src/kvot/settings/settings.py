@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kvot.settings.accepted import (
+    BASE_URL,
     DATABASE,
     JWKS,
     KEY,
@@ -137,26 +138,26 @@ class Settings:
     cors_origins: str | None = _setting(ORIGINS)
     """Origins whose pages may call with a credential of their own, with commas between them. None when left out."""
 
-    openai_base_url: str = _setting(SERVER, "https://api.openai.com/v1")
+    openai_base_url: str = _setting(BASE_URL, "https://api.openai.com/v1")
     """Where OpenAI's API is, or one that takes all that it takes: what its own client would be given as `base_url`.
     Others want the dialect `compatible`."""
 
     openai_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/openai/v1` leads to it."""
 
-    anthropic_base_url: str = _setting(SERVER, "https://api.anthropic.com")
+    anthropic_base_url: str = _setting(BASE_URL, "https://api.anthropic.com")
     """Where Anthropic's API is, without `/v1`."""
 
     anthropic_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/anthropic` leads to it."""
 
-    gemini_base_url: str = _setting(SERVER, "https://generativelanguage.googleapis.com")
+    gemini_base_url: str = _setting(BASE_URL, "https://generativelanguage.googleapis.com")
     """Where Gemini's API is, without a version."""
 
     gemini_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/gemini` leads to it."""
 
-    ollama_base_url: str | None = _setting(SERVER)
+    ollama_base_url: str | None = _setting(BASE_URL)
     """Where Ollama is, `http://127.0.0.1:11434` on the same machine. With an address, `/ollama` leads to it."""
 
     ollama_api_key: str | None = _setting(KEY, is_secret=True)

@@ -4,10 +4,11 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 _AUTHORITY = re.compile(r"^([a-z][a-z0-9+.-]*:/+)?.*@", re.IGNORECASE | re.DOTALL)
-_QUERY = re.compile(r"\?.*=.*", re.DOTALL)
+_QUERY = re.compile(r"\?.+", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65_535
 _PORT_WORDS = f"an address whose port is a whole number from 1 to {_PORT_MAX}"
+_NO_QUERY = "an address without a ? and what follows it"
 _HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", re.DOTALL)
 
 
@@ -19,8 +20,9 @@ def masked(text: str) -> str:
     return _QUERY.sub("?***", _AUTHORITY.sub(r"\1***@", text))
 
 
-def url_fault(text: str, schemes: set[str], words: str) -> str | None:
-    """What a URL over HTTP must be and is not; None if nothing is wrong. `words`: said of what is no such URL."""
+def url_fault(text: str, schemes: set[str], words: str, no_query: str | None = _NO_QUERY) -> str | None:
+    """What a URL over HTTP must be and is not; None if nothing is wrong. `words`: said of what is no such URL;
+    `no_query`: of one with a query, behind which no path could be put. None takes it."""
     try:
         url = urlsplit(text)
     except ValueError:
@@ -30,8 +32,10 @@ def url_fault(text: str, schemes: set[str], words: str) -> str | None:
     port = _bad_port(url.netloc.rpartition("@")[2])
     if "@" in url.netloc or (port is not None and "@" in text):
         return "an address without user name or password"
-    if url.fragment:
+    if "#" in text:
         return "an address without a # and what follows it"
+    if "?" in text and no_query is not None:
+        return no_query
     return None if port is None else _PORT_WORDS
 
 
