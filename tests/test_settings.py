@@ -258,6 +258,13 @@ class TestRefusals:
             ('[jwt]\nsecret = "x"', "jwt in {} is not a setting."),
             ("port =", "{} is not TOML: Invalid value (at "),
             ("# " + "x" * 65_536, "{} cannot be read: it has more than 65536 bytes."),
+            ("port = " + "[" * 20_000, "{} cannot be read: its values are nested too deep."),
+            (f"port = 0x{'f' * 5_000}", "port in {}: must be a whole number from 0 to 65535."),
+            (f"exhausted_status = 0x{'f' * 5_000}", "exhausted_status in {}: must be 429 or 402."),
+            (f"json_case = [0x{'f' * 5_000}]", "json_case in {}: must be camel or pascal."),
+            (f"log_level = [0x{'f' * 5_000}]", "log_level in {}: must be debug, info, warning or error."),
+            (f"host = 0x{'f' * 5_000}", "host in {}: must be text without a line break."),
+            (f"json_case{'.a' * 10_000} = 1", "json_case in {}: must be camel or pascal."),
         ],
     )
     def test_a_fault_in_the_file_names_the_file(self, tmp_path, text, fault):
@@ -346,6 +353,19 @@ class TestUrls:
     @pytest.mark.parametrize("url", ["https://h#", "https://h#sesame"])
     def test_nor_behind_a_fragment(self, name, url):
         assert "must be an address without a # and what follows it" in faults({name: url})[0]
+
+    @pytest.mark.parametrize("name", ["KVOT_URL", "KVOT_OPENAI_BASE_URL", "KVOT_JWT_JWKS_URL", "KVOT_CORS_ORIGINS"])
+    @pytest.mark.parametrize("host", ["a..b", ".", "a" * 64, f"www.{'a' * 64}.example", "xn--\u00e9", "\u00e9" * 60])
+    def test_a_host_that_nobody_can_look_up_is_refused(self, name, host):
+        (fault,) = faults({name: f"https://{host}"})
+        assert f"{name} is 'https://{host}'"[:80] in fault
+        assert fault.endswith(
+            "must be an address whose host can be a name: letters and digits, 1 to 63 of them between its dots."
+        )
+
+    @pytest.mark.parametrize("host", ["a" * 63, "h.", "my_ollama", "10.0.0.1", "[::1]", "xn--e-ufa", "\u00e9.example"])
+    def test_any_other_is_taken(self, host):
+        assert Settings.load({"KVOT_URL": f"http://{host}:8080"}).url == f"http://{host}:8080"
 
     @pytest.mark.parametrize(
         ("url", "shown"),

@@ -13,6 +13,8 @@ SECRET_BYTES_LEAST = 32
 """256 bits: a shorter secret could be found by trying, given one key or token made with it."""
 
 _TEXT_LENGTH_MAX = 2_048
+_INTEGER_MAX = 2**63
+"""TOML has no larger ones, though its reader takes them, and Python does not write out those of thousands of digits."""
 
 
 class SettingsError(Exception):
@@ -46,6 +48,8 @@ class Accepted:
     def take(self, value: object, *, is_shown: bool) -> Any:
         """The value as it is used. Raises NotAccepted. An empty one is mostly one that somebody meant to leave out."""
         words = self.words
+        if isinstance(value, int) and not -_INTEGER_MAX <= value <= _INTEGER_MAX:
+            raise NotAccepted(("", f": must be {words}."))
         try:
             read = self.read(value)
         except Unfit as unfit:
@@ -69,8 +73,9 @@ def whole_number(least: int, most: int) -> Accepted:
 
 
 def one_of(*choices: str) -> Accepted:
+    """One of some words. TOML may have a number among them without quotes."""
     words = ", ".join(choices[:-1]) + " or " + choices[-1]
-    return Accepted(words, lambda value: str(value) if str(value) in choices else None)
+    return Accepted(words, lambda value: str(value) if isinstance(value, str | int) and str(value) in choices else None)
 
 
 def _read_text(value: object) -> str | None:
@@ -156,7 +161,7 @@ def _read_networks(value: object) -> tuple[str, ...] | None:
 
 
 def _read_log_level(value: object) -> str | None:
-    return _LOG_LEVELS.get(str(value).lower())
+    return _LOG_LEVELS.get(value.lower()) if isinstance(value, str) else None
 
 
 def _read_own_key_providers(value: object) -> tuple[str, ...] | None:

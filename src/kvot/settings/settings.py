@@ -313,6 +313,9 @@ class _Reading:
         except tomllib.TOMLDecodeError as error:
             self.faults.append(f"The settings file {config_path} is not TOML: {error}.")
             return
+        except RecursionError:
+            self.faults.append(f"The settings file {config_path} cannot be read: its values are nested too deep.")
+            return
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             self.faults.append(f"The settings file {config_path} cannot be read: {reason}.")

@@ -32,6 +32,8 @@ def url_fault(text: str, schemes: set[str], words: str, no_query: str | None = _
     port = _bad_port(url.netloc.rpartition("@")[2])
     if "@" in url.netloc or (port is not None and "@" in text):
         return "an address without user name or password"
+    if not _is_name(url.hostname):
+        return "an address whose host can be a name: letters and digits, 1 to 63 of them between its dots"
     if "#" in text:
         return "an address without a # and what follows it"
     if "?" in text and no_query is not None:
@@ -57,6 +59,15 @@ def postgres_fault(text: str) -> str | None:
         return "postgresql://user@host,host/database, with a host before and after each comma"
     port = port or next(filter(None, map(_bad_port, _hosts_among(options))), None)
     return None if port is None else f"{_PORT_WORDS}, not {port[:20]!r}"
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host could be asked for at all: the system's look-up would raise UnicodeError where it could not."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _hosts_among(options: dict[str, str]) -> list[str]:
