@@ -118,6 +118,23 @@ class TestSources:
     def test_proxies_are_ranges(self, text, networks):
         assert Settings.load({"KVOT_FORWARDED_ALLOW_IPS": text}).forwarded_allow_ips == networks
 
+    @pytest.mark.parametrize(
+        ("text", "origins"),
+        [
+            ("https://app.example.com", "https://app.example.com"),
+            ("https://App.Example.com", "https://app.example.com"),
+            ("HTTPS://app.example.com", "https://app.example.com"),
+            ("https://app.example.com:443", "https://app.example.com"),
+            ("http://app.example.com:80", "http://app.example.com"),
+            ("http://app.example.com:443, https://b.example:80", "http://app.example.com:443,https://b.example:80"),
+            ("http://localhost:05173", "http://localhost:5173"),
+            ("http://localhost:", "http://localhost"),
+            ("https://[::FF]:443,http://[::1]:8080", "https://[::ff],http://[::1]:8080"),
+        ],
+    )
+    def test_origins_are_as_browsers_send_them(self, text, origins):
+        assert Settings.load({"KVOT_CORS_ORIGINS": text}).cors_origins == origins
+
     def test_colours_are_unwanted_where_the_environment_says_so(self):
         assert [wants_no_colour(each) for each in ({}, {"NO_COLOR": ""}, {"NO_COLOR": "0"})] == [False, False, True]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kvot.settings.urls import masked, postgres_fault, url_fault
 
@@ -131,12 +132,21 @@ def _read_origins(value: object) -> str | None:
     origins = [each.strip() for each in (_read_text(value) or "").split(",")]
     for each in origins:
         _fit(each, url_fault(each, {"http", "https"}, _ORIGINS_WORDS))
-    return ",".join(origins) if all(_is_bare(each) for each in origins) else None
+    return ",".join(map(_as_sent, origins)) if all(_is_bare(each) for each in origins) else None
 
 
 def _is_bare(text: str) -> bool:
-    """As browsers send an origin: scheme and host, a port where it is not the usual one, and nothing after."""
+    """Scheme, host and perhaps a port, and nothing after."""
     return text.isascii() and text.count("/") == 2  # noqa: PLR2004
+
+
+def _as_sent(origin: str) -> str:
+    """As browsers send it, which is compared letter by letter: in lower case, with a port where it is not the usual
+    one."""
+    url = urlsplit(origin.lower())
+    is_usual = url.port in (None, {"http": 80, "https": 443}[url.scheme])
+    host = url.netloc.removesuffix(":") if url.port is None else url.netloc.rpartition(":")[0]
+    return f"{url.scheme}://{host}" if is_usual else f"{url.scheme}://{host}:{url.port}"
 
 
 def _fit(text: str, fault: str | None) -> str:
