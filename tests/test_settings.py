@@ -213,6 +213,11 @@ class TestRefusals:
             ({"KVOT_DATABASE": "kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_DATABASE": "sqlite://kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_DATABASE": "sqlite:///:memory:"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
+            (
+                {"KVOT_DATABASE": "sqlite:////kvot.db?mode=ro"},
+                "KVOT_DATABASE: must be sqlite:///path without ? and #: a path takes no options.",
+            ),
+            ({"KVOT_DATABASE": "sqlite:///kvot.db#1"}, "must be sqlite:///path without ? and #: a path takes no"),
             ({"KVOT_DATABASE": "mysql://h/kvot"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_JWT_AUDIENCE": "", "KVOT_JWT_SECRET": SECRET}, "KVOT_JWT_AUDIENCE is empty: remove it, or"),
             ({"KVOT_JWT_SECRET": SECRET[1:]}, "KVOT_JWT_SECRET: must be at least 32 bytes of text without"),
