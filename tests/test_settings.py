@@ -418,6 +418,17 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(tmp_path, name,
     assert faults(base_url, config) == (f"{name.removeprefix('KVOT_').lower()} in {config}{words}",)
 
 
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("key", ['"sesame"', "'sesame'", '"', "''"])
+def test_a_key_in_quotes_is_refused_and_not_shown(tmp_path, name, key):
+    base_url = {"KVOT_OLLAMA_BASE_URL": "http://127.0.0.1:11434"}
+    assert faults({**base_url, name: key}) == (f"{name}: must be the key without the quotes around it.",)
+    Settings.load({**base_url, name: f"x{key}"})  # raises nothing
+    config = write(tmp_path / "kvot.toml", MISTRAL.replace('"sk-m"', json.dumps(key)))
+    (fault,) = faults({}, config)
+    assert fault == f"providers.mistral.api_key in {config}: must be the key without the quotes around it."
+
+
 MISTRAL = '[providers.mistral]\ndialect = "mistral"\nbase_url = "https://api.mistral.ai/v1/"\napi_key = "sk-m"\n'
 
 

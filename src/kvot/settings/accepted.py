@@ -91,7 +91,11 @@ def is_key_text(text: str) -> bool:
 
 def _read_key(value: object) -> str | None:
     text = _read_text(value)
-    return text if text is not None and is_key_text(text) else None
+    if text is None or not is_key_text(text):
+        return None
+    if text[0] == text[-1] and text[0] in "\"'":  # left there by what reads a file of variables, as Docker does
+        raise Unfit("the key without the quotes around it")
+    return text
 
 
 def _read_path(value: object) -> Path | None:
