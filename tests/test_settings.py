@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kvot.settings import (
+    OWN_PROVIDERS,
     ProviderSettings,
     Settings,
     SettingsError,
@@ -16,7 +17,7 @@ from kvot.settings import (
     wants_no_colour,
 )
 from kvot.settings.page import reference_page
-from kvot.settings.settings import COMMON_NAMES
+from kvot.settings.settings import _SERVICE_LINK, COMMON_NAMES
 
 GOOD = {"WEB_CONCURRENCY": "1", "PORT": "1", "LOG_LEVEL": "info", "FORWARDED_ALLOW_IPS": "*"}
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -79,9 +80,32 @@ class TestSources:
         assert faults({name: "many"})[0].startswith(f"{name} is 'many': must be")
         Settings.load({name: "many", variable(COMMON_NAMES[name]): GOOD[name]})  # raises nothing
 
-    def test_it_beats_the_file_as_all_of_the_environment_does(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("name", "others", "said"),
+        [
+            ("WEB_CONCURRENCY", "3", "workers = 2"),
+            ("LOG_LEVEL", "debug", 'log_level = "error"'),
+            ("FORWARDED_ALLOW_IPS", "*", 'forwarded_allow_ips = "10.9.9.9"'),
+            ("KVOT_SECRET_KEY", SECRET, f'secret = "{SECRET[::-1]}"'),
+            ("KVOT_SECRET_KEY_FILE", "a", 'secret_file = "b"'),
+        ],
+    )
+    def test_nor_does_it_beat_the_file(self, tmp_path, name, others, said):
+        config = write(tmp_path / "kvot.toml", said)
+        assert Settings.load({name: others}, config) == Settings.load({}, config)
+        Settings.load({name: "\n"}, config)  # raises nothing
+
+    def test_but_the_port_of_the_platform_does(self, tmp_path):
         config = write(tmp_path / "kvot.toml", "port = 1")
         assert Settings.load({"PORT": "2"}, config).port == 2
+        assert Settings.load({"PORT": "2", "KVOT_PORT": "3"}, config).port == 3
+
+    def test_where_the_command_line_says_the_setting_it_is_not_looked_at(self):
+        assert Settings.load({"PORT": "many", "LOG_LEVEL": "many"}, None, {"port": 3, "log_level": "info"}).port == 3
+
+    def test_a_fault_of_the_file_is_not_made_good_by_it(self, tmp_path):
+        (fault,) = faults({"LOG_LEVEL": "info"}, write(tmp_path / "kvot.toml", 'log_level = "loud"'))
+        assert "kvot.toml is 'loud'" in fault
 
     @pytest.mark.parametrize(
         ("text", "networks"),
@@ -94,11 +118,65 @@ class TestSources:
     def test_proxies_are_ranges(self, text, networks):
         assert Settings.load({"KVOT_FORWARDED_ALLOW_IPS": text}).forwarded_allow_ips == networks
 
+    @pytest.mark.parametrize(
+        ("text", "origins"),
+        [
+            ("https://app.example.com", "https://app.example.com"),
+            ("https://App.Example.com", "https://app.example.com"),
+            ("HTTPS://app.example.com", "https://app.example.com"),
+            ("https://app.example.com:443", "https://app.example.com"),
+            ("http://app.example.com:80", "http://app.example.com"),
+            ("http://app.example.com:443, https://b.example:80", "http://app.example.com:443,https://b.example:80"),
+            ("http://localhost:05173", "http://localhost:5173"),
+            ("http://localhost:", "http://localhost"),
+            ("https://[::FF]:443,http://[::1]:8080", "https://[::ff],http://[::1]:8080"),
+        ],
+    )
+    def test_origins_are_as_browsers_send_them(self, text, origins):
+        assert Settings.load({"KVOT_CORS_ORIGINS": text}).cors_origins == origins
+
     def test_colours_are_unwanted_where_the_environment_says_so(self):
         assert [wants_no_colour(each) for each in ({}, {"NO_COLOR": ""}, {"NO_COLOR": "0"})] == [False, False, True]
 
     def test_names_of_others_in_the_environment_do_not_matter(self):
         assert Settings.load({"HOST": "x", "MY_KVOT_PORT": "y", "NO_COLOR": "1"}) == Settings()
+
+    @pytest.mark.parametrize("service", ["KVOT", "KVOT_POSTGRES", "KVOT_PORT"])
+    @pytest.mark.parametrize("protocol", ["TCP", "UDP", "SCTP"])
+    def test_nor_do_the_service_links_of_kubernetes(self, service, protocol):
+        address = f"{protocol.lower()}://10.96.0.7:8080"
+        links = {
+            f"{service}_SERVICE_HOST": "10.96.0.7",
+            f"{service}_SERVICE_PORT": "8080",
+            f"{service}_SERVICE_PORT_HTTP_2": "8080",
+            f"{service}_PORT": address,
+            f"{service}_PORT_8080_{protocol}": address,
+            f"{service}_PORT_8080_{protocol}_PROTO": protocol.lower(),
+            f"{service}_PORT_8080_{protocol}_PORT": "8080",
+            f"{service}_PORT_8080_{protocol}_ADDR": "10.96.0.7",
+        }
+        assert Settings.load(links) == Settings()
+        assert Settings.load({**links, "PORT": "80"}).port == 80
+        assert Settings.load({**links, "KVOT_PORT": "80"}).port == 80
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("KVOT_PORT", "http://10.96.0.7:8080"),
+            ("KVOT_PORTS", "tcp://10.96.0.7:8080"),
+            ("KVOT_PORT_HTTP", "8080"),
+            ("KVOT_PORT_8080", "8080"),
+            ("KVOT_SERVICE", "kvot"),
+            ("KVOT_POSTGRES_PORT", "5432"),
+            ("KVOT_SERVICE_HOSTS", "10.96.0.7"),
+        ],
+    )
+    def test_but_what_is_none_of_them_is_refused_as_ever(self, name, text):
+        assert name in faults({name: text})[0]
+
+    def test_no_setting_has_such_a_name(self):
+        for name in map(variable, Settings.__dataclass_fields__):
+            assert not _SERVICE_LINK.fullmatch(f"{name}=1")
 
     @pytest.mark.parametrize(
         ("url", "path"),
@@ -135,6 +213,11 @@ class TestRefusals:
             ({"KVOT_DATABASE": "kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_DATABASE": "sqlite://kvot.db"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_DATABASE": "sqlite:///:memory:"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
+            (
+                {"KVOT_DATABASE": "sqlite:////kvot.db?mode=ro"},
+                "KVOT_DATABASE: must be sqlite:///path without ? and #: a path takes no options.",
+            ),
+            ({"KVOT_DATABASE": "sqlite:///kvot.db#1"}, "must be sqlite:///path without ? and #: a path takes no"),
             ({"KVOT_DATABASE": "mysql://h/kvot"}, "KVOT_DATABASE: must be sqlite:///relative/path,"),
             ({"KVOT_JWT_AUDIENCE": "", "KVOT_JWT_SECRET": SECRET}, "KVOT_JWT_AUDIENCE is empty: remove it, or"),
             ({"KVOT_JWT_SECRET": SECRET[1:]}, "KVOT_JWT_SECRET: must be at least 32 bytes of text without"),
@@ -197,6 +280,13 @@ class TestRefusals:
             ('[jwt]\nsecret = "x"', "jwt in {} is not a setting."),
             ("port =", "{} is not TOML: Invalid value (at "),
             ("# " + "x" * 65_536, "{} cannot be read: it has more than 65536 bytes."),
+            ("port = " + "[" * 20_000, "{} cannot be read: its values are nested too deep."),
+            (f"port = 0x{'f' * 5_000}", "port in {}: must be a whole number from 0 to 65535."),
+            (f"exhausted_status = 0x{'f' * 5_000}", "exhausted_status in {}: must be 429 or 402."),
+            (f"json_case = [0x{'f' * 5_000}]", "json_case in {}: must be camel or pascal."),
+            (f"log_level = [0x{'f' * 5_000}]", "log_level in {}: must be debug, info, warning or error."),
+            (f"host = 0x{'f' * 5_000}", "host in {}: must be text without a line break."),
+            (f"json_case{'.a' * 10_000} = 1", "json_case in {}: must be camel or pascal."),
         ],
     )
     def test_a_fault_in_the_file_names_the_file(self, tmp_path, text, fault):
@@ -267,6 +357,38 @@ class TestUrls:
         (fault,) = faults({name: f"https://{who}h"})
         assert fault == f"{name} is 'https://***@h': must be an address without user name or password."
 
+    @pytest.mark.parametrize("query", ["?", "?api-version=preview", "/?key=sesame", "/v1?sesame/"])
+    def test_no_path_can_be_put_behind_a_query(self, tmp_path, query):
+        url = f"https://h{query}"
+        names = ["KVOT_URL", *(f"KVOT_{name.upper()}_BASE_URL" for name in OWN_PROVIDERS)]
+        config = write(tmp_path / "kvot.toml", MISTRAL.replace("https://api.mistral.ai/v1/", url))
+        found = faults(dict.fromkeys(names, url), config)
+        assert len(found) == len(names) + 1
+        for fault in found:
+            assert "must be an address without a ? and what follows it" in fault
+            assert ("api_version" in fault, "sesame" in fault) == ("BASE_URL" in fault.upper(), False)
+
+    def test_the_address_of_a_jwks_may_have_one(self):
+        assert Settings.load({"KVOT_JWT_JWKS_URL": "https://h/keys?p=b2c"}).jwt_jwks_url == "https://h/keys?p=b2c"
+
+    @pytest.mark.parametrize("name", ["KVOT_URL", "KVOT_OPENAI_BASE_URL", "KVOT_JWT_JWKS_URL", "KVOT_CORS_ORIGINS"])
+    @pytest.mark.parametrize("url", ["https://h#", "https://h#sesame"])
+    def test_nor_behind_a_fragment(self, name, url):
+        assert "must be an address without a # and what follows it" in faults({name: url})[0]
+
+    @pytest.mark.parametrize("name", ["KVOT_URL", "KVOT_OPENAI_BASE_URL", "KVOT_JWT_JWKS_URL", "KVOT_CORS_ORIGINS"])
+    @pytest.mark.parametrize("host", ["a..b", ".", "a" * 64, f"www.{'a' * 64}.example", "xn--\u00e9", "\u00e9" * 60])
+    def test_a_host_that_nobody_can_look_up_is_refused(self, name, host):
+        (fault,) = faults({name: f"https://{host}"})
+        assert f"{name} is 'https://{host}'"[:80] in fault
+        assert fault.endswith(
+            "must be an address whose host can be a name: letters and digits, 1 to 63 of them between its dots."
+        )
+
+    @pytest.mark.parametrize("host", ["a" * 63, "h.", "my_ollama", "10.0.0.1", "[::1]", "xn--e-ufa", "\u00e9.example"])
+    def test_any_other_is_taken(self, host):
+        assert Settings.load({"KVOT_URL": f"http://{host}:8080"}).url == f"http://{host}:8080"
+
     @pytest.mark.parametrize(
         ("url", "shown"),
         [
@@ -294,6 +416,17 @@ def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(tmp_path, name,
     base_url = {"KVOT_OLLAMA_BASE_URL": "http://127.0.0.1:11434"}
     assert faults({**base_url, name: key}) == (name + words,)
     assert faults(base_url, config) == (f"{name.removeprefix('KVOT_').lower()} in {config}{words}",)
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("key", ['"sesame"', "'sesame'", '"', "''"])
+def test_a_key_in_quotes_is_refused_and_not_shown(tmp_path, name, key):
+    base_url = {"KVOT_OLLAMA_BASE_URL": "http://127.0.0.1:11434"}
+    assert faults({**base_url, name: key}) == (f"{name}: must be the key without the quotes around it.",)
+    Settings.load({**base_url, name: f"x{key}"})  # raises nothing
+    config = write(tmp_path / "kvot.toml", MISTRAL.replace('"sk-m"', json.dumps(key)))
+    (fault,) = faults({}, config)
+    assert fault == f"providers.mistral.api_key in {config}: must be the key without the quotes around it."
 
 
 MISTRAL = '[providers.mistral]\ndialect = "mistral"\nbase_url = "https://api.mistral.ai/v1/"\napi_key = "sk-m"\n'

@@ -14,7 +14,7 @@ import pytest
 
 from kvot.client import AsyncClient, Client, StoreUnavailable
 from kvot.contract.usage import GetAiChatUsage, RecordAiChatUsage
-from kvot.core.errors import InvalidRequest
+from kvot.core.errors import InvalidRequest, KvotError
 
 USAGE = b'{"companyId":"%s","tokensUsed":1,"tokenLimit":2,"tokensRemaining":1,"isWithinBudget":true,"windowDays":1}'
 KINDS = pytest.mark.parametrize("kind", [Client, AsyncClient])
@@ -140,6 +140,13 @@ def without_end(connection):
 def test_a_reply_that_never_ends_is_left_after_the_time_that_is_said(kind):
     with Listener(without_end) as listener, pytest.raises(StoreUnavailable, match="did not answer within"):
         call(kind(listener.url, "k", timeout_s=0.1), GetAiChatUsage())
+
+
+@KINDS
+def test_a_proxy_whose_name_nobody_can_look_up_is_told(kind, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://user:s3cret@a..b:3128")
+    with pytest.raises(KvotError, match=r"^The server http://h \(by the proxy http://\*\*\*@a\.\.b:3128\) cannot be "):
+        call(kind("http://h", "k", timeout_s=5), GetAiChatUsage())
 
 
 def test_threads_share_a_client_and_each_gets_its_own_replies(server):

@@ -19,9 +19,24 @@ def test_a_key_that_no_header_carries_is_refused_at_once_and_never_repeated(kind
     assert KEY not in repr(caught.value)
 
 
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_so_is_one_in_quotes(kind):
+    with pytest.raises(InvalidRequest, match=r"^The API key: must be the key without the quotes") as caught:
+        kind(URL, f'"{KEY}"')
+    assert KEY not in repr(caught.value)
+
+
 ADDRESSES = [
     *("", "/x", "127.0.0.1:8080", "//127.0.0.1", "ftp://h", "http://", "http://[::1", "http://h:99999", "http://h#f"),
-    *("http://user:s3cret@h", "http://user:s3cret/@h", "http://h\n", "http://…/", None),
+    *(
+        "http://a..b",
+        f"http://{'a' * 64}",
+        "http://user:s3cret@h",
+        "http://user:s3cret/@h",
+        "http://h\n",
+        "http://…/",
+        None,
+    ),
 ]
 
 

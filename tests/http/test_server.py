@@ -95,6 +95,15 @@ async def test_a_port_in_use_is_an_error_that_says_what_to_do_and_the_store_is_l
     assert (caught.value.code, closed) == ("CannotListen", ["closed"])
 
 
+@pytest.mark.parametrize("host", ["my..host", "a" * 70])
+async def test_so_is_a_host_that_nobody_can_look_up(host):
+    async def close(_within_s: float):
+        return None
+
+    with pytest.raises(KvotError, match=rf"Cannot listen at {host} port 0: No host can have that name. Check --host"):
+        await serve(make_app(), host, 0, on_started=print, close=close)
+
+
 @pytest.mark.parametrize(
     ("number", "advice"), [(errno.EACCES, "1024"), (errno.EADDRNOTAVAIL, "--host"), (errno.EIO, "KVOT_PORT")]
 )

@@ -23,8 +23,8 @@ NOT_SENT = (
 )
 """Whatever was asked never reached the server: no connection to it came about."""
 
-FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError)
-"""What `unanswered` knows: no reply came."""
+FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, UnicodeError)
+"""What `unanswered` knows: no reply came. UnicodeError: a proxy's name is none that can be looked up."""
 
 Pool = TypeVar("Pool", httpx2.Client, httpx2.AsyncClient)
 
@@ -53,6 +53,8 @@ class Server:
         """What to raise, from the error, where no reply came: StoreUnavailable if that may pass."""
         if isinstance(error, httpx2.InvalidURL):
             return InvalidRequest(f"The server {self._shown} cannot be asked: {_text(error)}.")
+        if isinstance(error, UnicodeError):
+            return InvalidRequest(f"The server {self._shown} cannot be asked: no such address can be.")
         if isinstance(error, httpx2.LocalProtocolError):  # its text repeats the header that is at fault
             return StoreUnavailable(f"The server {self._shown} cannot be asked: the request is none of HTTP.")
         what = "cannot be reached" if isinstance(error, NOT_SENT) else "did not answer"

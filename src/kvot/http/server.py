@@ -213,7 +213,10 @@ _ADVICE = {
 
 def resolve(host: str, port: int) -> tuple[int, Any]:
     """The family of an address and the address. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except UnicodeError:  # an empty label, or one that is too long, which nobody is asked for
+        raise OSError("No host can have that name") from None
     return family, address
 
 

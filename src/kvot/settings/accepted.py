@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kvot.settings.urls import masked, postgres_fault, url_fault
 
@@ -13,6 +14,8 @@ SECRET_BYTES_LEAST = 32
 """256 bits: a shorter secret could be found by trying, given one key or token made with it."""
 
 _TEXT_LENGTH_MAX = 2_048
+_INTEGER_MAX = 2**63
+"""TOML has no larger ones, though its reader takes them, and Python does not write out those of thousands of digits."""
 
 
 class SettingsError(Exception):
@@ -46,6 +49,8 @@ class Accepted:
     def take(self, value: object, *, is_shown: bool) -> Any:
         """The value as it is used. Raises NotAccepted. An empty one is mostly one that somebody meant to leave out."""
         words = self.words
+        if isinstance(value, int) and not -_INTEGER_MAX <= value <= _INTEGER_MAX:
+            raise NotAccepted(("", f": must be {words}."))
         try:
             read = self.read(value)
         except Unfit as unfit:
@@ -69,8 +74,9 @@ def whole_number(least: int, most: int) -> Accepted:
 
 
 def one_of(*choices: str) -> Accepted:
+    """One of some words. TOML may have a number among them without quotes."""
     words = ", ".join(choices[:-1]) + " or " + choices[-1]
-    return Accepted(words, lambda value: str(value) if str(value) in choices else None)
+    return Accepted(words, lambda value: str(value) if isinstance(value, str | int) and str(value) in choices else None)
 
 
 def _read_text(value: object) -> str | None:
@@ -85,7 +91,11 @@ def is_key_text(text: str) -> bool:
 
 def _read_key(value: object) -> str | None:
     text = _read_text(value)
-    return text if text is not None and is_key_text(text) else None
+    if text is None or not is_key_text(text):
+        return None
+    if text[0] == text[-1] and text[0] in "\"'":  # left there by what reads a file of variables, as Docker does
+        raise Unfit("the key without the quotes around it")
+    return text
 
 
 def _read_path(value: object) -> Path | None:
@@ -101,6 +111,8 @@ def _read_database(value: object) -> str | None:
     text = _read_text(value) or ""
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite":
+        if "?" in rest or "#" in rest:
+            raise Unfit("sqlite:///path without ? and #: a path takes no options")
         return text if rest[:1] == "/" and rest[1:] not in ("", "/", ":memory:") else None
     if scheme != "postgresql" or not rest:
         return None
@@ -109,7 +121,7 @@ def _read_database(value: object) -> str | None:
 
 def _read_jwks_url(value: object) -> str | None:
     text = _read_text(value) or ""
-    return text if text.startswith("file:///") else _fit(text, url_fault(text, {"https"}, _JWKS_WORDS))
+    return text if text.startswith("file:///") else _fit(text, url_fault(text, {"https"}, _JWKS_WORDS, None))
 
 
 def _read_server_url(value: object) -> str | None:
@@ -117,16 +129,30 @@ def _read_server_url(value: object) -> str | None:
     return _fit(text, url_fault(text, {"http", "https"}, _SERVER_WORDS))
 
 
+def _read_base_url(value: object) -> str | None:
+    text = (_read_text(value) or "").rstrip("/")
+    return _fit(text, url_fault(text, {"http", "https"}, _SERVER_WORDS, _NO_QUERY_BASE))
+
+
 def _read_origins(value: object) -> str | None:
     origins = [each.strip() for each in (_read_text(value) or "").split(",")]
     for each in origins:
         _fit(each, url_fault(each, {"http", "https"}, _ORIGINS_WORDS))
-    return ",".join(origins) if all(_is_bare(each) for each in origins) else None
+    return ",".join(map(_as_sent, origins)) if all(_is_bare(each) for each in origins) else None
 
 
 def _is_bare(text: str) -> bool:
-    """As browsers send an origin: scheme and host, a port where it is not the usual one, and nothing after."""
-    return text.isascii() and text.count("/") == 2 and "?" not in text  # noqa: PLR2004
+    """Scheme, host and perhaps a port, and nothing after."""
+    return text.isascii() and text.count("/") == 2  # noqa: PLR2004
+
+
+def _as_sent(origin: str) -> str:
+    """As browsers send it, which is compared letter by letter: in lower case, with a port where it is not the usual
+    one."""
+    url = urlsplit(origin.lower())
+    is_usual = url.port in (None, {"http": 80, "https": 443}[url.scheme])
+    host = url.netloc.removesuffix(":") if url.port is None else url.netloc.rpartition(":")[0]
+    return f"{url.scheme}://{host}" if is_usual else f"{url.scheme}://{host}:{url.port}"
 
 
 def _fit(text: str, fault: str | None) -> str:
@@ -151,7 +177,7 @@ def _read_networks(value: object) -> tuple[str, ...] | None:
 
 
 def _read_log_level(value: object) -> str | None:
-    return _LOG_LEVELS.get(str(value).lower())
+    return _LOG_LEVELS.get(value.lower()) if isinstance(value, str) else None
 
 
 def _read_own_key_providers(value: object) -> tuple[str, ...] | None:
@@ -173,7 +199,10 @@ _LOG_LEVELS = {
 
 _JWKS_WORDS = "an https:// address without user name or password, or file:///absolute/path"
 _ORIGINS_WORDS = "origins like https://app.example.com, with commas between them"
-_SERVER_WORDS = "an http:// or https:// address without user name or password"
+_SERVER_WORDS = "an http:// or https:// address without user name, password or query"
+_NO_QUERY_BASE = (
+    "an address without a ? and what follows it: each client names Azure's api-version itself (api_version)"
+)
 
 TEXT = Accepted("text without a line break", _read_text)
 KEY = Accepted("ASCII text without a space or a line break", _read_key)
@@ -183,6 +212,7 @@ DATABASE = Accepted("sqlite:///relative/path, sqlite:////absolute/path or postgr
 JWKS = Accepted(_JWKS_WORDS, _read_jwks_url)
 ORIGINS = Accepted(_ORIGINS_WORDS, _read_origins)
 SERVER = Accepted(_SERVER_WORDS, _read_server_url)
+BASE_URL = Accepted(_SERVER_WORDS, _read_base_url)
 NETWORKS = Accepted("addresses or CIDR ranges, with commas between them, or *", _read_networks)
 LOG_LEVEL = Accepted("debug, info, warning or error", _read_log_level)
 OWN_KEYS = Accepted("openai, anthropic or gemini, with commas between them", _read_own_key_providers)

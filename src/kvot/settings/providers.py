@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from kvot.settings.accepted import KEY, SERVER, TEXT, Accepted, NotAccepted
+from kvot.settings.accepted import BASE_URL, KEY, TEXT, Accepted, NotAccepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class ProviderSettings:
     needs_key: bool = False
 
 
-_MEMBERS = {"dialect": TEXT, "base_url": SERVER, "api_key": KEY}
-_NEEDED = {"dialect": "which API it speaks, such as openai, anthropic or compatible", "base_url": SERVER.words}
+_MEMBERS = {"dialect": TEXT, "base_url": BASE_URL, "api_key": KEY}
+_NEEDED = {"dialect": "which API it speaks, such as openai, anthropic or compatible", "base_url": BASE_URL.words}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAME_WORDS = "a name of up to 32 lower-case letters, digits, - and _, a letter first"
 

@@ -6,6 +6,7 @@ A secret's value never appears in a message or a repr.
 """
 # ruff: noqa: RUF009 (what `_setting` makes is a field, not a default that instances would share)
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kvot.settings.accepted import (
+    BASE_URL,
     DATABASE,
     JWKS,
     KEY,
@@ -46,8 +48,19 @@ COMMON_NAMES = {
     "PORT": "port",
     "WEB_CONCURRENCY": "workers",
 }
-"""Variables that platforms set, or that people know from elsewhere, with the setting that each stands for where its own
-is not there. An empty one says nothing: it need not be meant for us."""
+"""Variables that platforms set, or that people know from elsewhere, with the setting that each stands for where no
+source says it by its own name. An empty one says nothing: it need not be meant for us."""
+
+_ABOVE_FILE = "PORT"
+"""The one of them that beats the file all the same: the platform that sets it sends requests there and nowhere else."""
+
+_SERVICE_LINK = re.compile(
+    r"KVOT_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=.*"
+    r"|KVOT_(\w+_)?PORT=(tcp|udp|sctp)://.*",
+    re.ASCII | re.DOTALL,
+)
+"""What Kubernetes puts into every container of a namespace for a Service named `kvot` or `kvot-…`, as NAME=value:
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables"""
 
 OWN_PROVIDERS = ("openai", "anthropic", "gemini", "ollama")
 """Providers with settings of their own. Each is named as its dialect is."""
@@ -125,26 +138,26 @@ class Settings:
     cors_origins: str | None = _setting(ORIGINS)
     """Origins whose pages may call with a credential of their own, with commas between them. None when left out."""
 
-    openai_base_url: str = _setting(SERVER, "https://api.openai.com/v1")
+    openai_base_url: str = _setting(BASE_URL, "https://api.openai.com/v1")
     """Where OpenAI's API is, or one that takes all that it takes: what its own client would be given as `base_url`.
     Others want the dialect `compatible`."""
 
     openai_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/openai/v1` leads to it."""
 
-    anthropic_base_url: str = _setting(SERVER, "https://api.anthropic.com")
+    anthropic_base_url: str = _setting(BASE_URL, "https://api.anthropic.com")
     """Where Anthropic's API is, without `/v1`."""
 
     anthropic_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/anthropic` leads to it."""
 
-    gemini_base_url: str = _setting(SERVER, "https://generativelanguage.googleapis.com")
+    gemini_base_url: str = _setting(BASE_URL, "https://generativelanguage.googleapis.com")
     """Where Gemini's API is, without a version."""
 
     gemini_api_key: str | None = _setting(KEY, is_secret=True)
     """Kvot's own key to it. With a key, or another address, `/gemini` leads to it."""
 
-    ollama_base_url: str | None = _setting(SERVER)
+    ollama_base_url: str | None = _setting(BASE_URL)
     """Where Ollama is, `http://127.0.0.1:11434` on the same machine. With an address, `/ollama` leads to it."""
 
     ollama_api_key: str | None = _setting(KEY, is_secret=True)
@@ -203,7 +216,8 @@ class Settings:
     """The address to listen on. The default answers this machine alone."""
 
     port: int = _setting(whole_number(0, 65_535), 8080)
-    """The TCP port to listen on. 0: any that is free. Without it `PORT` counts, which some platforms set."""
+    """The TCP port to listen on. 0: any that is free. Without it `PORT` counts, which some platforms set, and before
+    the TOML file."""
 
     forwarded_allow_ips: tuple[str, ...] = _setting(NETWORKS, ())
     """Proxies in front of Kvot whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: by the address that they
@@ -266,11 +280,14 @@ class _Reading:
         self.faulty: set[str] = set()
 
     def load(self, environ: Mapping[str, str], config_path: str | Path | None, given: Mapping[str, object]) -> Settings:
+        environ = {name: text for name, text in environ.items() if not _SERVICE_LINK.fullmatch(f"{name}={text}")}
         config_path = config_path or environ.get(variable("config"))
         if config_path:
             self._take_file(config_path)
+        in_file = {*self.values, *self.faulty}
         for name, key in COMMON_NAMES.items():
-            if environ.get(name) and variable(key) not in environ:
+            is_said = variable(key) in environ or given.get(key) is not None or (key in in_file and name != _ABOVE_FILE)
+            if environ.get(name) and not is_said:
                 self._take(key, environ[name], name, str)
         for name, text in sorted(environ.items()):
             if name.startswith(PREFIX) and name not in COMMON_NAMES:
@@ -295,6 +312,9 @@ class _Reading:
             table = tomllib.loads(text.decode())
         except tomllib.TOMLDecodeError as error:
             self.faults.append(f"The settings file {config_path} is not TOML: {error}.")
+            return
+        except RecursionError:
+            self.faults.append(f"The settings file {config_path} cannot be read: its values are nested too deep.")
             return
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error

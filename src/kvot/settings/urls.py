@@ -4,10 +4,11 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 _AUTHORITY = re.compile(r"^([a-z][a-z0-9+.-]*:/+)?.*@", re.IGNORECASE | re.DOTALL)
-_QUERY = re.compile(r"\?.*=.*", re.DOTALL)
+_QUERY = re.compile(r"\?.+", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_MAX = 65_535
 _PORT_WORDS = f"an address whose port is a whole number from 1 to {_PORT_MAX}"
+_NO_QUERY = "an address without a ? and what follows it"
 _HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", re.DOTALL)
 
 
@@ -19,8 +20,9 @@ def masked(text: str) -> str:
     return _QUERY.sub("?***", _AUTHORITY.sub(r"\1***@", text))
 
 
-def url_fault(text: str, schemes: set[str], words: str) -> str | None:
-    """What a URL over HTTP must be and is not; None if nothing is wrong. `words`: said of what is no such URL."""
+def url_fault(text: str, schemes: set[str], words: str, no_query: str | None = _NO_QUERY) -> str | None:
+    """What a URL over HTTP must be and is not; None if nothing is wrong. `words`: said of what is no such URL;
+    `no_query`: of one with a query, behind which no path could be put. None takes it."""
     try:
         url = urlsplit(text)
     except ValueError:
@@ -30,8 +32,12 @@ def url_fault(text: str, schemes: set[str], words: str) -> str | None:
     port = _bad_port(url.netloc.rpartition("@")[2])
     if "@" in url.netloc or (port is not None and "@" in text):
         return "an address without user name or password"
-    if url.fragment:
+    if not _is_name(url.hostname):
+        return "an address whose host can be a name: letters and digits, 1 to 63 of them between its dots"
+    if "#" in text:
         return "an address without a # and what follows it"
+    if "?" in text and no_query is not None:
+        return no_query
     return None if port is None else _PORT_WORDS
 
 
@@ -53,6 +59,15 @@ def postgres_fault(text: str) -> str | None:
         return "postgresql://user@host,host/database, with a host before and after each comma"
     port = port or next(filter(None, map(_bad_port, _hosts_among(options))), None)
     return None if port is None else f"{_PORT_WORDS}, not {port[:20]!r}"
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host could be asked for at all: the system's look-up would raise UnicodeError where it could not."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _hosts_among(options: dict[str, str]) -> list[str]:

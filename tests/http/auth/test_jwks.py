@@ -229,6 +229,12 @@ class TestHttps:
             await verifier.verify(sign(claims(exp=1), RSA, kid="rsa-1"), NOW_MS)
         assert server.asked == ["GET /jwks HTTP/1.1"]
 
+    @pytest.mark.parametrize("host", ["xn--\u00e9", "\u2603.example", "1.2.3.999"])
+    async def test_an_address_that_cannot_be_asked_is_no_answer_and_not_named(self, host):
+        jwks = Jwks(https_fetch(f"https://{host}/jwks", None))
+        assert not await finds(jwks, RSA, NOW_MS)
+        assert jwks.problem == "nothing can be asked at its address"
+
     async def test_a_certificate_of_nobody_known_is_refused(self, server):
         assert "CERTIFICATE_VERIFY_FAILED" in await problem_of(server, ssl.create_default_context())
         assert server.asked == []

@@ -28,6 +28,17 @@ from tests.http.auth.signing import (
     sign,
 )
 
+OF_UNKNOWN_CURVE = b"""-----BEGIN PUBLIC KEY-----
+MFIwEAYHKoZIzj0CAQYFK4EEABsDPgAEAPgTtSNhCT4Y/SHZpBfUAghc6DkFld32
+9OtaAFgXATR7kaZnHonY96pHWb1zC7B3NT4kGPsyW0Ho8nrS
+-----END PUBLIC KEY-----
+"""
+OF_UNNAMED_CURVE = b"""-----BEGIN PUBLIC KEY-----
+MFowFAYHKoZIzj0CAQYJKyQDAwIIAQEHA0IABEIgAmUmEpYKR1MwIRWTKpBSOZF1
++bAKI45zUx+Xbv47mBGGjyL9xexgUb13PO5+DEwYUPo73tnzdcrVGH9W1FA=
+-----END PUBLIC KEY-----
+"""
+
 RULES = ClaimRules(issuer="https://id", audience="kvot")
 PARTIES = {"iss": "https://id", "aud": "kvot"}
 
@@ -226,10 +237,14 @@ async def test_a_public_key_file_holds_rsa_or_p256(tmp_path, key):
     [
         (RSA.as_pem(private=True), "holds a private key"),
         (ECKey.generate_key("P-384").as_pem(private=False), "must hold a public key in PEM"),
+        (RSA.as_pem(private=True, password="sesame"), "holds a private key"),
+        (EC.as_pem(private=True, password="sesame"), "holds a private key"),
+        (OF_UNKNOWN_CURVE, "must hold a public key in PEM"),
+        (OF_UNNAMED_CURVE, "must hold a public key in PEM"),
         (b"nonsense", "must hold a public key in PEM"),
         (b"", "must hold a public key in PEM"),
     ],
-    ids=["private", "P-384", "nonsense", "empty"],
+    ids=["private", "P-384", "locked RSA", "locked EC", "sect233r1", "brainpoolP256r1", "nonsense", "empty"],
 )
 def test_any_other_file_stops_the_start(tmp_path: Path, pem: bytes, fault: str):
     (tmp_path / "key.pem").write_bytes(pem)

@@ -126,6 +126,8 @@ def https_fetch(url: str, ssl_context: ssl.SSLContext | None) -> Fetch:
                 if reply.status_code != httpx2.codes.OK or "content-encoding" in reply.headers:
                     raise JwksUnusable(f"the reply has status {reply.status_code} or is compressed")
                 return await _bounded(reply.aiter_raw())
+        except httpx2.InvalidURL as error:  # whose text names the host
+            raise JwksUnusable("nothing can be asked at its address") from error
         except httpx2.HTTPError as error:
             raise JwksUnusable(f"{type(error).__name__}: {error}") from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, RSAKey
@@ -87,13 +88,13 @@ def public_key(path: Path) -> FixedKey:
     except OSError as error:
         raise SettingsError(f"KVOT_JWT_PUBLIC_KEY_FILE: {path} cannot be read: {error.strerror}.") from error
     key = _import_pem(pem)
+    if b"ENCRYPTED" in pem or (key is not None and key.is_private):  # what needs a password is private, too
+        raise SettingsError(f"KVOT_JWT_PUBLIC_KEY_FILE: {path} holds a private key: only its public half belongs here.")
     if key is None or not _is_strong(key):
         raise SettingsError(
             f"KVOT_JWT_PUBLIC_KEY_FILE: {path} must hold a public key in PEM: "
             f"RSA of {RSA_BITS_MIN} to {RSA_BITS_MAX} bits, or P-256."
         )
-    if key.is_private:
-        raise SettingsError(f"KVOT_JWT_PUBLIC_KEY_FILE: {path} holds a private key: only its public half belongs here.")
     return FixedKey(ALGORITHM_BY_KIND[key.key_type], key)
 
 
@@ -103,14 +104,14 @@ def _import_pem(pem: bytes) -> RSAKey | ECKey | None:
         for kind in (RSAKey, ECKey):
             try:
                 return kind.import_key(pem)
-            except (JoseError, ValueError):
-                continue
+            except (JoseError, ValueError, TypeError, UnsupportedAlgorithm):
+                continue  # another kind of key, a password that is missing, a curve that is not known
     return None
 
 
 def _is_strong(key: RSAKey | ECKey) -> bool:
     if isinstance(key, ECKey):
-        return key.curve_name == "P-256"
+        return key.raw_value.curve.name == "secp256r1"  # joserfc has no names for curves that it does not use
     return RSA_BITS_MIN <= key.raw_value.key_size <= RSA_BITS_MAX
 
 
