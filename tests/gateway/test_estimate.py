@@ -65,6 +65,15 @@ def test_one_call_teaches_the_charge_and_leaves_the_hold_careful():
     assert estimator.held_input_tokens(MODEL, Size(4_000)) == 2_000 + ADDED_TOKENS
 
 
+@pytest.mark.parametrize(
+    ("taught", "charged"), [(1.5, 1.5), (4.0, 4.0), (4.5, 4.5), (5.0, 4.5), (8.0, 4.5), (100.0, 4.5)]
+)
+def test_no_text_makes_the_charge_of_the_next_cheaper_than_prose(taught: float, charged: float):
+    estimator = learned(taught, 50)
+    assert estimator.output_tokens(MODEL, 9_000) == pytest.approx(9_000 / charged, rel=0.01)
+    assert estimator.input_tokens(MODEL, Size(9_000)) == pytest.approx(9_000 / charged, rel=0.01)
+
+
 @pytest.mark.parametrize("bytes_per_token", [1.5, 2.0, 3.0, 4.5])
 def test_many_like_calls_bring_the_hold_within_a_tenth_and_never_below_what_they_use(bytes_per_token):
     used = round(4_000 / bytes_per_token)
