@@ -126,6 +126,18 @@ def test_speed_is_learned_within_bounds_and_not_from_short_answers(tokens, secon
     assert estimator.output_tokens_in(MODEL._replace(company_id=NEIGHBOUR), 10.0) == 1_000
 
 
+@pytest.mark.parametrize(
+    ("text_bytes", "seconds", "in_ten_seconds"),
+    [(1_200, 10.0, 600), (1_200, 600.0, 100), (1_200, 0.0, 1_000), (126, 10.0, 1_000)],
+)
+def test_a_stream_without_figures_teaches_a_speed_by_its_text_and_none_above_the_first_guess(
+    text_bytes, seconds, in_ten_seconds
+):
+    estimator = Estimator()
+    estimator.learn_speed_seen(MODEL, text_bytes, seconds)
+    assert estimator.output_tokens_in(MODEL, 10.0) == in_ten_seconds
+
+
 def test_one_slow_answer_among_many_changes_little():
     estimator = Estimator()
     for seconds in [10.0] * 20 + [100.0]:

@@ -149,6 +149,12 @@ class Estimator:
         known = self._speeds.get(origin, speed)
         _keep(self._speeds, origin, known + _WEIGHT * (speed - known))
 
+    def learn_speed_seen(self, origin: Origin, text_bytes: int, seconds: float) -> None:
+        """The same of a stream without figures: how long its text took, from the first of it. That teaches no more than
+        what is taken before anything is learned, as what was kept back on its way comes at once."""
+        output_tokens = self.output_tokens(origin, text_bytes)
+        self.learn_speed(origin, output_tokens, max(seconds, output_tokens / UNLEARNED_TOKENS_PER_SECOND))
+
     def _low(self, origin: Origin) -> float:
         ratio = self._ratios.get(origin)
         return UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.low
