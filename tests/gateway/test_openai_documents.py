@@ -115,10 +115,17 @@ def test_a_usage_is_parts_that_do_not_overlap_or_nothing(usage: object, got: Rep
             final(6, 4, 0, 5),
         ),
         ("openai", EMBEDDINGS, {"prompt_tokens": 10, "total_tokens": 10}, final(10)),
+        ("compatible", EMBEDDINGS, {"total_tokens": 10}, final(10)),  # Voyage
+        ("compatible", EMBEDDINGS, {"prompt_tokens": None, "total_tokens": 10}, final(10)),
+        ("compatible", EMBEDDINGS, {"prompt_tokens": 7, "total_tokens": 10}, final(7, mismatch=10)),
+        ("compatible", EMBEDDINGS, {"prompt_tokens": -1, "total_tokens": 10}, None),
+        ("compatible", EMBEDDINGS, {"total_tokens": -1}, None),
+        ("compatible", EMBEDDINGS, {"total_tokens": 0}, None),
+        ("compatible", EMBEDDINGS, {}, None),
         ("openai", OLD, chat(10, 5, total_tokens=15), final(10, 0, 0, 5)),
     ],
 )
-def test_each_provider_and_api_counts_in_its_own_way(dialect: str, path: str, usage: object, got: Reported):
+def test_each_provider_and_api_counts_in_its_own_way(dialect: str, path: str, usage: object, got: Reported | None):
     assert reported(usage, path, dialect) == got
 
 
