@@ -198,12 +198,30 @@ REQUEST = b'{"model":"m","max_tokens":null,"messages":[{"role":"user","content":
         (
             b"This model's maximum context length is 4096 tokens. However, you requested 33000 tokens (232 in the "
             b"messages, 32768 in the completion).",
-            (3_864, False),
+            (3_863, False),
         ),
         (
             b"max_tokens=32768 cannot be more than max_model_len=4096: your request has 232 input tokens.",
-            (3_864, False),
+            (3_863, False),
         ),
+        (b"max_tokens=32768 cannot be greater than max_model_len=max_total_tokens=8192.", (4_096, False)),
+        (
+            b"This model's maximum context length is 32768 tokens. However, you requested 32768 output tokens and your "
+            b"prompt contains at least 1 input tokens, for a total of at least 32769 tokens.",
+            (16_384, False),
+        ),
+        (
+            b"`max_tokens` must be less than or equal to `8192`, the maximum value for `max_tokens` is less than the "
+            b"`context_window` for this model",
+            (8_192, False),
+        ),
+        (b"Error code: 400 - {'message': 'max_tokens 32768 is too large', 'code': 400}", None),
+        (b"max_tokens 32768 is too large: the window is 32768 with 500 input tokens", None),
+        (
+            b"This model's maximum context length is 32768 tokens. However, your messages resulted in 40000 tokens.",
+            None,
+        ),
+        (b"Prompt contains 500 tokens and 0 draft tokens, too large for model with 32768 maximum context length", None),
         (b"min_tokens must be less than or equal to max_tokens=32768, got 40000.", None),
         (b"Unsupported parameter: 'max_tokens' is not supported with this model.", None),
         (b"max_tokens must be greater than thinking_budget", None),
@@ -215,6 +233,51 @@ REQUEST = b'{"model":"m","max_tokens":null,"messages":[{"role":"user","content":
 def test_what_a_refusal_says_of_the_ceiling_that_may_be(refusal, expected):
     assert lower_ceiling(refusal, 32_768, 1, REQUEST) == expected
     assert lower_ceiling(refusal, 10, 10, REQUEST) is None
+
+
+# What servers say of the window that an answer shares with its request.
+WINDOWS = {
+    "vllm": "'max_tokens' or 'max_completion_tokens' is too large: 32768. This model's maximum context length is "
+    "{window} tokens and your request has {used} input tokens (32768 > {window} - {used}).",
+    "vllm-older": "This model's maximum context length is {window} tokens. However, you requested {asked} tokens "
+    "({used} in the messages, 32768 in the completion).",
+    "sglang": "Requested token count exceeds the model's maximum context length of {window} tokens. You requested a "
+    "total of {asked} tokens: {used} tokens from the input messages and 32768 tokens for the completion.",
+    "deepseek": "This model's maximum context length is {window} tokens. However, you requested {asked} tokens ({text} "
+    "in the messages, 72 in the functions, 32768 in the completion). Please reduce the length of the messages.",
+    "openrouter": "This endpoint's maximum context length is {window} tokens. However, you requested about {asked} "
+    "tokens ({text} of text input, 72 of tool input, 32768 in the output).",
+    "tgi": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= {window}. Given: {used} `inputs` "
+    "tokens and 32768 `max_new_tokens`",
+}
+
+
+@pytest.mark.parametrize("said", WINDOWS)
+@pytest.mark.parametrize(
+    ("window", "used"),
+    [(8_192, 500), (16_384, 500), (32_768, 500), (32_768, 20_000), (65_536, 40_000), (131_072, 110_000)],
+)
+def test_a_window_leaves_an_answer_what_the_request_has_not_used_of_it(said, window, used):
+    message = WINDOWS[said].format(window=window, used=used, text=used - 72, asked=used + 32_768)
+    wrapped = f"Error code: 400 - {{'error': {{'message': \"{message}\", 'code': 400}}}}"
+    twice = {"message": message, "details": [message]}
+    for error in ({"message": message, "code": 400}, twice, {"message": wrapped}):
+        refusal = json.dumps({"error": error}).encode()
+        assert lower_ceiling(refusal, 32_768, 1, REQUEST) == (window - used - 1, False)
+
+
+def test_numbers_that_are_not_in_a_refusals_own_words_are_no_ceilings():
+    error = {"message": "max_tokens is too large: 32768", "code": 400, "request": 16_384, "input": "at most 8192"}
+    assert lower_ceiling(json.dumps({"error": error}).encode(), 32_768, 1, REQUEST) is None
+
+
+async def test_an_answer_that_its_window_cuts_short_has_all_that_is_left_of_it(open_compatible):
+    said = WINDOWS["vllm"].format(window=32_768, used=500)
+    error = json.dumps({"error": {"message": said, "code": 400}}).encode()
+    scene = await open_compatible(Script(status=400, error=error), Script(output_tokens=5_000), limit=100_000)
+    seen = await post(scene, "/other/v1/chat/completions", UNBOUNDED["chat"][1])
+    assert [each.json["max_tokens"] for each in scene.provider.requests] == [32_768, 32_267]
+    assert (seen.status, await scene.settled()) == (200, INPUT + 5_000)
 
 
 @pytest.mark.parametrize("said", ["http://evil/x.png", "Is max_tokens 17 or 32768?", "MAX_NEW_TOKENS"])

@@ -65,6 +65,15 @@ def test_one_call_teaches_the_charge_and_leaves_the_hold_careful():
     assert estimator.held_input_tokens(MODEL, Size(4_000)) == 2_000 + ADDED_TOKENS
 
 
+@pytest.mark.parametrize(
+    ("taught", "charged"), [(1.5, 1.5), (4.0, 4.0), (4.5, 4.5), (5.0, 4.5), (8.0, 4.5), (100.0, 4.5)]
+)
+def test_no_text_makes_the_charge_of_the_next_cheaper_than_prose(taught: float, charged: float):
+    estimator = learned(taught, 50)
+    assert estimator.output_tokens(MODEL, 9_000) == pytest.approx(9_000 / charged, rel=0.01)
+    assert estimator.input_tokens(MODEL, Size(9_000)) == pytest.approx(9_000 / charged, rel=0.01)
+
+
 @pytest.mark.parametrize("bytes_per_token", [1.5, 2.0, 3.0, 4.5])
 def test_many_like_calls_bring_the_hold_within_a_tenth_and_never_below_what_they_use(bytes_per_token):
     used = round(4_000 / bytes_per_token)
@@ -115,6 +124,18 @@ def test_speed_is_learned_within_bounds_and_not_from_short_answers(tokens, secon
     assert estimator.output_tokens_in(MODEL, 10.0) == in_ten_seconds
     assert estimator.output_tokens_in(OTHER, 10.0) == 1_000
     assert estimator.output_tokens_in(MODEL._replace(company_id=NEIGHBOUR), 10.0) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("text_bytes", "seconds", "in_ten_seconds"),
+    [(1_200, 10.0, 600), (1_200, 600.0, 100), (1_200, 0.0, 1_000), (126, 10.0, 1_000)],
+)
+def test_a_stream_without_figures_teaches_a_speed_by_its_text_and_none_above_the_first_guess(
+    text_bytes, seconds, in_ten_seconds
+):
+    estimator = Estimator()
+    estimator.learn_speed_seen(MODEL, text_bytes, seconds)
+    assert estimator.output_tokens_in(MODEL, 10.0) == in_ten_seconds
 
 
 def test_one_slow_answer_among_many_changes_little():

@@ -217,6 +217,28 @@ async def test_the_speed_of_calls_that_were_answered_counts_for_those_that_are_l
         assert tokens - 60 in range(9, 31)  # what was learned of bytes counts too
 
 
+async def test_streams_without_figures_teach_a_speed_by_their_text(tmp_path, clock):
+    """As those of a server that reads a long prompt for long, and knows no `stream_options`."""
+    pace = asyncio.Semaphore(0)
+    text = b'data: {"choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 70)
+    async with opened(tmp_path, Script(recorded=(text, text, b"data: [DONE]\n\n"), pace=pace)) as scene:
+        seen = Seen()
+        path, body = CALLS["chat-stream"]
+        answered = asyncio.create_task(post(scene, path, body, seen=seen))
+        await scene.provider.arrival()
+        clock.s += 2.0
+        pace.release()
+        while seen.body != text:
+            await asyncio.sleep(0)
+        clock.s += 3.5
+        for _ in range(9):
+            pace.release()
+        await answered
+        assert await scene.settled() - 70 in INPUT_LEFT, "by its text: two seconds before it are 40 tokens"
+        tokens = await left(scene, "chat-stream", Script(fault=Fault.HANG), after(clock, 3.0))
+        assert tokens - 60 in INPUT_LEFT
+
+
 @pytest.mark.parametrize("call", ["chat", "messages-stream"])
 async def test_a_client_that_leaves_while_a_refusal_comes_is_charged_nothing(tmp_path, monkeypatch, call):
     has_head = asyncio.Event()

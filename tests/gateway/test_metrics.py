@@ -107,7 +107,7 @@ async def test_how_well_holds_are_used_is_told_beside_what_was_overspent(open_sc
 async def test_errors_are_of_what_was_held_for_the_input_and_of_what_it_would_be_charged_as(open_scene):
     """A token stands for two bytes of text until something is learned; a hold has one byte a token, and of what stands
     around the text as well, and what the API adds."""
-    used, said = 40, "word " * 40
+    used, said = 60, "word " * 40
     scene = await open_scene(Script(input_tokens=used))
     await chat(scene, max_tokens=50, said=said)
     input_held, text_bytes = await value(scene, "kvot_held_tokens_total") - 50, len("user" + said)

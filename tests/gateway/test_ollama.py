@@ -6,6 +6,7 @@ import pytest
 
 from kvot.core.errors import InvalidRequest, StoreUnavailable
 from kvot.gateway.dialect import Limits, Size
+from kvot.gateway.metering.metered import DOCUMENT_BYTES_MAX
 from kvot.gateway.providers.ollama.asks import IMAGE_TOKENS, OllamaAsk, read_chat, read_embed, read_generate
 from kvot.gateway.providers.ollama.dialect import Ollama
 from tests.gateway.cuts import passed
@@ -251,6 +252,15 @@ def test_embeddings_beyond_the_bound_are_metered_by_their_end():
     pieces = [body[n : n + 60_000] for n in range(0, len(body), 60_000)]
     got = passed(meter("/api/embed"), pieces)
     assert (got.reported, got.output_bytes) == (final(8), 0)
+
+
+def test_probabilities_behind_the_figures_hide_none():
+    token = {"token": " word", "logprob": -0.5, "top_logprobs": [{"token": "}]", "bytes": [1]}] * 40}
+    figures = {"prompt_eval_count": 8, "eval_count": 5}
+    reply = {"model": "m", "response": "x", "done": True, **figures, "logprobs": [token] * 3_000}
+    body = json.dumps(reply).encode()
+    got = passed(meter("/api/generate"), [body[n : n + 60_000] for n in range(0, len(body), 60_000)])
+    assert (len(body) > DOCUMENT_BYTES_MAX, got.reported) == (True, final(8, 0, 0, 5))
 
 
 def test_the_older_embedding_has_no_figures():

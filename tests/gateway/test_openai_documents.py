@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import time
 from typing import Any
 
 import pytest
@@ -114,10 +115,17 @@ def test_a_usage_is_parts_that_do_not_overlap_or_nothing(usage: object, got: Rep
             final(6, 4, 0, 5),
         ),
         ("openai", EMBEDDINGS, {"prompt_tokens": 10, "total_tokens": 10}, final(10)),
+        ("compatible", EMBEDDINGS, {"total_tokens": 10}, final(10)),  # Voyage
+        ("compatible", EMBEDDINGS, {"prompt_tokens": None, "total_tokens": 10}, final(10)),
+        ("compatible", EMBEDDINGS, {"prompt_tokens": 7, "total_tokens": 10}, final(7, mismatch=10)),
+        ("compatible", EMBEDDINGS, {"prompt_tokens": -1, "total_tokens": 10}, None),
+        ("compatible", EMBEDDINGS, {"total_tokens": -1}, None),
+        ("compatible", EMBEDDINGS, {"total_tokens": 0}, None),
+        ("compatible", EMBEDDINGS, {}, None),
         ("openai", OLD, chat(10, 5, total_tokens=15), final(10, 0, 0, 5)),
     ],
 )
-def test_each_provider_and_api_counts_in_its_own_way(dialect: str, path: str, usage: object, got: Reported):
+def test_each_provider_and_api_counts_in_its_own_way(dialect: str, path: str, usage: object, got: Reported | None):
     assert reported(usage, path, dialect) == got
 
 
@@ -240,6 +248,44 @@ def test_no_reply_is_an_error_for_the_client(pieces: list[bytes]):
 
 
 FILL = "x" * DOCUMENT_BYTES_MAX
+PROBABILITIES = [{str(token): {"logprob": -0.123456789, "decoded_token": "}],"} for token in range(20)}] * 3_000
+LONG_ENDS = [FILL, PROBABILITIES, [0.5] * (DOCUMENT_BYTES_MAX // 4)]
+
+
+@pytest.mark.parametrize("end", LONG_ENDS)
+@pytest.mark.parametrize("content", ["x", 'a "\\', "x" * 1_000_000])
+def test_figures_that_stand_before_something_long_are_read(content: str, end: object):
+    """As where vLLM tells the probabilities of a prompt."""
+    choice = {"index": 0, "message": {"content": content}, "finish_reason": "length", "logprobs": [[[[[{"top": []}]]]]]}
+    reply = {"id": "c", "model": "m-1", "choices": [choice], "usage": chat(10, 5), "prompt_logprobs": end, "more": None}
+    for document in (json.dumps(reply).encode(), json.dumps(reply, separators=(",", ":"), indent=1).encode()):
+        for length in (60_000, len(document)):
+            got = passed(meter_for(CHAT), cut(document, range(0, len(document), length)))
+            assert (got.sent, got.reported, got.model, got.request_id) == (document, final(10, 0, 0, 5), "m-1", "c")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"x": '"usage":{"prompt_tokens":1,"completion_tokens":1},'},
+        {"x": {"usage": chat(1, 1)}, "y": 1},
+        {"x": [{"usage": chat(1, 1)}, 1], "y": 1},
+        {"usage": chat(-1, 1), "y": 1},
+        {"usage": chat(1, 1) | {"x": "x" * 10_000}, "y": 1},
+    ],
+)
+def test_what_is_no_usage_of_the_reply_counts_nowhere(head: dict[str, object]):
+    document = json.dumps(head | {"long": FILL}).encode()
+    assert passed(meter_for(CHAT), [document]).reported is None
+
+
+@pytest.mark.parametrize(
+    "part", [b"[", b"{", b'{"a":', b'{"a":[1,{"b":"\\""}],', b'"', b"\\", b"[{},", b" ", b"[[[[[[[[[]"]
+)
+def test_no_head_takes_long(part: bytes):
+    begun = time.process_time()
+    passed(meter_for(CHAT), [b'{"a":1,"b":', part * (2 * DOCUMENT_BYTES_MAX // len(part))])
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(
@@ -247,16 +293,17 @@ FILL = "x" * DOCUMENT_BYTES_MAX
     [
         ('{"id":"resp_1",', "resp_1"),
         ('\n { "id" :\t"resp_1",', "resp_1"),
-        ('{"object":"response","id":"resp_1",', None),
-        ('{"metadata":{"id":"resp_2"},"id":"resp_1",', None),
+        ('{"object":"response","id":"resp_1",', "resp_1"),
+        ('{"metadata":{"id":"resp_2"},"id":"resp_1",', "resp_1"),
+        ('{"metadata":{"id":"resp_2"},"x":"\\",\\"id\\":\\"resp_3",', None),
         ('{"id":5,', None),
         ('{"id":"",', None),
-        ('{"id":"resp_\\u0031",', None),
+        ('{"id":"resp_\\u0031",', "resp_1"),
         (f'{{"id":"{"x" * 257}",', None),
         ('[{"id":"resp_1"},', None),
     ],
 )
-def test_of_a_document_beyond_the_bound_the_id_is_read_where_it_begins_with_it(head, reply_id):
+def test_of_a_document_beyond_the_bound_the_id_is_read_where_it_stands_before_what_is_long(head, reply_id):
     document = f'{head}"output":"{FILL}","usage":{json.dumps({"input_tokens": 1, "output_tokens": 2})}}}'.encode()
     assert passed(meter_for(RESPONSES), [document]).request_id == reply_id
     assert passed(meter_for(RESPONSES), cut(document, [7, 2_000, DOCUMENT_BYTES_MAX])).request_id == reply_id

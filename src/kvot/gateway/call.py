@@ -299,6 +299,7 @@ class HeldCall:
         self.guessed_input = guessed_input = estimator.input_tokens(origin, size)  # before it is learned from
         if passed.reported is not None:
             self._learn(origin, passed.reported)
+        self._learn_speed(origin, passed)
         guess = Guess(
             guessed_input,
             lambda text_bytes: estimator.output_tokens(origin, text_bytes),
@@ -321,12 +322,18 @@ class HeldCall:
         estimator, size = self._books.estimator, self._asking.ask.size
         if reported.is_final:
             estimator.learn(origin, size, reported.tokens.input)
-            estimator.learn_speed(origin, reported.tokens.output, self._asking.taken_s)
         where = self._company_id, self._hold, self._endpoint.name, reported
         if reported.total_mismatch is not None:
             flag_mismatch(self._books.tallies, *where)
         # A tool of the provider's that is a model makes output too.
         flag_excess(*where, self._granted.output_tokens + size.spare_tokens)
+
+    def _learn_speed(self, origin: Origin, passed: Passed) -> None:
+        estimator, taken_s = self._books.estimator, self._asking.taken_s
+        if passed.reported is not None and passed.reported.is_final:
+            estimator.learn_speed(origin, passed.reported.tokens.output, taken_s)
+        elif passed.end is End.WHOLE and self._unseen_s is not None:
+            estimator.learn_speed_seen(origin, passed.output_bytes, taken_s - self._unseen_s)
 
     def _may_be_unseen(self, end: End) -> bool:
         """Whether more may have been generated than what passed. A plain answer that is whole has all of it, or says

@@ -8,9 +8,9 @@ model, two bytes before anything is learned. Text of another kind then passes th
 Where the vocabulary of a model is known, its text can be counted instead (`KVOT_INPUT_HOLD=exact`, counting.py), which
 is as safe as the bytes and far less.
 
-A charge without a provider's figure takes the mean of what was learned. Of an answer that nobody saw, as its client
-left while the provider was generating it, the time that it took is all that is known: it is charged at the tokens that
-calls of the same company to the same model brought in a second.
+A charge without a provider's figure takes the mean of what was learned, and no more bytes for a token than plain prose
+has. Of an answer that nobody saw, as its client left while the provider was generating it, the time that it took is all
+that is known: it is charged at the tokens that calls of the same company to the same model brought in a second.
 
 All of it is kept in memory, by company, so that nobody's calls decide what is held or charged of another's; what is
 lost is learned again from a few calls.
@@ -33,6 +33,10 @@ ADDED_TOKENS = 32
 MOST_BYTES_PER_TOKEN = 8.0
 """No language has more. A provider that cut a long request down to its context would teach a ratio without bound, and
 the next hold, of whatever company, would be too small."""
+
+MOST_CHARGED_BYTES_PER_TOKEN = 4.5
+"""English prose, the cheapest text that answers are made of. Blanks and repetitions have more: who teaches
+those would have what comes after at half its price."""
 
 LEARNED_BYTES_LEAST = 64
 """From shorter requests nothing is learned of text: what the API adds outweighs it."""
@@ -111,7 +115,8 @@ class Estimator:
     def output_tokens(self, origin: Origin, text_bytes: int) -> int:
         """A fair guess at the tokens of so much text; at least one for any."""
         ratio = self._ratios.get(origin)
-        return ceil(text_bytes / (UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.mean))
+        mean = UNLEARNED_BYTES_PER_TOKEN if ratio is None else ratio.mean
+        return ceil(text_bytes / min(mean, MOST_CHARGED_BYTES_PER_TOKEN))
 
     def learn(self, origin: Origin, size: Size, input_tokens: int) -> None:
         """Take in what a call's input turned out to be. Calls whose input was not mainly text, or need not have been,
@@ -143,6 +148,12 @@ class Estimator:
         speed = max(LEAST_TOKENS_PER_SECOND, speed)
         known = self._speeds.get(origin, speed)
         _keep(self._speeds, origin, known + _WEIGHT * (speed - known))
+
+    def learn_speed_seen(self, origin: Origin, text_bytes: int, seconds: float) -> None:
+        """The same of a stream without figures: how long its text took, from the first of it. That teaches no more than
+        what is taken before anything is learned, as what was kept back on its way comes at once."""
+        output_tokens = self.output_tokens(origin, text_bytes)
+        self.learn_speed(origin, output_tokens, max(seconds, output_tokens / UNLEARNED_TOKENS_PER_SECOND))
 
     def _low(self, origin: Origin) -> float:
         ratio = self._ratios.get(origin)

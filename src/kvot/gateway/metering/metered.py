@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from kvot.core.model import TOKENS_MAX
+from kvot.gateway.metering.head import short_members
 from kvot.gateway.metering.mended import mended
 from kvot.gateway.metering.reader import Figures, ReaderMeter
 from kvot.gateway.metering.sse import Event, Scanner
@@ -21,7 +22,8 @@ from kvot.gateway.tokens import Reported
 
 DOCUMENT_BYTES_MAX = 2 * 1024 * 1024
 """The most that is kept of a reply that is one document. An answer of 128,000 tokens takes well under a megabyte; a
-reply beyond it (embeddings by the thousand) is read from its tail, where the usage stands."""
+reply beyond it (embeddings by the thousand) is read from its tail, where the usage mostly stands, and from the short
+members before it (head.py)."""
 
 TAIL_BYTES_MAX = 64 * 1024
 """What is kept of such a reply: its usage, and the members after it."""
@@ -93,14 +95,14 @@ class DocumentMeter:
         self._kept = bytearray()
         self._bytes = 0
         self._reading: Reading | None = None
-        self._request_id: str | None = None  # of a document of which only the tail is read
+        self._head = b""  # short members of a document of whose rest only the tail is read
 
     def feed(self, data: bytes) -> bytes:
         was_tail = self._is_tail
         self._bytes += len(data)
         self._kept += data
         if self._is_tail and not was_tail:  # the head is here for the last time
-            self._request_id = _first_id(self._kept)
+            self._head = short_members(bytes(self._kept))
         if self._is_tail and len(self._kept) > 2 * TAIL_BYTES_MAX:
             del self._kept[:-TAIL_BYTES_MAX]
         return data
@@ -108,7 +110,7 @@ class DocumentMeter:
     def finish(self) -> bytes:
         document = bytes(self._kept).removeprefix(codecs.BOM_UTF8)
         if self._is_tail:
-            document = tail_of(document, *self._usage_names)
+            document = _joined(self._head, tail_of(document, *self._usage_names))
         self._kept.clear()
         self._reading = self._read_somehow(document)
         return b""
@@ -153,20 +155,16 @@ class DocumentMeter:
 
     @property
     def request_id(self) -> str | None:
-        return (self._reading.request_id if self._reading else None) or self._request_id
+        return self._reading.request_id if self._reading else None
 
     @property
     def told(self) -> Told:
         return self._reading.told if self._reading else Told()
 
 
-_FIRST_ID = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"id"[ \t\r\n]*:[ \t\r\n]*"([^"\\]{1,256})"')
-
-
-def _first_id(head: bytes | bytearray) -> str | None:
-    """The id of a document, where it begins with it as OpenAI's do; what is inside it can stand only behind that."""
-    match = _FIRST_ID.match(head)
-    return name_or_none(match[1].decode(errors="replace")) if match else None
+def _joined(head: bytes, tail: bytes) -> bytes:
+    """One document of the members of a head, each with its comma, and of an object, or none, from the tail."""
+    return b"{" + (head + tail[1:] if tail else head.removesuffix(b",") + b"}")
 
 
 def tail_of(tail: bytes, *names: str) -> bytes:

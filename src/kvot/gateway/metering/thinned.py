@@ -21,20 +21,22 @@ LEVELS_MAX = 1_000
 """Of all that passes, as far as it is counted: what is made of brackets alone ends there."""
 
 _UP_TO_MARK = re.compile(rb'[^"\[\]{}]*+')
-_IN_STRING = rb'(?:[^"\\\r\n]++|\\.)*+'
-_UP_TO_STRING_END = re.compile(_IN_STRING, re.DOTALL)
+IN_STRING = rb'(?:[^"\\\r\n]++|\\.)*+'
+"""Of a string, what stands between its quotes."""
+
+_UP_TO_STRING_END = re.compile(IN_STRING, re.DOTALL)
 """A line's end is in no string of JSON: so what is no JSON, as the name of an event, ends there at the latest."""
 
 _GROUPS_LEVELS = 8
 
 
-def _groups(levels: int) -> bytes:
+def groups(levels: int) -> bytes:
     """Whole strings, and whole lists and objects with so many levels of others in them."""
-    inner = rb"[\[{]%b[\]}]|" % _groups(levels - 1) if levels else b""
-    return rb'(?:[^"\[\]{}]++|%b"%b")*+' % (inner, _IN_STRING)
+    inner = rb"[\[{]%b[\]}]|" % groups(levels - 1) if levels else b""
+    return rb'(?:[^"\[\]{}]++|%b"%b")*+' % (inner, IN_STRING)
 
 
-_UP_TO_EDGE = re.compile(_groups(_GROUPS_LEVELS), re.DOTALL)
+_UP_TO_EDGE = re.compile(groups(_GROUPS_LEVELS), re.DOTALL)
 """Of what is not kept: as far as nothing opens that does not close. One that does not close in the piece is tried once
 for each level: linear in time."""
 

@@ -55,10 +55,12 @@ def _with_tool(reported: Reported | None, tool: object) -> Reported | None:
 
 
 def embedding_usage(usage: object) -> Reported | None:
-    """Of embeddings: input alone."""
+    """Of embeddings: input alone, which some tell as a total alone (Voyage)."""
     if not isinstance(usage, dict):
         return None
-    return _reported({**usage, "completion_tokens": 0}, (), is_final=True)
+    is_total = all(usage.get(name) is None for name in _INPUT)
+    inputs = {"prompt_tokens": usage.get("total_tokens")} if is_total else {}
+    return _reported({**usage, **inputs, "completion_tokens": 0}, (), is_final=True)
 
 
 def _reported(usage: object, excludes: tuple[str, ...], *, is_final: bool) -> Reported | None:
