@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
-from kvot.core.model import CallDetail, Correction, HoldChange, NewHold, Settlement, Source
+from kvot.core.model import CallDetail, Correction, HoldChange, NewHold, Recorded, Settlement, Source
 from kvot.core.store import settlement_event_id
 from kvot.core.window import MS_PER_HOUR
 from kvot.gateway import settling
@@ -78,6 +78,54 @@ async def test_what_somebody_took_back_by_hand_is_not_counted_as_ours():
 
     ledger, tally = await take_back(is_corrected)
     assert (await used(ledger), tally.corrected_tokens) == (0, 0)
+
+
+async def test_of_two_processes_that_take_the_same_back_one_counts_it():
+    ledger = Ledger(MemoryStore(Rules()), Clock())
+    await ledger.reserve(COMPANY, HOLD)
+    tallies = Tally(), Tally()
+    for tally in tallies:
+        settler = Settler(ledger)
+        settler.take_back(COMPANY, "h", SETTLEMENT, tally)
+        await settler.finish(WITHIN_S)
+    assert [tally.corrected_tokens for tally in tallies] == [SETTLEMENT.tokens, 0]
+
+
+class Silent(MemoryStore):
+    """A store that corrects, and whose first answer to that is lost."""
+
+    answers = False
+
+    async def correct(self, *asked: Any, **more: Any) -> Recorded:
+        recorded = await super().correct(*asked, **more)
+        if not self.answers:
+            self.answers = True
+            raise StoreUnavailable("the answer was lost")
+        return recorded
+
+
+async def in_the_background(settler: Settler, tally: Tally) -> None:
+    settler.take_back(COMPANY, "h", SETTLEMENT, tally)
+    await settler.finish(WITHIN_S)
+
+
+async def at_once(settler: Settler, tally: Tally) -> None:
+    with pytest.raises(StoreUnavailable):
+        await settler.take_back_charge(COMPANY, "h", SETTLEMENT.tokens, tally)
+    assert await settler.take_back_charge(COMPANY, "h", SETTLEMENT.tokens, tally)
+
+
+@pytest.mark.parametrize("take", [in_the_background, at_once])
+async def test_what_was_taken_back_without_an_answer_is_counted_once(take, monkeypatch):
+    monkeypatch.setattr(settling, "PAUSE_MIN_S", 0)
+    ledger, tally = Ledger(Silent(Rules()), Clock()), Tally()
+    settler = Settler(ledger)
+    await ledger.reserve(COMPANY, HOLD)
+    await ledger.settle(COMPANY, "h", SETTLEMENT)
+    await take(settler, tally)
+    assert (await used(ledger), tally.corrected_tokens) == (0, SETTLEMENT.tokens)
+    assert not await settler.take_back_charge(COMPANY, "h", SETTLEMENT.tokens, tally)  # another answer's
+    assert tally.corrected_tokens == SETTLEMENT.tokens
 
 
 async def is_released(ledger: Ledger) -> None:
