@@ -1,6 +1,7 @@
 """What was charged for a repeated call is taken back whole, however its hold had ended; what no store takes is said."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,6 +47,10 @@ async def ran_out(ledger: Ledger, clock: Clock) -> None:
     assert await used(ledger) == HOLD.amount
 
 
+def nothing() -> None:
+    pass
+
+
 async def used(ledger: Ledger) -> int:
     usage = await ledger.usage(COMPANY)
     return usage.tokens_used + usage.tokens_held
@@ -57,7 +62,7 @@ async def take_back(before: Callable[[Ledger, Clock], Awaitable[None]]) -> tuple
     settler = Settler(ledger)
     await ledger.reserve(COMPANY, HOLD)
     await before(ledger, clock)
-    settler.take_back(COMPANY, "h", SETTLEMENT, tally)
+    settler.take_back(COMPANY, "h", SETTLEMENT, tally, nothing)
     await settler.finish(WITHIN_S)
     return ledger, tally
 
@@ -83,12 +88,13 @@ async def test_what_somebody_took_back_by_hand_is_not_counted_as_ours():
 async def test_of_two_processes_that_take_the_same_back_one_counts_it():
     ledger = Ledger(MemoryStore(Rules()), Clock())
     await ledger.reserve(COMPANY, HOLD)
-    tallies = Tally(), Tally()
+    tallies, told = (Tally(), Tally()), list[Tally]()
     for tally in tallies:
         settler = Settler(ledger)
-        settler.take_back(COMPANY, "h", SETTLEMENT, tally)
+        settler.take_back(COMPANY, "h", SETTLEMENT, tally, partial(told.append, tally))
         await settler.finish(WITHIN_S)
     assert [tally.corrected_tokens for tally in tallies] == [SETTLEMENT.tokens, 0]
+    assert told == [tallies[1]]  # may take back another attempt
 
 
 class Silent(MemoryStore):
@@ -105,8 +111,10 @@ class Silent(MemoryStore):
 
 
 async def in_the_background(settler: Settler, tally: Tally) -> None:
-    settler.take_back(COMPANY, "h", SETTLEMENT, tally)
+    told = list[Tally]()
+    settler.take_back(COMPANY, "h", SETTLEMENT, tally, partial(told.append, tally))
     await settler.finish(WITHIN_S)
+    assert told == []
 
 
 async def at_once(settler: Settler, tally: Tally) -> None:
@@ -187,7 +195,7 @@ async def test_a_hold_that_its_own_call_settled_is_not_charged_a_second_time():
 END_A_HOLD = {
     "settlement": lambda settler: settler.end_later(COMPANY, "h", SETTLEMENT),
     "release": lambda settler: settler.end_later(COMPANY, "h", None),
-    "correction": lambda settler: settler.take_back(COMPANY, "h", SETTLEMENT, Tally()),
+    "correction": lambda settler: settler.take_back(COMPANY, "h", SETTLEMENT, Tally(), nothing),
 }
 
 

@@ -7,6 +7,7 @@ to that decision fails the call.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
@@ -207,10 +208,12 @@ class Gateway:
         if is_delivered or reply is not None:
             lost = self._retries.succeed(attempt, reply, _now_s())
             lost = [each for each in lost if not self._elsewhere.has_taken_back(each.hold_id)]
-            for earlier in lost:
-                self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
             known = [hold.hold_id, *(earlier.hold_id for earlier in lost)]
-            self._elsewhere.take_back(whose.company_id, attempt, known, attempt.earlier - len(lost), tally)
+            look = partial(self._elsewhere.take_back, whose.company_id, attempt, known, tally=tally)
+            for each in lost:  # one that another process took back meanwhile is none of this answer's
+                one_more = partial(look, count=1)
+                self._books.settler.take_back(whose.company_id, each.hold_id, each.settlement, tally, one_more)
+            look(count=attempt.earlier - len(lost))
         if not is_delivered:
             self._retries.lose(attempt, charged, _now_s())
 
@@ -231,8 +234,8 @@ class Gateway:
 
     async def close(self, within_s: float) -> None:
         """Return when every call's end is in the ledger, or so much later: those that are not are in the log then."""
+        await self._books.settler.finish(within_s)  # first, as it may have something looked for
         await self._elsewhere.close()
-        await self._books.settler.finish(within_s)
         await self._upstream.close()
 
     def _hold(self, asked: Asked, whose: Whose, ask: Ask, attempt: Attempt | None) -> NewHold:

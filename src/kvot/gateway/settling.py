@@ -130,9 +130,12 @@ class Settler:
         self._tasks[future] = _ended(company_id, hold_id, settlement)
         future.add_done_callback(look)
 
-    def take_back(self, company_id: str, hold_id: str, settlement: Settlement, tally: Tally) -> None:
+    def take_back(
+        self, company_id: str, hold_id: str, settlement: Settlement, tally: Tally, otherwise: Callable[[], None]
+    ) -> None:
         """Correct, in the background, the charge of an attempt whose answer did not arrive, and that was repeated with
-        success. `tally` is told of it once it is in the ledger, unless another process put it there.
+        success. `tally` is told of it once it is in the ledger, unless another process put it there. `otherwise` is
+        called where this took nothing back, as somebody else had: the answer may take back another attempt.
 
         The attempt is settled first, once more for most: where its settlement is still on its way, or was given up and
         the hold ran out and was charged at its amount, this makes the charge what is then taken back. The hold's id is
@@ -141,7 +144,8 @@ class Settler:
 
         async def settle_and_correct() -> None:
             counted_in = await self._settle(company_id, hold_id, settlement)
-            await self._correct(company_id, _taken_back(hold_id, counted_in, settlement.tokens), tally)
+            if not await self._correct(company_id, _taken_back(hold_id, counted_in, settlement.tokens), tally):
+                otherwise()
 
         self._in_background(settle_and_correct, _Ended("correction", company_id, hold_id, settlement.tokens))
 
