@@ -11,7 +11,7 @@ from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
-from kvot.core.errors import KvotError, NotFound, ProviderFailed, StoreUnavailable
+from kvot.core.errors import InvalidRequest, KvotError, NotFound, ProviderFailed, StoreUnavailable
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
@@ -20,7 +20,7 @@ from kvot.gateway.elsewhere import Elsewhere
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give, standing
 from kvot.gateway.headers import limit_headers, query_of, request_headers
-from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.holding import Ceilings, Exhausted, Held, InDoubt, hold
 from kvot.gateway.joining import Joining
 from kvot.gateway.known import Served
 from kvot.gateway.own_keys import OwnKeys
@@ -162,15 +162,14 @@ class Gateway:
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask, attempt)
         tally = self._books.tallies.of(asked.provider.name, endpoint.name)
+        held = await self._held(asked, whose, ask, asked_hold, served)
+        if isinstance(held, Exhausted):
+            tally.refuse()
+            return held
         try:
-            held = await self._held(asked, whose, ask, asked_hold, served)
-            if isinstance(held, Exhausted):
-                tally.refuse()
-                return held
             request = _request(asked, whose, ask.body(held.output_max))
         except BaseException:
-            # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
-            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None, is_sure=False)
+            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
         if ask.size.text_bytes >= LONG_BYTES:
             ask.size = replace(ask.size, texts=(), written=())  # they are counted, and the call may take minutes
@@ -263,7 +262,14 @@ class Gateway:
         known_max = self._books.lessons.ceilings.find(served, _now_s())
         if known_max is not None:
             ceilings = replace(ceilings, output_max=min(known_max, ceilings.output_max))
-        return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
+        try:
+            return await hold(self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings)
+        except (InvalidRequest, InDoubt):  # nothing is held; to release it would leave a row of it on PostgreSQL
+            raise
+        except BaseException:
+            # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
+            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None, is_sure=False)
+            raise
 
     async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
         request, longest_s = _request(asked, whose, asked.body), self._terms.call_max_s
