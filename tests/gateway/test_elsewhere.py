@@ -159,6 +159,17 @@ async def test_what_was_found_in_the_ledger_is_not_taken_from_memory_in_the_plac
     assert await scene.comes_to(2 * TOKENS)
 
 
+async def test_what_another_process_took_back_is_not_taken_from_memory_in_the_place_of_its_own(open_scene):
+    scene = await open_scene(Script(fault=Fault.HANG), Script(), Script(fault=Fault.HANG), Script())
+    async with beside(scene) as other:
+        await leave(scene, FIRST, gateway=other)
+        assert (await ask(scene, "chat", AGAIN)).is_whole
+        assert await scene.comes_to(TOKENS)
+        await leave(scene, FIRST)
+        assert (await ask(other, "chat", AGAIN)).is_whole
+    assert await scene.settled() == 2 * TOKENS  # a server that stopped has nothing more to do
+
+
 @pytest.mark.parametrize(("headers", "looks"), [({}, 0), (FIRST, 0), (AGAIN, 1), (KEYED, 1)])
 async def test_only_a_call_that_may_be_a_repetition_looks_for_others(scene, monkeypatch, headers, looks):
     asked = list[Any]()

@@ -3,13 +3,15 @@ words."""
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import httpx2
 import pytest
 
-from kvot.core.errors import StoreUnavailable
-from kvot.core.model import Source
+from kvot.core.errors import InvalidRequest, StoreUnavailable
+from kvot.core.model import TEXT_LENGTH_MAX, Decision, Source, Status, Usage
 from kvot.gateway import asking
 from kvot.gateway.estimate import UNLEARNED_TOKENS_PER_SECOND
 from tests.gateway.calls import CALLS, ask, headers_of, post, send_raw
@@ -85,6 +87,40 @@ async def test_a_failure_before_the_decision_is_no_call(scene, monkeypatch, what
     assert b"Traceback" not in seen.body
     assert words(call, seen.body)
     assert await scene.settled() == 0
+
+
+LONGEST = "m" * TEXT_LENGTH_MAX
+IN_DOUBT = Decision(Status.IN_DOUBT, Usage("", 1, 1, 0, 0, 0, in_doubt=True))
+HELD_ALREADY = replace(IN_DOUBT, status=Status.REPLAYED)
+
+# What is answered to a hold, or fails behind it; the model; the reply's status, and whether a hold is released.
+RELEASES: dict[str, tuple[str, Any, str, int, bool]] = {
+    "all is well": ("", None, LONGEST, 200, False),
+    "the model is too long": ("", None, LONGEST + "m", 400, False),
+    "the company is in doubt": ("kvot.core.ledger.Ledger.reserve", IN_DOUBT, "m", 503, False),
+    "nobody knows": ("kvot.core.ledger.Ledger.reserve", StoreUnavailable(SECRET), "m", 503, True),
+    "it is held already": ("kvot.core.ledger.Ledger.reserve", HELD_ALREADY, "m", 503, True),
+    "the request cannot be built": ("kvot.gateway.gateway.request_headers", RuntimeError(SECRET), "m", 500, True),
+    "the request is refused late": ("kvot.gateway.gateway.request_headers", InvalidRequest("late"), "m", 400, True),
+}
+
+
+@pytest.mark.parametrize("what", RELEASES)
+@pytest.mark.parametrize("path", ["/openai/v1/chat/completions", "/gemini/v1beta/models/{}:generateContent"])
+async def test_a_hold_is_released_where_it_may_be_there_and_nowhere_else(scene, monkeypatch, path, what):
+    """With PostgreSQL a row is left of each release of a hold that is not there."""
+    where, outcome, model, status, is_released = RELEASES[what]
+    release = AsyncMock()
+    monkeypatch.setattr("kvot.core.ledger.Ledger.release", release)
+    if where:
+        is_async, effect = where.endswith("reserve"), {"side_effect": [outcome]}
+        monkeypatch.setattr(where, AsyncMock(**effect) if is_async else Mock(**effect))
+    said = [{"role": "user", "content": "x"}]
+    body = {"contents": [{"parts": [{"text": "x"}]}]} if "{}" in path else {"model": model, "messages": said}
+    assert (await post(scene, path.format(model), body)).status == status
+    scene.stopper.stop()
+    await scene.app._gateway._gateway.close(10.0)
+    assert release.call_count == is_released
 
 
 @pytest.mark.parametrize("call", ONE_OF_EACH)

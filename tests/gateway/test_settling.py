@@ -1,6 +1,7 @@
 """What was charged for a repeated call is taken back whole, however its hold had ended; what no store takes is said."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from structlog.testing import capture_logs
 from kvot.core.budget import Rules
 from kvot.core.errors import StoreUnavailable
 from kvot.core.ledger import Ledger
-from kvot.core.model import CallDetail, Correction, HoldChange, NewHold, Settlement, Source
+from kvot.core.model import CallDetail, Correction, HoldChange, NewHold, Recorded, Settlement, Source
 from kvot.core.store import settlement_event_id
 from kvot.core.window import MS_PER_HOUR
 from kvot.gateway import settling
@@ -46,6 +47,10 @@ async def ran_out(ledger: Ledger, clock: Clock) -> None:
     assert await used(ledger) == HOLD.amount
 
 
+def nothing() -> None:
+    pass
+
+
 async def used(ledger: Ledger) -> int:
     usage = await ledger.usage(COMPANY)
     return usage.tokens_used + usage.tokens_held
@@ -57,7 +62,7 @@ async def take_back(before: Callable[[Ledger, Clock], Awaitable[None]]) -> tuple
     settler = Settler(ledger)
     await ledger.reserve(COMPANY, HOLD)
     await before(ledger, clock)
-    settler.take_back(COMPANY, "h", SETTLEMENT, tally)
+    settler.take_back(COMPANY, "h", SETTLEMENT, tally, nothing)
     await settler.finish(WITHIN_S)
     return ledger, tally
 
@@ -78,6 +83,57 @@ async def test_what_somebody_took_back_by_hand_is_not_counted_as_ours():
 
     ledger, tally = await take_back(is_corrected)
     assert (await used(ledger), tally.corrected_tokens) == (0, 0)
+
+
+async def test_of_two_processes_that_take_the_same_back_one_counts_it():
+    ledger = Ledger(MemoryStore(Rules()), Clock())
+    await ledger.reserve(COMPANY, HOLD)
+    tallies, told = (Tally(), Tally()), list[Tally]()
+    for tally in tallies:
+        settler = Settler(ledger)
+        settler.take_back(COMPANY, "h", SETTLEMENT, tally, partial(told.append, tally))
+        await settler.finish(WITHIN_S)
+    assert [tally.corrected_tokens for tally in tallies] == [SETTLEMENT.tokens, 0]
+    assert told == [tallies[1]]  # may take back another attempt
+
+
+class Silent(MemoryStore):
+    """A store that corrects, and whose first answer to that is lost."""
+
+    answers = False
+
+    async def correct(self, *asked: Any, **more: Any) -> Recorded:
+        recorded = await super().correct(*asked, **more)
+        if not self.answers:
+            self.answers = True
+            raise StoreUnavailable("the answer was lost")
+        return recorded
+
+
+async def in_the_background(settler: Settler, tally: Tally) -> None:
+    told = list[Tally]()
+    settler.take_back(COMPANY, "h", SETTLEMENT, tally, partial(told.append, tally))
+    await settler.finish(WITHIN_S)
+    assert told == []
+
+
+async def at_once(settler: Settler, tally: Tally) -> None:
+    with pytest.raises(StoreUnavailable):
+        await settler.take_back_charge(COMPANY, "h", SETTLEMENT.tokens, tally)
+    assert await settler.take_back_charge(COMPANY, "h", SETTLEMENT.tokens, tally)
+
+
+@pytest.mark.parametrize("take", [in_the_background, at_once])
+async def test_what_was_taken_back_without_an_answer_is_counted_once(take, monkeypatch):
+    monkeypatch.setattr(settling, "PAUSE_MIN_S", 0)
+    ledger, tally = Ledger(Silent(Rules()), Clock()), Tally()
+    settler = Settler(ledger)
+    await ledger.reserve(COMPANY, HOLD)
+    await ledger.settle(COMPANY, "h", SETTLEMENT)
+    await take(settler, tally)
+    assert (await used(ledger), tally.corrected_tokens) == (0, SETTLEMENT.tokens)
+    assert not await settler.take_back_charge(COMPANY, "h", SETTLEMENT.tokens, tally)  # another answer's
+    assert tally.corrected_tokens == SETTLEMENT.tokens
 
 
 async def is_released(ledger: Ledger) -> None:
@@ -139,7 +195,7 @@ async def test_a_hold_that_its_own_call_settled_is_not_charged_a_second_time():
 END_A_HOLD = {
     "settlement": lambda settler: settler.end_later(COMPANY, "h", SETTLEMENT),
     "release": lambda settler: settler.end_later(COMPANY, "h", None),
-    "correction": lambda settler: settler.take_back(COMPANY, "h", SETTLEMENT, Tally()),
+    "correction": lambda settler: settler.take_back(COMPANY, "h", SETTLEMENT, Tally(), nothing),
 }
 
 

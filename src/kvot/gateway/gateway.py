@@ -7,10 +7,11 @@ to that decision fails the call.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
-from kvot.core.errors import KvotError, NotFound, ProviderFailed, StoreUnavailable
+from kvot.core.errors import InvalidRequest, KvotError, NotFound, ProviderFailed, StoreUnavailable
 from kvot.core.model import NewHold
 from kvot.gateway.call import Books, Client, Granted, HeldCall
 from kvot.gateway.counting import Counting
@@ -19,7 +20,7 @@ from kvot.gateway.elsewhere import Elsewhere
 from kvot.gateway.estimate import Origin
 from kvot.gateway.headed import Headed, give, standing
 from kvot.gateway.headers import limit_headers, query_of, request_headers
-from kvot.gateway.holding import Ceilings, Exhausted, Held, hold
+from kvot.gateway.holding import Ceilings, Exhausted, Held, InDoubt, hold
 from kvot.gateway.joining import Joining
 from kvot.gateway.known import Served
 from kvot.gateway.own_keys import OwnKeys
@@ -161,15 +162,14 @@ class Gateway:
         held_at_s = _now_s()
         asked_hold = self._hold(asked, whose, ask, attempt)
         tally = self._books.tallies.of(asked.provider.name, endpoint.name)
+        held = await self._held(asked, whose, ask, asked_hold, served)
+        if isinstance(held, Exhausted):
+            tally.refuse()
+            return held
         try:
-            held = await self._held(asked, whose, ask, asked_hold, served)
-            if isinstance(held, Exhausted):
-                tally.refuse()
-                return held
             request = _request(asked, whose, ask.body(held.output_max))
         except BaseException:
-            # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
-            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None, is_sure=False)
+            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None)
             raise
         if ask.size.text_bytes >= LONG_BYTES:
             ask.size = replace(ask.size, texts=(), written=())  # they are counted, and the call may take minutes
@@ -207,10 +207,12 @@ class Gateway:
         if is_delivered or reply is not None:
             lost = self._retries.succeed(attempt, reply, _now_s())
             lost = [each for each in lost if not self._elsewhere.has_taken_back(each.hold_id)]
-            for earlier in lost:
-                self._books.settler.take_back(whose.company_id, earlier.hold_id, earlier.settlement, tally)
             known = [hold.hold_id, *(earlier.hold_id for earlier in lost)]
-            self._elsewhere.take_back(whose.company_id, attempt, known, attempt.earlier - len(lost), tally)
+            look = partial(self._elsewhere.take_back, whose.company_id, attempt, known, tally=tally)
+            for each in lost:  # one that another process took back meanwhile is none of this answer's
+                one_more = partial(look, count=1)
+                self._books.settler.take_back(whose.company_id, each.hold_id, each.settlement, tally, one_more)
+            look(count=attempt.earlier - len(lost))
         if not is_delivered:
             self._retries.lose(attempt, charged, _now_s())
 
@@ -231,8 +233,8 @@ class Gateway:
 
     async def close(self, within_s: float) -> None:
         """Return when every call's end is in the ledger, or so much later: those that are not are in the log then."""
+        await self._books.settler.finish(within_s)  # first, as it may have something looked for
         await self._elsewhere.close()
-        await self._books.settler.finish(within_s)
         await self._upstream.close()
 
     def _hold(self, asked: Asked, whose: Whose, ask: Ask, attempt: Attempt | None) -> NewHold:
@@ -261,9 +263,16 @@ class Gateway:
         if known_max is not None:
             ceilings = replace(ceilings, output_max=min(known_max, ceilings.output_max))
         is_alone = self._books.tallies.calls.is_alone
-        return await hold(
-            self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings, is_alone=is_alone
-        )
+        try:
+            return await hold(
+                self._books.ledger, whose.company_id, asked_hold, ask, input_tokens, ceilings, is_alone=is_alone
+            )
+        except (InvalidRequest, InDoubt):  # nothing is held; to release it would leave a row of it on PostgreSQL
+            raise
+        except BaseException:
+            # Cancelled as well: the hold may stand, and nothing was sent for which it could be charged.
+            self._books.settler.end_later(whose.company_id, asked_hold.hold_id, None, is_sure=False)
+            raise
 
     async def _pass_unmetered(self, asked: Asked, whose: Whose, client: Client) -> None:
         request, longest_s = _request(asked, whose, asked.body), self._terms.call_max_s

@@ -24,6 +24,11 @@ class Ceilings:
     names: bool = False  # whether a request that names no ceiling is sent on with the one that was held
 
 
+class InDoubt(StoreUnavailable):
+    """The company's ledger failed its verification and admits nothing. Other than where a store did not answer, nothing
+    is held, for sure."""
+
+
 class Held(NamedTuple):
     """A call may go ahead. `output_max`: the ceiling to ask for in place of the request's own; None: leave it.
     `input_tokens`: of the amount, those for the input. `is_clamped`: it is lower than what was asked for."""
@@ -59,7 +64,8 @@ async def hold(
 ) -> Held | Exhausted:
     """Hold `input_tokens` and the call's ceiling, or as much of it as fits. `asked.amount` is not looked at.
 
-    Raises StoreUnavailable, and InvalidRequest for labels that no ledger takes.
+    Raises InDoubt, and InvalidRequest for labels that no ledger takes: nothing is held then. Where it raises another
+    StoreUnavailable, or is cancelled, something may be.
     """
     named = ceilings.output_max if ask.output_max is None else ask.output_max
     least = min(named, max(ask.output_min, ceilings.output_min)) if ceilings.clamps else named
@@ -103,8 +109,10 @@ def _amount(input_tokens: int, output_each: int, answers: int) -> int:
 
 
 def _check(decision: Decision) -> None:
-    if decision.status is not Status.OVER_LIMIT:  # in doubt; an id of our own is never taken
-        raise StoreUnavailable("The company's ledger failed its verification: nothing is admitted until it is mended.")
+    if decision.status is Status.IN_DOUBT:
+        raise InDoubt("The company's ledger failed its verification: nothing is admitted until it is mended.")
+    if decision.status is not Status.OVER_LIMIT:  # an id of our own is never taken
+        raise StoreUnavailable(f"The company's ledger answered a hold of a new id with '{decision.status}'.")
 
 
 async def _limits_until(ledger: Ledger, company_id: str, refused: NewHold, usage: Usage) -> Limits:

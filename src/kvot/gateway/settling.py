@@ -29,7 +29,9 @@ away leaves one; the first ones, whose answers were lost as it went, are those t
 ACTOR = "gateway"
 """Who stands beside its corrections in the history."""
 
-_IS_CORRECTED = (Status.DONE, Status.REPLAYED)
+UNANSWERED_MAX = 10_000
+"""Corrections that are remembered as asked for and not answered, some hundred bytes each. One beyond them counts as
+somebody else's if its repetition finds it done."""
 
 Beside = Callable[[], Awaitable[None]]
 
@@ -53,6 +55,7 @@ class Settler:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._tasks: dict[asyncio.Future[Any], _Ended] = {}
+        self._unanswered: set[str] = set()  # corrections, by their ids
 
     async def end(
         self, company_id: str, hold_id: str, settlement: Settlement | None, beside: Beside | None = None
@@ -127,9 +130,12 @@ class Settler:
         self._tasks[future] = _ended(company_id, hold_id, settlement)
         future.add_done_callback(look)
 
-    def take_back(self, company_id: str, hold_id: str, settlement: Settlement, tally: Tally) -> None:
+    def take_back(
+        self, company_id: str, hold_id: str, settlement: Settlement, tally: Tally, otherwise: Callable[[], None]
+    ) -> None:
         """Correct, in the background, the charge of an attempt whose answer did not arrive, and that was repeated with
-        success. `tally` is told of it once it is in the ledger.
+        success. `tally` is told of it once it is in the ledger, unless another process put it there. `otherwise` is
+        called where this took nothing back, as somebody else had: the answer may take back another attempt.
 
         The attempt is settled first, once more for most: where its settlement is still on its way, or was given up and
         the hold ran out and was charged at its amount, this makes the charge what is then taken back. The hold's id is
@@ -138,20 +144,31 @@ class Settler:
 
         async def settle_and_correct() -> None:
             counted_in = await self._settle(company_id, hold_id, settlement)
-            corrected = await self._ledger.correct(company_id, _taken_back(hold_id, counted_in, settlement.tokens))
-            if corrected.status in _IS_CORRECTED:
-                tally.take_back(settlement.tokens)
+            if not await self._correct(company_id, _taken_back(hold_id, counted_in, settlement.tokens), tally):
+                otherwise()
 
         self._in_background(settle_and_correct, _Ended("correction", company_id, hold_id, settlement.tokens))
 
     async def take_back_charge(self, company_id: str, hold_id: str, tokens: int, tally: Tally) -> bool:
         """The same at once, of an attempt that the ledger knows the end of. Whether it was done by this: an attempt is
         taken back once, also where two processes find it. Raises StoreUnavailable."""
-        correction = _taken_back(hold_id, settlement_event_id(hold_id), tokens)
-        is_done = (await self._ledger.correct(company_id, correction)).status is Status.DONE
-        if is_done:
-            tally.take_back(tokens)
-        return is_done
+        return await self._correct(company_id, _taken_back(hold_id, settlement_event_id(hold_id), tokens), tally)
+
+    async def _correct(self, company_id: str, correction: Correction, tally: Tally) -> bool:
+        """Whether this process took it back, so that of all who may only one counts it. What is found done was somebody
+        else's, unless this process asked for it before and got no answer."""
+        try:
+            status = (await self._ledger.correct(company_id, correction)).status
+        except StoreUnavailable:
+            if len(self._unanswered) < UNANSWERED_MAX:
+                self._unanswered.add(correction.event_id)
+            raise
+        is_asked_again = correction.event_id in self._unanswered
+        self._unanswered.discard(correction.event_id)
+        is_ours = status is Status.DONE or (status is Status.REPLAYED and is_asked_again)
+        if is_ours:
+            tally.take_back(-correction.tokens)
+        return is_ours
 
     async def finish(self, within_s: float) -> None:
         """Return when nothing is left in the background; what is not written within so long is given up."""

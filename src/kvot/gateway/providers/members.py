@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kvot.core.errors import FieldError, InvalidRequest
-from kvot.core.model import TOKENS_MAX
+from kvot.core.model import TEXT_LENGTH_MAX, TOKENS_MAX
 from kvot.gateway.dialect import LONG_BYTES
 from kvot.wire.document import DEPTH_MAX
 
@@ -247,7 +247,8 @@ def invalid(name: str, message: str) -> InvalidRequest:
     return InvalidRequest.of_fields([FieldError(name, "InvalidRequest", message)])
 
 
-def text_at(members: Mapping[str, Any], name: str, length_max: int = 256) -> str:
+def text_at(members: Mapping[str, Any], name: str, length_max: int = TEXT_LENGTH_MAX) -> str:
+    """The default bound is that of the ledger's labels."""
     value = members.get(name)
     if not isinstance(value, str) or not value or len(value) > length_max or not value.isprintable():
         raise invalid(name, f"'{name}' must be text of 1 to {length_max} characters.")
