@@ -408,8 +408,8 @@ async def test_a_client_that_leaves_while_its_tokens_are_held_is_charged_nothing
     ledger_type = type(scene.house.services.ledger)
     reserve, is_held, may_go_on = ledger_type.reserve, asyncio.Event(), asyncio.Event()
 
-    async def held_up(*arguments: Any) -> Any:
-        decision = await reserve(*arguments)
+    async def held_up(*arguments: Any, **others: Any) -> Any:
+        decision = await reserve(*arguments, **others)
         is_held.set()
         await may_go_on.wait()
         return decision
