@@ -120,8 +120,19 @@ def test_how_much_a_chat_is():
 
 
 def test_how_much_a_prompt_is():
-    read = generate(prompt="abc", system="de", template="f", suffix="g", images=["A" * 999], context=[1, 2, 3])
-    assert unframed(read.size) == Size(7, IMAGE_TOKENS + 3)
+    read = generate(prompt="abc", system="de", template="", suffix="g", images=["A" * 999], context=[1, 2, 3])
+    assert unframed(read.size) == Size(6, IMAGE_TOKENS + 3)
+
+
+@pytest.mark.parametrize("template", ['{{printf "%400000d" 1}}', "{{.Prompt}}{{.Prompt}}", " ", 5, ["{{.Prompt}}"]])
+def test_a_template_that_could_write_without_end_is_refused(template: object):
+    with pytest.raises(InvalidRequest, match="'template' is not possible here"):
+        generate(prompt="a", template=template)
+
+
+@pytest.mark.parametrize("template", [None, ""])
+def test_the_models_own_template_is_not(template: object):
+    assert generate(prompt="a", template=template).model == "m"
 
 
 @pytest.mark.parametrize("members", [{"input": "abc"}, {"input": ["ab", "c"]}, {"prompt": "abc"}])

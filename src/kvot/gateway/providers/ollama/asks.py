@@ -32,7 +32,7 @@ _OPTIONS, _CEILING = "options", "num_predict"
 _UNBOUNDED_LEAST = -2
 """-1: without end, -2: until the context is full. 0 bounds nothing either."""
 
-_TEXTS = ("prompt", "system", "template", "suffix")
+_TEXTS = ("prompt", "system", "suffix")
 
 _KNOWN = frozenset({"model", "stream", "options", "messages", "tools", "input"})
 _KNOWN |= {"prompt", "system", "template", "suffix", "images", "context"}
@@ -86,6 +86,7 @@ def _gathered() -> Gathered:
 def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     document = _read(body, lists_tokens=True)
     members = document.members
+    _check_template(members)
     gathered = _gathered()
     for name in _TEXTS:
         if members.get(name) is not None:
@@ -98,6 +99,16 @@ def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
         context = None if numbers == len(context) else context
     _gather_others(gathered, members, (*_TEXTS, "images", *(("context",) if context is None else ())))
     return _generating(document, gathered.size)
+
+
+def _check_template(members: Mapping[str, Any]) -> None:
+    """An empty one is the model's own."""
+    if members.get("template") not in (None, ""):
+        raise invalid(
+            "template",
+            "'template' is not possible here: a template may write anything as often as it likes, so that its tokens "
+            "cannot be held to a budget. Use the model's own, or `raw` with the whole prompt.",
+        )
 
 
 def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
