@@ -419,10 +419,23 @@ def test_where_ollama_takes_none_for_no_ceiling_it_is_none():
     assert [(ask.output_max, ask.output_min) for ask in old] == [(0, 0), (None, 1)]
 
 
-@pytest.mark.parametrize("path", [CHAT, EMBEDDINGS])
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
 def test_a_template_that_could_write_without_end_is_refused(path: str):
     with pytest.raises(InvalidRequest, match="'chat_template' is not possible here"):
         ask_of(path, {"input": "a", "chat_template": "{% for i in range(9**9) %}a{% endfor %}"}, "compatible")
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
+@pytest.mark.parametrize("name", ["chat_template", "Chat_Template", "conversation", "tokenize"])
+def test_so_is_what_some_put_over_the_arguments_of_a_template(path: str, name: str):
+    kwargs = {"enable_thinking": False, name: "{% for i in range(9**9) %}a{% endfor %}"}
+    with pytest.raises(InvalidRequest, match=f"'{name}' in 'chat_template_kwargs' is not possible here"):
+        ask_of(path, {"input": "a", "chat_template_kwargs": kwargs}, "compatible")
+
+
+def test_what_a_template_is_told_otherwise_is_not():
+    kwargs = {"enable_thinking": False, "chat_template": None}
+    assert ask_of(CHAT, {"chat_template_kwargs": kwargs}, "compatible").model == "m"
 
 
 def test_a_name_that_a_parser_may_cut_is_refused():

@@ -222,13 +222,25 @@ def _check_later(members: Mapping[str, Any]) -> None:
 
 
 def _check_template(members: Mapping[str, Any]) -> None:
-    """vLLM takes one where it is told to trust its clients."""
+    """vLLM takes one where it is told to trust its clients. What else a template is given is put over its arguments by
+    some (SGLang, MLX, older vLLM): a template, other messages, or that nothing is to be made tokens."""
     if members.get("chat_template") is not None:
-        raise invalid(
-            "chat_template",
-            "'chat_template' is not possible here: a template may write anything as often as it likes, so that its "
-            "tokens cannot be held to a budget. Use the model's own.",
-        )
+        raise _template_refused("chat_template", "'chat_template'")
+    kwargs = members.get("chat_template_kwargs")
+    for name in kwargs if isinstance(kwargs, dict) else ():
+        if name.casefold() in _RENDERED and kwargs[name] is not None:
+            raise _template_refused("chat_template_kwargs", f"'{name[:64]}' in 'chat_template_kwargs'")
+
+
+_RENDERED = ("chat_template", "conversation", "tokenize")
+
+
+def _template_refused(name: str, what: str) -> InvalidRequest:
+    return invalid(
+        name,
+        f"{what} is not possible here: a template may write anything as often as it likes, so that its tokens cannot "
+        "be held to a budget. Use the model's own.",
+    )
 
 
 def _ceilings(members: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -246,6 +258,7 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     document = read_named(body)
     members = document.members
     _check_later(members)
+    _check_template(members)
     names = _ceilings(members, ("max_output_tokens",))
     check_bounds(members, names, ("n",))
     stored = stored_by_response(members)
