@@ -207,6 +207,39 @@ def test_the_size_is_of_text_and_of_media_by_their_constants(
     assert unframed(ask_of(path, members).size) == Size(text_bytes, media_tokens)
 
 
+URL = "https://x"
+REFERENCE = media.FILE_REFERENCE_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({"image_url": {"url": URL}}, 16_384),
+        ({"image_url": URL}, 16_384),
+        ({"type": "text", "uuid": "u", "text": "", "image_url": {"url": URL}}, 16_384),
+        ({"uuid": "u", "image_url": None}, 16_384),
+        ({"type": "video_url", "video_url": {"url": URL}}, REFERENCE),
+        ({"video_url": URL}, REFERENCE),
+        ({"type": "video_url", "video_url": {"url": "data:video/mp4;base64," + BASE64}}, REFERENCE),
+        ({"type": "audio_url", "audio_url": {"url": URL}}, REFERENCE),
+        ({"audio_url": {"url": "data:audio/mpeg;base64," + BASE64}}, 121),
+        ({"uuid": "u", "input_audio": {"data": BASE64, "format": "mp3"}}, 121),
+        ({"type": "document_url", "document_url": URL}, REFERENCE),
+        ({"type": "document_url", "document_url": "data:application/pdf;base64," + BASE64}, 12_006),
+        ({"type": "document_url", "document_url": "data:application/pdf;base64," + BASE64 * 20}, 200_000),
+        ({"type": "text", "text": "", "image_url": None}, 0),
+    ],
+)
+def test_a_part_counts_as_the_medium_that_some_server_takes_it_for(part: dict[str, Any], tokens: int):
+    size = ask_of(CHAT, user(part), "compatible").size
+    assert size.media_tokens + size.spare_tokens == tokens
+    assert size.text_bytes < 200
+
+
+def test_a_message_is_no_medium():
+    assert ask_of(CHAT, {"messages": [{"role": "user", "image_url": PNG}]}, "compatible").size.text_bytes > len(PNG)
+
+
 @pytest.mark.parametrize("named", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
 def test_what_is_gone_on_from_has_a_place_of_its_own_in_the_size(named: dict[str, Any]):
     assert unframed(ask_of(RESPONSES, {"input": "abc", **named}).size) == Size(3, stored_tokens=media.STORED_TOKENS)
@@ -431,6 +464,14 @@ def test_so_is_what_some_put_over_the_arguments_of_a_template(path: str, name: s
     kwargs = {"enable_thinking": False, name: "{% for i in range(9**9) %}a{% endfor %}"}
     with pytest.raises(InvalidRequest, match=f"'{name}' in 'chat_template_kwargs' is not possible here"):
         ask_of(path, {"input": "a", "chat_template_kwargs": kwargs}, "compatible")
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
+@pytest.mark.parametrize("name", ["mm_processor_kwargs", "media_io_kwargs"])
+def test_what_decides_how_many_tokens_an_image_becomes_is_refused(path: str, name: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here"):
+        ask_of(path, {"input": "a", name: {"max_pixels": 10**9}}, "compatible")
+    assert ask_of(path, {"input": "a", name: {}}, "compatible").model == "m"
 
 
 def test_what_a_template_is_told_otherwise_is_not():

@@ -125,6 +125,7 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
     ceilings = _ceilings(members, _CHAT_CEILINGS)
     check_bounds(members, ceilings, ("n",))
     _check_template(members)
+    _check_processing(members)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
     ask = _generating(document, model, provider, gathered.size, answers, ceilings, _chat_ceiling(provider, variables))
     ask.stored = stored_by_chat(members)
@@ -235,6 +236,20 @@ def _check_template(members: Mapping[str, Any]) -> None:
 _RENDERED = ("chat_template", "conversation", "tokenize")
 
 
+_PROCESSING = ("mm_processor_kwargs", "media_io_kwargs")
+
+
+def _check_processing(members: Mapping[str, Any]) -> None:
+    """vLLM lets a request say how many pixels it makes of an image, and how many frames of a video."""
+    for name in _PROCESSING:
+        if members.get(name) not in (None, {}):
+            raise invalid(
+                name,
+                f"'{name}' is not possible here: it says how many tokens an image or a video becomes, so that they "
+                "cannot be held to a budget. Leave it out: the server's own settings count.",
+            )
+
+
 def _template_refused(name: str, what: str) -> InvalidRequest:
     return invalid(
         name,
@@ -259,6 +274,7 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     members = document.members
     _check_later(members)
     _check_template(members)
+    _check_processing(members)
     names = _ceilings(members, ("max_output_tokens",))
     check_bounds(members, names, ("n",))
     stored = stored_by_response(members)
@@ -304,6 +320,7 @@ def read_embeddings(body: bytes, variables: Mapping[str, str], provider: Compati
     document = read_named(body, lists_tokens=True)
     members = document.members
     _check_template(members)
+    _check_processing(members)
     gathered = _gathered(provider)
     gather_input(gathered, members.get("input"))
     gather_content(gathered, members.get("messages"))

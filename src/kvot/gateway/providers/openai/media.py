@@ -66,6 +66,20 @@ def _file(part: _Part, _images: Images) -> _Medium:
     return _Medium(_file_tokens(part), "file_data", _beside(part.get("file_data")))
 
 
+def _by_url(name: str, bytes_per_token: int | None = None) -> Callable[[_Part, Images], _Medium]:
+    """bytes_per_token: of one that is itself in its URL; None: it counts as one that is elsewhere."""
+
+    def count(part: _Part, _images: Images) -> _Medium:
+        place = part.get(name)
+        url = place.get("url") if isinstance(place, dict) else place
+        tokens = FILE_REFERENCE_TOKENS
+        if bytes_per_token is not None and isinstance(url, str) and url[:5].lower() == "data:":
+            tokens = min(FILE_TOKENS_MAX, _decoded_bytes(url) // bytes_per_token + 1)
+        return _Medium(tokens, name, _beside(place, "url"))
+
+    return count
+
+
 def _beside(place: object, data: str = "") -> object:
     """What a medium's member has beside its data, which may be the member itself."""
     if isinstance(place, dict):
@@ -92,8 +106,15 @@ MEDIA: dict[str, Callable[[_Part, Images], _Medium]] = {
     "input_audio": _sound,
     "file": _chat_file,
     "input_file": _file,
+    "video_url": _by_url("video_url"),  # vLLM, SGLang, OpenRouter
+    "audio_url": _by_url("audio_url", AUDIO_BYTES_PER_TOKEN),
+    "document_url": _by_url("document_url", FILE_BYTES_PER_TOKEN),  # Mistral
 }
 """By a part's type."""
+
+_BY_MEMBER = ("image_url", "audio_url", "input_audio", "video_url")
+"""What vLLM takes a part for that has no type, or a `uuid`: the first of these that is there, also if it is null, as a
+`uuid` alone may name what was sent before."""
 
 _ANY_MODEL = Images("", is_openai=False)
 
@@ -145,7 +166,7 @@ _NO_CONTENT = ("arguments", "tools")
 
 
 def _medium(part: dict[str, Any], images: Images) -> _Medium:
-    kind = part.get("type")
+    kind = _kind(part)
     count = MEDIA.get(kind) if isinstance(kind, str) else None
     if count is not None:
         return count(part, images)
@@ -154,6 +175,14 @@ def _medium(part: dict[str, Any], images: Images) -> _Medium:
         # Reasoning of an earlier turn, which the model reads again: as many tokens as that much text may have.
         return _Medium(_decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN, "encrypted_content")
     return _NO_MEDIUM
+
+
+def _kind(part: _Part) -> object:
+    """A message has no type either, and is none."""
+    kind = part.get("type")
+    if "role" not in part and (kind is None or part.get("uuid") is not None):
+        return next((name for name in _BY_MEMBER if name in part), kind)
+    return kind
 
 
 _NO_MEDIUM = _Medium(0, None)
