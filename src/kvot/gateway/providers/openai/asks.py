@@ -165,7 +165,7 @@ def read_completion(body: bytes, variables: Mapping[str, str], provider: Compati
     ceilings = _ceilings(members, (OLD_CEILING,))
     check_bounds(members, ceilings, ("n", "best_of"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
-    answers = each * _prompts(members.get("prompt"))
+    answers = each * (_prompts(members.get("prompt")) + _embedded(members.get("prompt_embeds")))
     model = _model(members, variables)
     ask = _generating(document, model, provider, gathered.size, answers, ceilings, OLD_CEILING, least=0)
     if ask.output_max is None and provider.completion_max is not None:
@@ -179,6 +179,13 @@ def _prompts(prompt: object) -> int:
     """How many prompts: a list of numbers is one, a list of texts or of lists is as many as it has."""
     are_many = isinstance(prompt, list) and prompt and type(prompt[0]) is not int
     return len(prompt) if are_many else 1  # type: ignore[arg-type]
+
+
+def _embedded(prompts: object) -> int:
+    """vLLM's prompts that are no text; they come beside the others."""
+    if prompts is None:
+        return 0
+    return len(prompts) if isinstance(prompts, list) else 1
 
 
 def _generating(
