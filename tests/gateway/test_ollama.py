@@ -119,6 +119,15 @@ def test_how_much_a_chat_is():
     assert unframed(chat(messages=messages, tools=tools).size) == Size(len(text.encode()), 2 * IMAGE_TOKENS)
 
 
+def test_each_mark_of_an_image_in_a_text_is_an_image_where_there_are_any():
+    marks, images = "[img-0]" * 100, ["A"]
+    messages = [{"role": "user", "content": marks, "images": images}]
+    assert chat(messages=messages).size.media_tokens == 101 * IMAGE_TOKENS
+    assert chat(messages=messages, tools=[marks]).size.media_tokens == 201 * IMAGE_TOKENS
+    assert generate(prompt=marks, system="[img-1]", images=images).size.media_tokens == 102 * IMAGE_TOKENS
+    assert generate(prompt=marks, images=[]).size.media_tokens == 0
+
+
 def test_how_much_a_prompt_is():
     read = generate(prompt="abc", system="de", template="", suffix="g", images=["A" * 999], context=[1, 2, 3])
     assert unframed(read.size) == Size(6, IMAGE_TOKENS + 3)

@@ -239,6 +239,20 @@ def test_a_part_counts_as_the_medium_that_some_server_takes_it_for(part: dict[st
     assert size.text_bytes < 200
 
 
+@pytest.mark.parametrize(("dialect", "more"), [("compatible", 100 * 16_384), ("openai", 0)])
+def test_each_mark_of_an_image_in_a_text_is_one_at_ollama(dialect: str, more: int):
+    def tokens(text: str, *parts: dict[str, Any]) -> int:
+        size = ask_of(CHAT, user({"type": "text", "text": text}, *parts), dialect).size
+        return size.media_tokens + size.spare_tokens
+
+    image = {"type": "image_url", "image_url": {"url": PNG}}
+    assert tokens("[img-0]" * 100, image) - tokens("", image) == more
+    assert tokens("[img-0]" * 100) == 0
+    inputs = [{"content": [{"type": "input_text", "text": "[img-0]"}, {"type": "input_image", "image_url": PNG}]}]
+    size = ask_of(RESPONSES, {"input": inputs}, dialect).size
+    assert (size.media_tokens + size.spare_tokens == 2 * 16_384) is (dialect == "compatible")
+
+
 def test_a_message_is_no_medium():
     assert ask_of(CHAT, {"messages": [{"role": "user", "image_url": PNG}]}, "compatible").size.text_bytes > len(PNG)
 

@@ -23,7 +23,7 @@ from kvot.gateway.providers.members import (
     truth_at,
     with_values,
 )
-from kvot.gateway.providers.sizes import Gathered
+from kvot.gateway.providers.sizes import IMAGE_MARK, Gathered
 
 IMAGE_TOKENS = 1_600
 """See docs/internals/gateway.md, "Ollama"."""
@@ -74,6 +74,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
         _gather_images(gathered, each)
     if document.members.get("tools") is not None:
         gathered.schema(document.members["tools"])
+    _gather_marks(gathered, any(each.get("images") for each in messages or ()))
     _gather_others(gathered, document.members, ("messages", "tools"))
     return _generating(document, gathered.size)
 
@@ -92,6 +93,7 @@ def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
         if members.get(name) is not None:
             gathered.text(members[name])
     _gather_images(gathered, members)
+    _gather_marks(gathered, bool(members.get("images")))
     context = members.get("context")  # an earlier conversation: its tokens themselves
     if isinstance(context, list):
         numbers = sum(type(each) is int for each in context)
@@ -154,6 +156,12 @@ def _gather_others(gathered: Gathered, members: Mapping[str, Any], read: Iterabl
     """All but what is read, or checked."""
     gathered.others(members, (*read, "stream", _OPTIONS))
     gathered.others(object_at(members, _OPTIONS), (_CEILING,))
+
+
+def _gather_marks(gathered: Gathered, has_images: bool) -> None:
+    """When all texts are gathered."""
+    if has_images:
+        gathered.media_tokens += IMAGE_TOKENS * gathered.count(IMAGE_MARK)
 
 
 def _gather_images(gathered: Gathered, place: Mapping[str, Any]) -> None:

@@ -23,7 +23,14 @@ from kvot.gateway.providers.members import (
 from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.hosted import added_tools, hosted_tokens
 from kvot.gateway.providers.openai.images import Images
-from kvot.gateway.providers.openai.media import STORED_TOKENS, TOOLS_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.media import (
+    STORED_TOKENS,
+    TOOLS_TOKENS,
+    gather_content,
+    gather_input,
+    gather_marks,
+    gather_tools,
+)
 from kvot.gateway.providers.openai.names import read_named
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
@@ -115,12 +122,13 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
     model = _model(members, variables)
     gathered = _gathered(provider)
     images = Images(model, is_openai=provider.has_openai_models)
-    for name in ("messages", "prediction"):
-        gather_content(gathered, members.get(name), images)
+    found = sum(gather_content(gathered, members.get(name), images) for name in ("messages", "prediction"))
     for name in ("tools", "functions"):
         gather_tools(gathered, members.get(name))
     gather_input(gathered, members.get("prompt"))  # OpenRouter takes it here too
     _gather_schemas(gathered, members, _CHAT_SCHEMAS)
+    if found and not provider.has_openai_models:
+        gather_marks(gathered)
     gathered.others(members, _CHAT)
     ceilings = _ceilings(members, _CHAT_CEILINGS)
     check_bounds(members, ceilings, ("n",))
@@ -290,7 +298,7 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
         document.without_content(),
         model,
         truth_at(members, "stream"),
-        _response_size(members, stored, _gathered(provider), Images(model, is_openai=provider.has_openai_models)),
+        _response_size(members, stored, model, provider),
         _ceiling(members, names, 1),
         RESPONSE_OUTPUT_MIN,
         whole_at(members, "n", most=ANSWERS_MAX) or 1,  # not OpenAI's, but llama.cpp may read it here too
@@ -300,7 +308,8 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     )
 
 
-def _response_size(members: Mapping[str, Any], stored: Named | None, gathered: Gathered, images: Images) -> Size:
+def _response_size(members: Mapping[str, Any], stored: Named | None, model: str, provider: Compatible) -> Size:
+    gathered, images = _gathered(provider), Images(model, is_openai=provider.has_openai_models)
     found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
     tools, added = members.get("tools"), added_tools(members.get("input"))
     gather_tools(gathered, tools)
@@ -308,6 +317,8 @@ def _response_size(members: Mapping[str, Any], stored: Named | None, gathered: G
         gathered.media_tokens += TOOLS_TOKENS
     gathered.spare_tokens += hosted_tokens([*tools, *added] if isinstance(tools, list) else added, found)
     _gather_schemas(gathered, members, ("text",))
+    if found and not provider.has_openai_models:
+        gather_marks(gathered)
     gathered.others(members, _RESPONSE)
     if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS

@@ -7,8 +7,8 @@ image is decided by the type of its part, never by how a text begins: a text tha
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kvot.gateway.providers.openai.images import Images
-from kvot.gateway.providers.sizes import UNWRITTEN, Gathered, base64_bytes
+from kvot.gateway.providers.openai.images import ELSEWHERE_TOKENS, ELSEWHERE_TOKENS_MAX, Images
+from kvot.gateway.providers.sizes import IMAGE_MARK, UNWRITTEN, Gathered, base64_bytes
 
 # The reasons for each figure: docs/internals/gateway.md, "media constants of OpenAI".
 WAV_BYTES_PER_TOKEN = 1_600
@@ -186,6 +186,13 @@ def _kind(part: _Part) -> object:
 
 
 _NO_MEDIUM = _Medium(0, None)
+
+
+def gather_marks(gathered: Gathered) -> None:
+    """Of a request with images, when all texts are gathered: Ollama puts one wherever `[img-0]` stands."""
+    marks = gathered.count(IMAGE_MARK)
+    gathered.media_tokens += ELSEWHERE_TOKENS * marks
+    gathered.spare_tokens += (ELSEWHERE_TOKENS_MAX - ELSEWHERE_TOKENS) * marks
 
 
 def gather_tools(gathered: Gathered, tools: object) -> None:
