@@ -204,3 +204,11 @@ _encode = msgspec.json.encode
 def base64_bytes(data: str) -> int:
     """What base64 stands for: three bytes for four characters."""
     return len(data) * 3 // 4
+
+
+ENCRYPTED_BYTES_PER_TOKEN = 4
+"""Of base64 that only its provider can read: text, which the model reads again, and what the cipher adds."""
+
+
+def encrypted_tokens(data: str) -> int:
+    return base64_bytes(data) // ENCRYPTED_BYTES_PER_TOKEN

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kvot.gateway.providers.openai.images import ELSEWHERE_TOKENS, ELSEWHERE_TOKENS_MAX, Images
-from kvot.gateway.providers.sizes import IMAGE_MARK, UNWRITTEN, Gathered, base64_bytes
+from kvot.gateway.providers.sizes import IMAGE_MARK, UNWRITTEN, Gathered, base64_bytes, encrypted_tokens
 
 # The reasons for each figure: docs/internals/gateway.md, "media constants of OpenAI".
 WAV_BYTES_PER_TOKEN = 1_600
@@ -170,11 +170,10 @@ def _medium(part: dict[str, Any], images: Images) -> _Medium:
     count = MEDIA.get(kind) if isinstance(kind, str) else None
     if count is not None:
         return count(part, images)
-    encrypted = part.get("encrypted_content")
-    if isinstance(encrypted, str):
-        # Reasoning of an earlier turn, which the model reads again: as many tokens as that much text may have.
-        return _Medium(_decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN, "encrypted_content")
-    return _NO_MEDIUM
+    # Reasoning of an earlier turn, which the model reads again: as many tokens as that much text may have.
+    name = "data" if kind == "reasoning.encrypted" else "encrypted_content"  # OpenRouter's
+    encrypted = part.get(name)
+    return _Medium(encrypted_tokens(encrypted), name) if isinstance(encrypted, str) else _NO_MEDIUM
 
 
 def _kind(part: _Part) -> object:
