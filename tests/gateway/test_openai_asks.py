@@ -210,6 +210,19 @@ def test_the_size_is_of_text_and_of_media_by_their_constants(
     assert unframed(ask_of(path, members).size) == Size(text_bytes, media_tokens)
 
 
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        (CHAT, user({"type": "file", "file": {"file_data": "data:text/plain;base64," + BASE64}})),
+        (RESPONSES, {"input": [{"type": "input_file", "file_data": "data:Text/CSV;base64," + BASE64}]}),
+    ],
+)
+def test_a_file_of_text_is_held_by_its_bytes_and_charged_as_any_file(path: str, members: dict[str, Any]):
+    size = ask_of(path, members).size
+    assert 48_000 <= size.media_tokens + size.spare_tokens < 48_020
+    assert size.media_tokens < 12_010
+
+
 URL = "https://x"
 REFERENCE = media.FILE_REFERENCE_TOKENS
 

@@ -59,11 +59,11 @@ def _chat_file(part: _Part, _images: Images) -> _Medium:
     file = part.get("file")
     if not isinstance(file, dict):
         return _Medium(0, "file", file)
-    return _Medium(_file_tokens(file), "file", _beside(file, "file_data"))
+    return _Medium(_file_tokens(file), "file", _beside(file, "file_data"), _file_spare(file))
 
 
 def _file(part: _Part, _images: Images) -> _Medium:
-    return _Medium(_file_tokens(part), "file_data", _beside(part.get("file_data")))
+    return _Medium(_file_tokens(part), "file_data", _beside(part.get("file_data")), _file_spare(part))
 
 
 def _by_url(name: str, bytes_per_token: int | None = None) -> Callable[[_Part, Images], _Medium]:
@@ -85,6 +85,14 @@ def _beside(place: object, data: str = "") -> object:
     if isinstance(place, dict):
         return {name: value for name, value in place.items() if name != data or not isinstance(value, str)}
     return None if isinstance(place, str) else place
+
+
+def _file_spare(file: _Part) -> int:
+    """One of text may have a token for each byte."""
+    data = file.get("file_data")
+    if not isinstance(data, str) or data[:10].lower() != "data:text/":
+        return 0
+    return max(0, _decoded_bytes(data) - _file_tokens(file))
 
 
 def _file_tokens(file: _Part) -> int:
