@@ -477,6 +477,46 @@ def test_one_that_only_names_models_goes_on_as_it_came(path: str, fallbacks: Any
     assert ask_of(path, body, "compatible").body() == body
 
 
+@pytest.mark.parametrize("dialect", ["compatible", "mistral", "xai"])
+@pytest.mark.parametrize(
+    ("path", "sent", "output_max", "goes_on", "lowered"),
+    [
+        (CHAT, b'"max_tokens":-1', None, b'"max_tokens":-1', b'"max_tokens":9'),
+        (CHAT, b'"max_tokens":-1.0', None, b'"max_tokens":-1', b'"max_tokens":9'),
+        (
+            CHAT,
+            b'"max_tokens":100,"max_completion_tokens":-1',
+            None,
+            b'"max_tokens":100,"max_completion_tokens":-1',
+            b'"max_tokens":9,"max_completion_tokens":9',
+        ),
+        (OLD, b'"max_tokens":-1', None, b'"max_tokens":-1', b'"max_tokens":9'),
+        (RESPONSES, b'"max_output_tokens":-1', None, b'"max_output_tokens":-1', b'"max_output_tokens":9'),
+        (CHAT, b'"max_tokens":256.0', 256, b'"max_tokens":256', b'"max_tokens":9'),
+        (CHAT, b'"max_tokens":256.0000000000000000001', 256, b'"max_tokens":256', b'"max_tokens":9'),
+        (CHAT, b'"max_tokens":8.0', 8, b'"max_tokens":8', b'"max_tokens":8'),
+    ],
+)
+def test_ceilings_are_read_as_compatible_servers_read_them(dialect, path, sent, output_max, goes_on, lowered):
+    ask = ask_of(path, b'{"model":"m",%b}' % sent, dialect)
+    assert ask.output_max == output_max
+    assert (ask.body(), ask.body(9)) == (b'{"model":"m",%b}' % goes_on, b'{"model":"m",%b}' % lowered)
+
+
+@pytest.mark.parametrize("value", [-2, -1.5, 256.5, 1e30, True, "9"])
+def test_other_ceilings_are_refused_there_too(value: object):
+    for members in ({"max_tokens": value}, {"max_tokens": value, "max_completion_tokens": -1}):
+        with pytest.raises(InvalidRequest, match="'max_tokens' must be a whole number"):
+            ask_of(CHAT, members, "compatible")
+
+
+@pytest.mark.parametrize("value", [-1, 256.0])
+@pytest.mark.parametrize("dialect", ["openai", "azure"])
+def test_openai_reads_them_as_it_says(dialect: str, value: float):
+    with pytest.raises(InvalidRequest, match="'max_tokens' must be a whole number"):
+        ask_of(CHAT, {"max_tokens": value}, dialect)
+
+
 def test_where_ollama_takes_none_for_no_ceiling_it_is_none():
     old = [ask_of(OLD, {"max_tokens": 0}, dialect) for dialect in ("openai", "compatible")]
     assert [(ask.output_max, ask.output_min) for ask in old] == [(0, 0), (None, 1)]

@@ -94,10 +94,12 @@ class OpenAiAsk:
         return with_values(self.document.body, self.document.places, values) if values else self.document.body
 
     def _lowered(self, output_max: int | None) -> dict[str, bytes]:
-        values: dict[str, bytes] = {}
         members = self.document.members
+        given = {name: value for name in self.ceilings if (value := members.get(name)) is not None}
+        # A server may read 256.0000000000000000001 as more than is held: all of them read 256 alike.
+        values = {name: b"%d" % value for name, value in given.items() if isinstance(value, float)}
         if output_max is not None and self.ceiling_to_add is not None:
-            values = {name: b"%d" % output_max for name in self.ceilings if (members.get(name) or 0) > output_max}
+            values |= {name: b"%d" % output_max for name, value in given.items() if value < 0 or value > output_max}
             if self.output_max is None:
                 values[self.ceiling_to_add] = b"%d" % output_max
         if self.output_max is not None and self._is_unsure():
@@ -217,7 +219,7 @@ def _generating(
         model,
         is_stream,
         size,
-        _ceiling(members, ceilings, least),
+        _ceiling(members, ceilings, least, provider),
         least,
         answers,
         ceilings,
@@ -243,8 +245,8 @@ def _check_template(members: Mapping[str, Any]) -> None:
     if members.get("chat_template") is not None:
         raise _template_refused("chat_template", "'chat_template'")
     kwargs = members.get("chat_template_kwargs")
-    for name in kwargs if isinstance(kwargs, dict) else ():
-        if name.casefold() in _RENDERED and kwargs[name] is not None:
+    for name, value in kwargs.items() if isinstance(kwargs, dict) else ():
+        if name.casefold() in _RENDERED and value is not None:
             raise _template_refused("chat_template_kwargs", f"'{name[:64]}' in 'chat_template_kwargs'")
 
 
@@ -278,10 +280,28 @@ def _ceilings(members: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, 
     return names + same_as(members, names)
 
 
-def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> int | None:
-    """The higher of two that are given: which of them a provider holds to is its own choice."""
-    values = [value for name in names if (value := whole_at(members, name, least)) is not None]
-    return max(values, default=None)
+def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int, provider: Compatible) -> int | None:
+    """The higher of two that are given: which of them a provider holds to is its own choice. -1 bounds nothing at
+    servers like llama.cpp's, which take a whole number with a point, too."""
+    given = {name: members[name] for name in names if members.get(name) is not None}
+    if not provider.has_openai_models:
+        given = {name: _whole(value) for name, value in given.items()}
+        if _UNBOUNDED in given.values():
+            given = {name: value for name, value in given.items() if value != _UNBOUNDED}
+            _highest(given, least)
+            return None
+    return _highest(given, least)
+
+
+_UNBOUNDED = -1
+
+
+def _highest(given: Mapping[str, Any], least: int) -> int | None:
+    return max((value for name in given if (value := whole_at(given, name, least)) is not None), default=None)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
@@ -299,7 +319,7 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
         model,
         truth_at(members, "stream"),
         _response_size(members, stored, model, provider),
-        _ceiling(members, names, 1),
+        _ceiling(members, names, 1, provider),
         RESPONSE_OUTPUT_MIN,
         whole_at(members, "n", most=ANSWERS_MAX) or 1,  # not OpenAI's, but llama.cpp may read it here too
         names,
