@@ -15,7 +15,7 @@ from kvot.gateway.providers.gemini.asks import (
     read_stream,
 )
 from kvot.gateway.providers.gemini.dialect import Gemini
-from kvot.gateway.providers.gemini.media import IMAGE_TOKENS, REFERENCE_TOKENS
+from kvot.gateway.providers.gemini.media import FETCHED_TOKENS, IMAGE_TOKENS, REFERENCE_TOKENS
 from tests.gateway.cuts import passed
 from tests.gateway.recorded import final, meter_for, part
 from tests.gateway.sizes import unframed
@@ -186,6 +186,41 @@ def test_an_image_is_held_at_the_most_that_any_model_and_resolution_makes_of_it(
     """Google, "Media resolution": 2,240 at the highest of Gemini 3; 256 and some 2,048 for its parts of Gemini 2.5."""
     size = ask(contents=[{"parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}]).size
     assert size.media_tokens + size.spare_tokens == 256 + 2_048 >= 2_240
+
+
+VIDEO = {"inlineData": {"mimeType": "video/mp4", "data": "A" * 4_000}}
+FILE = {"fileData": {"fileUri": "https://x"}}
+
+
+@pytest.mark.parametrize(
+    ("piece", "media_tokens"),
+    [
+        (VIDEO | {"videoMetadata": {"fps": 24}}, 8 * 24),
+        (VIDEO | {"video_metadata": {"fps": "2.5"}}, 8 * 2.5),
+        (VIDEO | {"videoMetadata": {"fps": 0.1}}, 8),
+        (VIDEO | {"videoMetadata": {"fps": 1_000}}, 8 * 24),  # it would not be taken
+        (VIDEO | {"videoMetadata": {"fps": "NaN"}}, 8 * 24),
+        (VIDEO | {"videoMetadata": {"fps": None}}, 8),
+        (VIDEO | {"videoMetadata": 5}, 8),
+        (FILE | {"videoMetadata": {"fps": 2}}, 2 * REFERENCE_TOKENS),
+    ],
+)
+def test_a_video_counts_as_many_frames_of_a_second_as_are_asked_for(piece: object, media_tokens: int):
+    assert ask(contents=[{"parts": [piece]}]).size.media_tokens == media_tokens
+
+
+@pytest.mark.parametrize(
+    ("tools", "spare_tokens"),
+    [
+        ([{"urlContext": {}}], FETCHED_TOKENS),
+        ([{"googleSearch": {}}, {"url_context": {}}], FETCHED_TOKENS),
+        ({"urlContext": {}}, FETCHED_TOKENS),
+        ([{"googleSearch": {}}], 0),
+        ([5, {"urlContext": None}], 0),
+    ],
+)
+def test_for_what_a_tool_reads_from_the_web_a_page_is_held(tools: object, spare_tokens: int):
+    assert ask(contents=[], tools=tools).size.spare_tokens == spare_tokens
 
 
 def test_each_turn_counts_its_role():

@@ -120,9 +120,29 @@ def test_how_much_a_chat_is():
     assert unframed(chat(messages=messages, tools=tools).size) == Size(len(text.encode()), 2 * IMAGE_TOKENS)
 
 
+def test_each_mark_of_an_image_in_a_text_is_an_image_where_there_are_any():
+    marks, images = "[img-0]" * 100, ["A"]
+    messages = [{"role": "user", "content": marks, "images": images}]
+    assert chat(messages=messages).size.media_tokens == 101 * IMAGE_TOKENS
+    assert chat(messages=messages, tools=[marks]).size.media_tokens == 201 * IMAGE_TOKENS
+    assert generate(prompt=marks, system="[img-1]", images=images).size.media_tokens == 102 * IMAGE_TOKENS
+    assert generate(prompt=marks, images=[]).size.media_tokens == 0
+
+
 def test_how_much_a_prompt_is():
-    read = generate(prompt="abc", system="de", template="f", suffix="g", images=["A" * 999], context=[1, 2, 3])
-    assert unframed(read.size) == Size(7, IMAGE_TOKENS + 3)
+    read = generate(prompt="abc", system="de", template="", suffix="g", images=["A" * 999], context=[1, 2, 3])
+    assert unframed(read.size) == Size(6, IMAGE_TOKENS + 3)
+
+
+@pytest.mark.parametrize("template", ['{{printf "%400000d" 1}}', "{{.Prompt}}{{.Prompt}}", " ", 5, ["{{.Prompt}}"]])
+def test_a_template_that_could_write_without_end_is_refused(template: object):
+    with pytest.raises(InvalidRequest, match="'template' is not possible here"):
+        generate(prompt="a", template=template)
+
+
+@pytest.mark.parametrize("template", [None, ""])
+def test_the_models_own_template_is_not(template: object):
+    assert generate(prompt="a", template=template).model == "m"
 
 
 @pytest.mark.parametrize("members", [{"input": "abc"}, {"input": ["ab", "c"]}, {"prompt": "abc"}])

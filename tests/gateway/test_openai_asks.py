@@ -142,6 +142,9 @@ def test_a_changed_body_says_the_same_but_for_what_was_to_change(
         (OLD, {"prompt": ["a", "b"], "n": 2, "best_of": 5}, 16, 10),
         (OLD, {"prompt": [1, 2, 3], "n": 2}, 16, 2),
         (OLD, {"prompt": [[1], [2, 3]]}, 16, 2),
+        (OLD, {"prompt": "a", "prompt_embeds": ["AAAA"] * 50, "n": 2}, 16, 102),
+        (OLD, {"prompt": ["a", "b"], "prompt_embeds": "AAAA"}, 16, 3),
+        (OLD, {"prompt": "a", "prompt_embeds": None}, 16, 1),
         (RESPONSES, {"max_output_tokens": 10, "n": 3}, 10, 3),
         (EMBEDDINGS, {"input": "a"}, 0, 1),
     ],
@@ -205,6 +208,66 @@ def test_the_size_is_of_text_and_of_media_by_their_constants(
     path: str, members: dict[str, Any], text_bytes: int, media_tokens: int
 ):
     assert unframed(ask_of(path, members).size) == Size(text_bytes, media_tokens)
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        (CHAT, user({"type": "file", "file": {"file_data": "data:text/plain;base64," + BASE64}})),
+        (RESPONSES, {"input": [{"type": "input_file", "file_data": "data:Text/CSV;base64," + BASE64}]}),
+    ],
+)
+def test_a_file_of_text_is_held_by_its_bytes_and_charged_as_any_file(path: str, members: dict[str, Any]):
+    size = ask_of(path, members).size
+    assert 48_000 <= size.media_tokens + size.spare_tokens < 48_020
+    assert size.media_tokens < 12_010
+
+
+URL = "https://x"
+REFERENCE = media.FILE_REFERENCE_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({"image_url": {"url": URL}}, 16_384),
+        ({"image_url": URL}, 16_384),
+        ({"type": "text", "uuid": "u", "text": "", "image_url": {"url": URL}}, 16_384),
+        ({"uuid": "u", "image_url": None}, 16_384),
+        ({"type": "video_url", "video_url": {"url": URL}}, REFERENCE),
+        ({"video_url": URL}, REFERENCE),
+        ({"type": "video_url", "video_url": {"url": "data:video/mp4;base64," + BASE64}}, REFERENCE),
+        ({"type": "audio_url", "audio_url": {"url": URL}}, REFERENCE),
+        ({"audio_url": {"url": "data:audio/mpeg;base64," + BASE64}}, 121),
+        ({"uuid": "u", "input_audio": {"data": BASE64, "format": "mp3"}}, 121),
+        ({"type": "document_url", "document_url": URL}, REFERENCE),
+        ({"type": "document_url", "document_url": "data:application/pdf;base64," + BASE64}, 12_006),
+        ({"type": "document_url", "document_url": "data:application/pdf;base64," + BASE64 * 20}, 200_000),
+        ({"type": "text", "text": "", "image_url": None}, 0),
+    ],
+)
+def test_a_part_counts_as_the_medium_that_some_server_takes_it_for(part: dict[str, Any], tokens: int):
+    size = ask_of(CHAT, user(part), "compatible").size
+    assert size.media_tokens + size.spare_tokens == tokens
+    assert size.text_bytes < 200
+
+
+@pytest.mark.parametrize(("dialect", "more"), [("compatible", 100 * 16_384), ("openai", 0)])
+def test_each_mark_of_an_image_in_a_text_is_one_at_ollama(dialect: str, more: int):
+    def tokens(text: str, *parts: dict[str, Any]) -> int:
+        size = ask_of(CHAT, user({"type": "text", "text": text}, *parts), dialect).size
+        return size.media_tokens + size.spare_tokens
+
+    image = {"type": "image_url", "image_url": {"url": PNG}}
+    assert tokens("[img-0]" * 100, image) - tokens("", image) == more
+    assert tokens("[img-0]" * 100) == 0
+    inputs = [{"content": [{"type": "input_text", "text": "[img-0]"}, {"type": "input_image", "image_url": PNG}]}]
+    size = ask_of(RESPONSES, {"input": inputs}, dialect).size
+    assert (size.media_tokens + size.spare_tokens == 2 * 16_384) is (dialect == "compatible")
+
+
+def test_a_message_is_no_medium():
+    assert ask_of(CHAT, {"messages": [{"role": "user", "image_url": PNG}]}, "compatible").size.text_bytes > len(PNG)
 
 
 @pytest.mark.parametrize("named", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
@@ -414,15 +477,76 @@ def test_one_that_only_names_models_goes_on_as_it_came(path: str, fallbacks: Any
     assert ask_of(path, body, "compatible").body() == body
 
 
+@pytest.mark.parametrize("dialect", ["compatible", "mistral", "xai"])
+@pytest.mark.parametrize(
+    ("path", "sent", "output_max", "goes_on", "lowered"),
+    [
+        (CHAT, b'"max_tokens":-1', None, b'"max_tokens":-1', b'"max_tokens":9'),
+        (CHAT, b'"max_tokens":-1.0', None, b'"max_tokens":-1', b'"max_tokens":9'),
+        (
+            CHAT,
+            b'"max_tokens":100,"max_completion_tokens":-1',
+            None,
+            b'"max_tokens":100,"max_completion_tokens":-1',
+            b'"max_tokens":9,"max_completion_tokens":9',
+        ),
+        (OLD, b'"max_tokens":-1', None, b'"max_tokens":-1', b'"max_tokens":9'),
+        (RESPONSES, b'"max_output_tokens":-1', None, b'"max_output_tokens":-1', b'"max_output_tokens":9'),
+        (CHAT, b'"max_tokens":256.0', 256, b'"max_tokens":256', b'"max_tokens":9'),
+        (CHAT, b'"max_tokens":256.0000000000000000001', 256, b'"max_tokens":256', b'"max_tokens":9'),
+        (CHAT, b'"max_tokens":8.0', 8, b'"max_tokens":8', b'"max_tokens":8'),
+    ],
+)
+def test_ceilings_are_read_as_compatible_servers_read_them(dialect, path, sent, output_max, goes_on, lowered):
+    ask = ask_of(path, b'{"model":"m",%b}' % sent, dialect)
+    assert ask.output_max == output_max
+    assert (ask.body(), ask.body(9)) == (b'{"model":"m",%b}' % goes_on, b'{"model":"m",%b}' % lowered)
+
+
+@pytest.mark.parametrize("value", [-2, -1.5, 256.5, 1e30, True, "9"])
+def test_other_ceilings_are_refused_there_too(value: object):
+    for members in ({"max_tokens": value}, {"max_tokens": value, "max_completion_tokens": -1}):
+        with pytest.raises(InvalidRequest, match="'max_tokens' must be a whole number"):
+            ask_of(CHAT, members, "compatible")
+
+
+@pytest.mark.parametrize("value", [-1, 256.0])
+@pytest.mark.parametrize("dialect", ["openai", "azure"])
+def test_openai_reads_them_as_it_says(dialect: str, value: float):
+    with pytest.raises(InvalidRequest, match="'max_tokens' must be a whole number"):
+        ask_of(CHAT, {"max_tokens": value}, dialect)
+
+
 def test_where_ollama_takes_none_for_no_ceiling_it_is_none():
     old = [ask_of(OLD, {"max_tokens": 0}, dialect) for dialect in ("openai", "compatible")]
     assert [(ask.output_max, ask.output_min) for ask in old] == [(0, 0), (None, 1)]
 
 
-@pytest.mark.parametrize("path", [CHAT, EMBEDDINGS])
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
 def test_a_template_that_could_write_without_end_is_refused(path: str):
     with pytest.raises(InvalidRequest, match="'chat_template' is not possible here"):
         ask_of(path, {"input": "a", "chat_template": "{% for i in range(9**9) %}a{% endfor %}"}, "compatible")
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
+@pytest.mark.parametrize("name", ["chat_template", "Chat_Template", "conversation", "tokenize"])
+def test_so_is_what_some_put_over_the_arguments_of_a_template(path: str, name: str):
+    kwargs = {"enable_thinking": False, name: "{% for i in range(9**9) %}a{% endfor %}"}
+    with pytest.raises(InvalidRequest, match=f"'{name}' in 'chat_template_kwargs' is not possible here"):
+        ask_of(path, {"input": "a", "chat_template_kwargs": kwargs}, "compatible")
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES, EMBEDDINGS])
+@pytest.mark.parametrize("name", ["mm_processor_kwargs", "media_io_kwargs"])
+def test_what_decides_how_many_tokens_an_image_becomes_is_refused(path: str, name: str):
+    with pytest.raises(InvalidRequest, match=f"'{name}' is not possible here"):
+        ask_of(path, {"input": "a", name: {"max_pixels": 10**9}}, "compatible")
+    assert ask_of(path, {"input": "a", name: {}}, "compatible").model == "m"
+
+
+def test_what_a_template_is_told_otherwise_is_not():
+    kwargs = {"enable_thinking": False, "chat_template": None}
+    assert ask_of(CHAT, {"chat_template_kwargs": kwargs}, "compatible").model == "m"
 
 
 def test_a_name_that_a_parser_may_cut_is_refused():

@@ -286,6 +286,11 @@ PNG = {"mimeType": "image/png", "data": DATA}
             {"type": "input_audio", "input_audio": {"data": DATA, "format": "wav"}}]}]}),
         ("openai", "/v1/responses", {"input": [{"content": [{"type": "input_image", "image_url": DATA}]}]}),
         ("openai", "/v1/responses", {"input": [{"type": "reasoning", "encrypted_content": DATA}]}),
+        ("compatible", "/v1/chat/completions", {"messages": [{"reasoning_details": [
+            {"type": "reasoning.encrypted", "data": DATA}]}]}),
+        ("anthropic", "/v1/messages", {"max_tokens": 1, "messages": [{"content": [
+            {"type": "redacted_thinking", "data": DATA}, {"type": "web_search_tool_result", "content": [
+                {"type": "web_search_result", "encrypted_content": DATA}]}]}]}),
         ("openai", "/v1/responses", {"input": [{"type": "image_generation_call", "result": DATA}]}),
         ("anthropic", "/v1/messages", {"max_tokens": 1, "messages": [{"content": [
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": DATA}},
@@ -298,6 +303,21 @@ PNG = {"mimeType": "image/png", "data": DATA}
 )  # fmt: skip
 def test_what_counts_as_a_medium_does_not_count_as_text(dialect: str, path: str, members: dict[str, Any]):
     assert bytes_of(ask_of(dialect, path, {"model": "m", **members}).size) < 300
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "members", "times"),
+    [
+        ("openai", "/v1/responses", {"input": [{"type": "reasoning", "encrypted_content": DATA}]}, 1),
+        ("compatible", "/v1/chat/completions", {"messages": [{"reasoning_details": [
+            {"type": "reasoning.encrypted", "data": DATA}]}]}, 1),
+        ("anthropic", "/v1/messages", {"max_tokens": 1, "messages": [{"content": [
+            {"type": "redacted_thinking", "data": DATA}, {"type": "web_search_tool_result", "content": [
+                {"type": "web_search_result", "encrypted_content": DATA}]}]}]}, 2),
+    ],
+)  # fmt: skip
+def test_what_is_encrypted_counts_as_the_text_that_it_may_be(dialect: str, path: str, members: Any, times: int):
+    assert ask_of(dialect, path, {"model": "m", **members}).size.media_tokens == times * 18_750
 
 
 def test_what_stands_around_a_text_is_never_charged_by_an_estimate():

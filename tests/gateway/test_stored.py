@@ -223,6 +223,21 @@ async def test_an_answer_of_ones_own_does_not_open_what_is_named_beside_it(scene
     assert len(scene.provider.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("body", "advice"),
+    [
+        ({"input": REFERENCE}, "providerOptions.openai.store = false"),
+        ({"input": [{"type": "code_interpreter_call", "container_id": "cntr_1"}], "store": False}, "as text"),
+        ({"tools": [CODE]}, '{"type": "auto"}'),
+        ({"conversation": "conv_1"}, "Send the conversation itself."),
+    ],
+)
+async def test_a_refusal_says_what_can_be_done_instead(scene, body, advice):
+    message = (await send(scene, "POST", PATH, BODY | body)).json()["error"]["message"]
+    assert advice in message
+    assert ("Send the conversation itself" in message) is ("conversation" in body)
+
+
 @pytest.mark.parametrize("path", ["/anthropic/v1/messages", "/anthropic/v1/messages/count_tokens"])
 @pytest.mark.parametrize("member", ["thread", "diagnostics", "container"])
 async def test_what_anthropic_keeps_is_out_of_reach_and_nothing_is_asked(scene, path, member):

@@ -77,8 +77,17 @@ def _nobodys(provider: Provider, member: str | None) -> str:
     return (
         f"'{member}' cannot be used: {provider.name} tells what it keeps of earlier calls apart by nothing but its id, "
         "so that is out of reach here for a company without a key of its own to the provider, unless "
-        "KVOT_STORED_RESPONSES is shared. Send the conversation itself."
+        f"KVOT_STORED_RESPONSES is shared. {_INSTEAD.get(member or '', 'Send the conversation itself.')}"
     )
+
+
+_INSTEAD = {
+    "input": "Set 'store' to false and send the items themselves, not references to them (Vercel's AI SDK: "
+    "providerOptions.openai.store = false). Leave out items that name a container, like code_interpreter_call, or say "
+    "their code and its output as text.",
+    "tools": 'Let the tool make a container of its own: "container": {"type": "auto"}.',
+}
+"""By the member that names what is kept."""
 
 
 def _invalid(named: Named, message: str, code: str = InvalidRequest.code) -> InvalidRequest:

@@ -31,6 +31,9 @@ EXPONENT_CHARACTERS = 26
 """A number that Python writes with an exponent has at most so many without one, as Go and JavaScript write some:
 a sign, `0.00000` and 17 digits, or 21 digits."""
 
+IMAGE_MARK = "[img-"
+"""Where it stands in a request's texts, Ollama puts an image again: `[img-0]`, as often as it stands there."""
+
 _SMALL_BITS = 64
 
 _GO_ESCAPES = "<>&\u2028\u2029"
@@ -125,6 +128,11 @@ class Gathered:
         """A file of text, in base64: as many bytes as it stands for."""
         self._text_bytes += base64_bytes(data)
 
+    def count(self, mark: str) -> int:
+        """How often it stands in what was gathered as text."""
+        places = (self._texts,) if self._texts is self._written else (self._texts, self._written)
+        return sum(text.count(mark) for texts in places for text in texts)
+
     @property
     def size(self) -> Size:
         texts = () if self._is_rendered else self._texts
@@ -196,3 +204,11 @@ _encode = msgspec.json.encode
 def base64_bytes(data: str) -> int:
     """What base64 stands for: three bytes for four characters."""
     return len(data) * 3 // 4
+
+
+ENCRYPTED_BYTES_PER_TOKEN = 4
+"""Of base64 that only its provider can read: text, which the model reads again, and what the cipher adds."""
+
+
+def encrypted_tokens(data: str) -> int:
+    return base64_bytes(data) // ENCRYPTED_BYTES_PER_TOKEN

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from kvot.core.model import TOKENS_MAX
-from kvot.gateway.providers.sizes import Gathered, base64_bytes
+from kvot.gateway.providers.sizes import Gathered, base64_bytes, encrypted_tokens
 
 # The reasons for each figure: docs/internals/gateway.md, "Anthropic".
 IMAGE_TOKENS = 1_600
@@ -113,4 +113,25 @@ def _fetched(tool: Mapping[str, Any]) -> int:
 
 def _gather_block(gathered: Gathered, block: Mapping[str, Any]) -> None:
     """Signatures are not read by the model; the thinking that they vouch for is counted as it stands."""
-    gathered.members(block, ("signature",) if isinstance(block.get("signature"), str) else ())
+    apart = ["signature"] if isinstance(block.get("signature"), str) else []
+    if block.get("type") == "redacted_thinking":
+        apart += _gather_encrypted(gathered, block, "data")
+    results = block.get("content")
+    if block.get("type") == "web_search_tool_result" and isinstance(results, list):
+        gathered.frame()
+        for each in results:
+            if isinstance(each, dict):
+                gathered.members(each, _gather_encrypted(gathered, each, "encrypted_content"))
+            else:
+                gathered.text(each)
+        apart.append("content")
+    gathered.members(block, apart)
+
+
+def _gather_encrypted(gathered: Gathered, place: Mapping[str, Any], name: str) -> list[str]:
+    """The name, if it counts apart by that."""
+    data = place.get(name)
+    if not isinstance(data, str):
+        return []
+    gathered.media_tokens += encrypted_tokens(data)
+    return [name]

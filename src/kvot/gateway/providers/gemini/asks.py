@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvot.gateway.dialect import Named, Size
-from kvot.gateway.providers.gemini.media import gather_contents
+from kvot.gateway.providers.gemini.media import gather_contents, gather_tools
 from kvot.gateway.providers.gemini.messages import Message, member, message_of, written
 from kvot.gateway.providers.members import invalid, read_object
 from kvot.gateway.providers.sizes import Gathered
@@ -19,13 +19,13 @@ ANSWERS_MAX = 128
 CACHED_TOKENS = 32_000
 """For a cached content, of which a request tells only the name. See docs/internals/gateway.md, "Gemini"."""
 
-_TOOLS = ("tools", "toolConfig")
+_TOOLS, _TOOLS_CONFIG = "tools", "toolConfig"
 _FORMS = ("responseSchema", "responseJsonSchema", "_responseJsonSchema", "responseFormat")
 """Of the configuration: what form the answer is to have."""
 
 _CONFIG, _CEILING, _ANSWERS = "generationConfig", "maxOutputTokens", "candidateCount"
 
-_READ = frozenset({"contents", "systemInstruction", *_TOOLS, _CONFIG})
+_READ = frozenset({"contents", "systemInstruction", _TOOLS, _TOOLS_CONFIG, _CONFIG})
 """What the model reads, and the configuration; all else are other settings, or nobody here knows what."""
 
 
@@ -120,7 +120,9 @@ def _size(message: Message, config: Message) -> Size:
     gathered = Gathered()
     gather_contents(gathered, message.members.get("contents"))
     gather_contents(gathered, message.members.get("systemInstruction"))
-    for members, names in ((message.members, _TOOLS), (config.members, _FORMS)):
+    if message.members.get(_TOOLS) is not None:
+        gather_tools(gathered, message.members[_TOOLS])
+    for members, names in ((message.members, (_TOOLS_CONFIG,)), (config.members, _FORMS)):
         for name in names:
             if members.get(name) is not None:
                 gathered.schema(members[name])

@@ -3,6 +3,7 @@
 Media are looked for only where the API knows them: text that could pass for an image elsewhere is text.
 """
 
+from math import ceil, isnan
 from typing import Any
 
 from kvot.gateway.providers.gemini.messages import items, member, written
@@ -21,6 +22,10 @@ BYTES_PER_TOKEN = (
     ("application/pdf", 130),
 )
 """By how the media type begins; the first counts."""
+
+FETCHED_TOKENS = 25_000
+FRAMES_MAX = 24
+"""The most of a video's frames in a second that a request may ask for."""
 
 _MEDIA = ("inlineData", "fileData")
 _APART = (*_MEDIA, "functionResponse")
@@ -59,14 +64,25 @@ def _gather_part(gathered: Gathered, part: object) -> None:
 
 
 def _gather_media(gathered: Gathered, part: dict[str, Any]) -> None:
+    frames = _frames(part)
     if (blob := member(part, "inlineData")) is not None:
-        _gather_inline(gathered, blob)
+        _gather_inline(gathered, blob, frames)
     if (file := member(part, "fileData")) is not None:
-        gathered.media_tokens += REFERENCE_TOKENS
+        gathered.media_tokens += ceil(REFERENCE_TOKENS * frames)
         _gather_beside(gathered, file, "fileUri")
 
 
-def _gather_inline(gathered: Gathered, blob: object) -> None:
+def _frames(part: dict[str, Any]) -> float:
+    """How many of a second's frames are looked at, at least the one that is without this. A number may be text."""
+    value = member(member(part, "videoMetadata"), "fps")
+    try:
+        frames = float(value) if isinstance(value, int | float | str) else 1.0
+    except (ValueError, OverflowError):
+        return FRAMES_MAX
+    return min(FRAMES_MAX, max(1.0, frames)) if not isnan(frames) else FRAMES_MAX
+
+
+def _gather_inline(gathered: Gathered, blob: object, frames: float) -> None:
     kind, data = member(blob, "mimeType"), member(blob, "data")
     if not isinstance(kind, str) or not isinstance(data, str):
         gathered.schema(blob)
@@ -75,7 +91,8 @@ def _gather_inline(gathered: Gathered, blob: object) -> None:
     kind = kind.lower()
     for beginning, bytes_per_token in BYTES_PER_TOKEN:
         if kind.startswith(beginning):
-            gathered.media_tokens += base64_bytes(data) // bytes_per_token + 1
+            times = frames if beginning == "video/" else 1
+            gathered.media_tokens += ceil((base64_bytes(data) // bytes_per_token + 1) * times)
             return
     if kind.startswith("image/"):
         gathered.media_tokens += IMAGE_TOKENS
@@ -90,3 +107,10 @@ def _gather_beside(gathered: Gathered, medium: object, data: str) -> None:
         gathered.others(medium, written(medium, (data,)) if isinstance(member(medium, data), str) else ())
     else:
         gathered.schema(medium)
+
+
+def gather_tools(gathered: Gathered, tools: object) -> None:
+    """As a schema. What is read from the web stands in no request: one page of it is held."""
+    gathered.schema(tools)
+    if any(member(tool, "urlContext") is not None for tool in items(tools)):
+        gathered.spare_tokens += FETCHED_TOKENS

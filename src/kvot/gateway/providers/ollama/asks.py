@@ -23,7 +23,7 @@ from kvot.gateway.providers.members import (
     truth_at,
     with_values,
 )
-from kvot.gateway.providers.sizes import Gathered
+from kvot.gateway.providers.sizes import IMAGE_MARK, Gathered
 
 IMAGE_TOKENS = 1_600
 """See docs/internals/gateway.md, "Ollama"."""
@@ -32,7 +32,7 @@ _OPTIONS, _CEILING = "options", "num_predict"
 _UNBOUNDED_LEAST = -2
 """-1: without end, -2: until the context is full. 0 bounds nothing either."""
 
-_TEXTS = ("prompt", "system", "template", "suffix")
+_TEXTS = ("prompt", "system", "suffix")
 
 _KNOWN = frozenset({"model", "stream", "options", "messages", "tools", "input"})
 _KNOWN |= {"prompt", "system", "template", "suffix", "images", "context"}
@@ -74,6 +74,7 @@ def read_chat(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
         _gather_images(gathered, each)
     if document.members.get("tools") is not None:
         gathered.schema(document.members["tools"])
+    _gather_marks(gathered, any(each.get("images") for each in messages or ()))
     _gather_others(gathered, document.members, ("messages", "tools"))
     return _generating(document, gathered.size)
 
@@ -86,11 +87,13 @@ def _gathered() -> Gathered:
 def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
     document = _read(body, lists_tokens=True)
     members = document.members
+    _check_template(members)
     gathered = _gathered()
     for name in _TEXTS:
         if members.get(name) is not None:
             gathered.text(members[name])
     _gather_images(gathered, members)
+    _gather_marks(gathered, bool(members.get("images")))
     context = members.get("context")  # an earlier conversation: its tokens themselves
     if isinstance(context, list):
         numbers = sum(type(each) is int for each in context)
@@ -98,6 +101,16 @@ def read_generate(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
         context = None if numbers == len(context) else context
     _gather_others(gathered, members, (*_TEXTS, "images", *(("context",) if context is None else ())))
     return _generating(document, gathered.size)
+
+
+def _check_template(members: Mapping[str, Any]) -> None:
+    """An empty one is the model's own."""
+    if members.get("template") not in (None, ""):
+        raise invalid(
+            "template",
+            "'template' is not possible here: a template may write anything as often as it likes, so that its tokens "
+            "cannot be held to a budget. Use the model's own, or `raw` with the whole prompt.",
+        )
 
 
 def read_embed(body: bytes, _variables: Mapping[str, str]) -> OllamaAsk:
@@ -143,6 +156,12 @@ def _gather_others(gathered: Gathered, members: Mapping[str, Any], read: Iterabl
     """All but what is read, or checked."""
     gathered.others(members, (*read, "stream", _OPTIONS))
     gathered.others(object_at(members, _OPTIONS), (_CEILING,))
+
+
+def _gather_marks(gathered: Gathered, has_images: bool) -> None:
+    """When all texts are gathered."""
+    if has_images:
+        gathered.media_tokens += IMAGE_TOKENS * gathered.count(IMAGE_MARK)
 
 
 def _gather_images(gathered: Gathered, place: Mapping[str, Any]) -> None:

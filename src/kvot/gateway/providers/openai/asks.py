@@ -23,7 +23,14 @@ from kvot.gateway.providers.members import (
 from kvot.gateway.providers.openai.compatible import Compatible
 from kvot.gateway.providers.openai.hosted import added_tools, hosted_tokens
 from kvot.gateway.providers.openai.images import Images
-from kvot.gateway.providers.openai.media import STORED_TOKENS, TOOLS_TOKENS, gather_content, gather_input, gather_tools
+from kvot.gateway.providers.openai.media import (
+    STORED_TOKENS,
+    TOOLS_TOKENS,
+    gather_content,
+    gather_input,
+    gather_marks,
+    gather_tools,
+)
 from kvot.gateway.providers.openai.names import read_named
 from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
@@ -87,10 +94,12 @@ class OpenAiAsk:
         return with_values(self.document.body, self.document.places, values) if values else self.document.body
 
     def _lowered(self, output_max: int | None) -> dict[str, bytes]:
-        values: dict[str, bytes] = {}
         members = self.document.members
+        given = {name: value for name in self.ceilings if (value := members.get(name)) is not None}
+        # A server may read 256.0000000000000000001 as more than is held: all of them read 256 alike.
+        values = {name: b"%d" % value for name, value in given.items() if isinstance(value, float)}
         if output_max is not None and self.ceiling_to_add is not None:
-            values = {name: b"%d" % output_max for name in self.ceilings if (members.get(name) or 0) > output_max}
+            values |= {name: b"%d" % output_max for name, value in given.items() if value < 0 or value > output_max}
             if self.output_max is None:
                 values[self.ceiling_to_add] = b"%d" % output_max
         if self.output_max is not None and self._is_unsure():
@@ -115,16 +124,18 @@ def read_chat(body: bytes, variables: Mapping[str, str], provider: Compatible) -
     model = _model(members, variables)
     gathered = _gathered(provider)
     images = Images(model, is_openai=provider.has_openai_models)
-    for name in ("messages", "prediction"):
-        gather_content(gathered, members.get(name), images)
+    found = sum(gather_content(gathered, members.get(name), images) for name in ("messages", "prediction"))
     for name in ("tools", "functions"):
         gather_tools(gathered, members.get(name))
     gather_input(gathered, members.get("prompt"))  # OpenRouter takes it here too
     _gather_schemas(gathered, members, _CHAT_SCHEMAS)
+    if found and not provider.has_openai_models:
+        gather_marks(gathered)
     gathered.others(members, _CHAT)
     ceilings = _ceilings(members, _CHAT_CEILINGS)
     check_bounds(members, ceilings, ("n",))
     _check_template(members)
+    _check_processing(members)
     answers = whole_at(members, "n", most=ANSWERS_MAX) or 1
     ask = _generating(document, model, provider, gathered.size, answers, ceilings, _chat_ceiling(provider, variables))
     ask.stored = stored_by_chat(members)
@@ -164,7 +175,7 @@ def read_completion(body: bytes, variables: Mapping[str, str], provider: Compati
     ceilings = _ceilings(members, (OLD_CEILING,))
     check_bounds(members, ceilings, ("n", "best_of"))
     each = max(whole_at(members, name, most=ANSWERS_MAX) or 1 for name in ("n", "best_of"))
-    answers = each * _prompts(members.get("prompt"))
+    answers = each * (_prompts(members.get("prompt")) + _embedded(members.get("prompt_embeds")))
     model = _model(members, variables)
     ask = _generating(document, model, provider, gathered.size, answers, ceilings, OLD_CEILING, least=0)
     if ask.output_max is None and provider.completion_max is not None:
@@ -178,6 +189,13 @@ def _prompts(prompt: object) -> int:
     """How many prompts: a list of numbers is one, a list of texts or of lists is as many as it has."""
     are_many = isinstance(prompt, list) and prompt and type(prompt[0]) is not int
     return len(prompt) if are_many else 1  # type: ignore[arg-type]
+
+
+def _embedded(prompts: object) -> int:
+    """vLLM's prompts that are no text; they come beside the others."""
+    if prompts is None:
+        return 0
+    return len(prompts) if isinstance(prompts, list) else 1
 
 
 def _generating(
@@ -201,7 +219,7 @@ def _generating(
         model,
         is_stream,
         size,
-        _ceiling(members, ceilings, least),
+        _ceiling(members, ceilings, least, provider),
         least,
         answers,
         ceilings,
@@ -222,13 +240,39 @@ def _check_later(members: Mapping[str, Any]) -> None:
 
 
 def _check_template(members: Mapping[str, Any]) -> None:
-    """vLLM takes one where it is told to trust its clients."""
+    """vLLM takes one where it is told to trust its clients. What else a template is given is put over its arguments by
+    some (SGLang, MLX, older vLLM): a template, other messages, or that nothing is to be made tokens."""
     if members.get("chat_template") is not None:
-        raise invalid(
-            "chat_template",
-            "'chat_template' is not possible here: a template may write anything as often as it likes, so that its "
-            "tokens cannot be held to a budget. Use the model's own.",
-        )
+        raise _template_refused("chat_template", "'chat_template'")
+    kwargs = members.get("chat_template_kwargs")
+    for name, value in kwargs.items() if isinstance(kwargs, dict) else ():
+        if name.casefold() in _RENDERED and value is not None:
+            raise _template_refused("chat_template_kwargs", f"'{name[:64]}' in 'chat_template_kwargs'")
+
+
+_RENDERED = ("chat_template", "conversation", "tokenize")
+
+
+_PROCESSING = ("mm_processor_kwargs", "media_io_kwargs")
+
+
+def _check_processing(members: Mapping[str, Any]) -> None:
+    """vLLM lets a request say how many pixels it makes of an image, and how many frames of a video."""
+    for name in _PROCESSING:
+        if members.get(name) not in (None, {}):
+            raise invalid(
+                name,
+                f"'{name}' is not possible here: it says how many tokens an image or a video becomes, so that they "
+                "cannot be held to a budget. Leave it out: the server's own settings count.",
+            )
+
+
+def _template_refused(name: str, what: str) -> InvalidRequest:
+    return invalid(
+        name,
+        f"{what} is not possible here: a template may write anything as often as it likes, so that its tokens cannot "
+        "be held to a budget. Use the model's own.",
+    )
 
 
 def _ceilings(members: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
@@ -236,16 +280,36 @@ def _ceilings(members: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, 
     return names + same_as(members, names)
 
 
-def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int) -> int | None:
-    """The higher of two that are given: which of them a provider holds to is its own choice."""
-    values = [value for name in names if (value := whole_at(members, name, least)) is not None]
-    return max(values, default=None)
+def _ceiling(members: Mapping[str, Any], names: tuple[str, ...], least: int, provider: Compatible) -> int | None:
+    """The higher of two that are given: which of them a provider holds to is its own choice. -1 bounds nothing at
+    servers like llama.cpp's, which take a whole number with a point, too."""
+    given = {name: members[name] for name in names if members.get(name) is not None}
+    if not provider.has_openai_models:
+        given = {name: _whole(value) for name, value in given.items()}
+        if _UNBOUNDED in given.values():
+            given = {name: value for name, value in given.items() if value != _UNBOUNDED}
+            _highest(given, least)
+            return None
+    return _highest(given, least)
+
+
+_UNBOUNDED = -1
+
+
+def _highest(given: Mapping[str, Any], least: int) -> int | None:
+    return max((value for name in given if (value := whole_at(given, name, least)) is not None), default=None)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatible) -> OpenAiAsk:
     document = read_named(body)
     members = document.members
     _check_later(members)
+    _check_template(members)
+    _check_processing(members)
     names = _ceilings(members, ("max_output_tokens",))
     check_bounds(members, names, ("n",))
     stored = stored_by_response(members)
@@ -254,8 +318,8 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
         document.without_content(),
         model,
         truth_at(members, "stream"),
-        _response_size(members, stored, _gathered(provider), Images(model, is_openai=provider.has_openai_models)),
-        _ceiling(members, names, 1),
+        _response_size(members, stored, model, provider),
+        _ceiling(members, names, 1, provider),
         RESPONSE_OUTPUT_MIN,
         whole_at(members, "n", most=ANSWERS_MAX) or 1,  # not OpenAI's, but llama.cpp may read it here too
         names,
@@ -264,7 +328,8 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     )
 
 
-def _response_size(members: Mapping[str, Any], stored: Named | None, gathered: Gathered, images: Images) -> Size:
+def _response_size(members: Mapping[str, Any], stored: Named | None, model: str, provider: Compatible) -> Size:
+    gathered, images = _gathered(provider), Images(model, is_openai=provider.has_openai_models)
     found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
     tools, added = members.get("tools"), added_tools(members.get("input"))
     gather_tools(gathered, tools)
@@ -272,6 +337,8 @@ def _response_size(members: Mapping[str, Any], stored: Named | None, gathered: G
         gathered.media_tokens += TOOLS_TOKENS
     gathered.spare_tokens += hosted_tokens([*tools, *added] if isinstance(tools, list) else added, found)
     _gather_schemas(gathered, members, ("text",))
+    if found and not provider.has_openai_models:
+        gather_marks(gathered)
     gathered.others(members, _RESPONSE)
     if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
@@ -291,6 +358,7 @@ def read_embeddings(body: bytes, variables: Mapping[str, str], provider: Compati
     document = read_named(body, lists_tokens=True)
     members = document.members
     _check_template(members)
+    _check_processing(members)
     gathered = _gathered(provider)
     gather_input(gathered, members.get("input"))
     gather_content(gathered, members.get("messages"))

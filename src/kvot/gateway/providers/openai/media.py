@@ -7,8 +7,8 @@ image is decided by the type of its part, never by how a text begins: a text tha
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from kvot.gateway.providers.openai.images import Images
-from kvot.gateway.providers.sizes import UNWRITTEN, Gathered, base64_bytes
+from kvot.gateway.providers.openai.images import ELSEWHERE_TOKENS, ELSEWHERE_TOKENS_MAX, Images
+from kvot.gateway.providers.sizes import IMAGE_MARK, UNWRITTEN, Gathered, base64_bytes, encrypted_tokens
 
 # The reasons for each figure: docs/internals/gateway.md, "media constants of OpenAI".
 WAV_BYTES_PER_TOKEN = 1_600
@@ -59,11 +59,25 @@ def _chat_file(part: _Part, _images: Images) -> _Medium:
     file = part.get("file")
     if not isinstance(file, dict):
         return _Medium(0, "file", file)
-    return _Medium(_file_tokens(file), "file", _beside(file, "file_data"))
+    return _Medium(_file_tokens(file), "file", _beside(file, "file_data"), _file_spare(file))
 
 
 def _file(part: _Part, _images: Images) -> _Medium:
-    return _Medium(_file_tokens(part), "file_data", _beside(part.get("file_data")))
+    return _Medium(_file_tokens(part), "file_data", _beside(part.get("file_data")), _file_spare(part))
+
+
+def _by_url(name: str, bytes_per_token: int | None = None) -> Callable[[_Part, Images], _Medium]:
+    """bytes_per_token: of one that is itself in its URL; None: it counts as one that is elsewhere."""
+
+    def count(part: _Part, _images: Images) -> _Medium:
+        place = part.get(name)
+        url = place.get("url") if isinstance(place, dict) else place
+        tokens = FILE_REFERENCE_TOKENS
+        if bytes_per_token is not None and isinstance(url, str) and url[:5].lower() == "data:":
+            tokens = min(FILE_TOKENS_MAX, _decoded_bytes(url) // bytes_per_token + 1)
+        return _Medium(tokens, name, _beside(place, "url"))
+
+    return count
 
 
 def _beside(place: object, data: str = "") -> object:
@@ -71,6 +85,14 @@ def _beside(place: object, data: str = "") -> object:
     if isinstance(place, dict):
         return {name: value for name, value in place.items() if name != data or not isinstance(value, str)}
     return None if isinstance(place, str) else place
+
+
+def _file_spare(file: _Part) -> int:
+    """One of text may have a token for each byte."""
+    data = file.get("file_data")
+    if not isinstance(data, str) or data[:10].lower() != "data:text/":
+        return 0
+    return max(0, _decoded_bytes(data) - _file_tokens(file))
 
 
 def _file_tokens(file: _Part) -> int:
@@ -92,8 +114,15 @@ MEDIA: dict[str, Callable[[_Part, Images], _Medium]] = {
     "input_audio": _sound,
     "file": _chat_file,
     "input_file": _file,
+    "video_url": _by_url("video_url"),  # vLLM, SGLang, OpenRouter
+    "audio_url": _by_url("audio_url", AUDIO_BYTES_PER_TOKEN),
+    "document_url": _by_url("document_url", FILE_BYTES_PER_TOKEN),  # Mistral
 }
 """By a part's type."""
+
+_BY_MEMBER = ("image_url", "audio_url", "input_audio", "video_url")
+"""What vLLM takes a part for that has no type, or a `uuid`: the first of these that is there, also if it is null, as a
+`uuid` alone may name what was sent before."""
 
 _ANY_MODEL = Images("", is_openai=False)
 
@@ -145,18 +174,32 @@ _NO_CONTENT = ("arguments", "tools")
 
 
 def _medium(part: dict[str, Any], images: Images) -> _Medium:
-    kind = part.get("type")
+    kind = _kind(part)
     count = MEDIA.get(kind) if isinstance(kind, str) else None
     if count is not None:
         return count(part, images)
-    encrypted = part.get("encrypted_content")
-    if isinstance(encrypted, str):
-        # Reasoning of an earlier turn, which the model reads again: as many tokens as that much text may have.
-        return _Medium(_decoded_bytes(encrypted) // FILE_BYTES_PER_TOKEN, "encrypted_content")
-    return _NO_MEDIUM
+    # Reasoning of an earlier turn, which the model reads again: as many tokens as that much text may have.
+    name = "data" if kind == "reasoning.encrypted" else "encrypted_content"  # OpenRouter's
+    encrypted = part.get(name)
+    return _Medium(encrypted_tokens(encrypted), name) if isinstance(encrypted, str) else _NO_MEDIUM
+
+
+def _kind(part: _Part) -> object:
+    """A message has no type either, and is none."""
+    kind = part.get("type")
+    if "role" not in part and (kind is None or part.get("uuid") is not None):
+        return next((name for name in _BY_MEMBER if name in part), kind)
+    return kind
 
 
 _NO_MEDIUM = _Medium(0, None)
+
+
+def gather_marks(gathered: Gathered) -> None:
+    """Of a request with images, when all texts are gathered: Ollama puts one wherever `[img-0]` stands."""
+    marks = gathered.count(IMAGE_MARK)
+    gathered.media_tokens += ELSEWHERE_TOKENS * marks
+    gathered.spare_tokens += (ELSEWHERE_TOKENS_MAX - ELSEWHERE_TOKENS) * marks
 
 
 def gather_tools(gathered: Gathered, tools: object) -> None:

@@ -11,6 +11,7 @@ _KNOWN |= {"max_tokens", "max_completion_tokens", "max_output_tokens", "n", "bes
 _KNOWN |= {"messages", "prediction", "prompt", "suffix", "input", "instructions"}
 _KNOWN |= {"tools", "functions", "response_format", "text"}
 _KNOWN |= {"chat_template", "chat_template_kwargs", "documents", "data_sources"}
+_KNOWN |= {"mm_processor_kwargs", "media_io_kwargs", "prompt_embeds"}
 _KNOWN |= {"conversation", "previous_response_id"}
 
 
