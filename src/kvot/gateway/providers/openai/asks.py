@@ -25,7 +25,7 @@ from kvot.gateway.providers.openai.hosted import added_tools, hosted_tokens
 from kvot.gateway.providers.openai.images import Images
 from kvot.gateway.providers.openai.media import STORED_TOKENS, TOOLS_TOKENS, gather_content, gather_input, gather_tools
 from kvot.gateway.providers.openai.names import read_named
-from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
+from kvot.gateway.providers.openai.stored import read_by_response, stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
 
 ANSWERS_MAX = 128
@@ -243,23 +243,22 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     _check_later(members)
     names = ("max_output_tokens",)
     check_bounds(members, names, ("n",))
-    stored = stored_by_response(members)
-    model = _response_model(members)
+    model, read = _response_model(members), read_by_response(members)
     return OpenAiAsk(
         document.without_content(),
         model,
         truth_at(members, "stream"),
-        _response_size(members, stored, _gathered(provider), Images(model, is_openai=provider.has_openai_models)),
+        _response_size(members, read, _gathered(provider), Images(model, is_openai=provider.has_openai_models)),
         _ceiling(members, names, 1),
         RESPONSE_OUTPUT_MIN,
         whole_at(members, "n", most=ANSWERS_MAX) or 1,  # not OpenAI's, but llama.cpp may read it here too
         names,
         ceiling_to_add=names[0],
-        stored=stored,
+        stored=stored_by_response(members),
     )
 
 
-def _response_size(members: Mapping[str, Any], stored: Named | None, gathered: Gathered, images: Images) -> Size:
+def _response_size(members: Mapping[str, Any], read: Named | None, gathered: Gathered, images: Images) -> Size:
     found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
     tools, added = members.get("tools"), added_tools(members.get("input"))
     gather_tools(gathered, tools)
@@ -270,7 +269,7 @@ def _response_size(members: Mapping[str, Any], stored: Named | None, gathered: G
     gathered.others(members, _RESPONSE)
     if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
-    if stored is not None:
+    if read is not None:
         gathered.stored_tokens = STORED_TOKENS
     return gathered.size
 
