@@ -40,7 +40,10 @@ from kvot.stores.unfinished import unfinished_copy
 T = TypeVar("T")
 Check = Callable[[asyncpg.Connection, str], Awaitable[None]]
 
-_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
+NO_TIMEOUTS = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+"""What moves a database keeps a transaction open while it waits for the other one, however long that takes."""
+
+_SNAPSHOT = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {NO_TIMEOUTS}"
 
 _IS_MARKED = "SELECT EXISTS (SELECT FROM kvot.unfinished_copy)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
