@@ -222,3 +222,8 @@ def test_a_backup_that_is_terminated_leaves_no_draft(filled):
     ran = signalled("move", signal.SIGTERM, "backup", filled.folder / "b.gz", "--database", filled.database)
     assert (ran.returncode, ran.stderr) == (-signal.SIGTERM, "")
     assert not [each for each in filled.folder.iterdir() if "b.gz" in each.name]
+
+
+def test_a_file_may_have_a_name_that_is_not_text(kvot):
+    kvot("record", "--company", ACME, "--tokens", 5)
+    assert kvot("backup", kvot.folder / "caf\udce9").code == 0

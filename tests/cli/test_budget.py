@@ -36,3 +36,10 @@ def test_a_bad_budget_is_refused_and_the_old_one_stays(kvot, arguments):
 def test_a_limit_out_of_its_range_is_told_with_the_range_wherever_it_was_to_go(kvot, limit, where):
     ran = kvot.bare("budget", "set", "--company", ACME, "--token-limit", limit, *where)
     assert (ran.code, f"between 0 and 2147483647. You entered {limit}." in ran.err) == (1, True)
+
+
+def test_a_reason_that_is_not_text_is_refused_in_one_line_and_the_old_budget_stays(kvot):
+    """An argument with bytes that are not UTF-8 comes with half pairs of surrogates in their place."""
+    ran = kvot("budget", "set", "--company", ACME, "--token-limit", 500, "--reason", "caf\udce9")
+    assert ran == (1, "", "kvot: 'Reason' is not in the correct format: it has bytes that are not UTF-8.\n")
+    assert kvot("budget", "show", "--company", ACME, "--json").document["isDefault"] is True

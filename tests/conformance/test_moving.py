@@ -197,6 +197,15 @@ async def test_the_audit_log_goes_along_and_is_bound_anew(durable: Engine, tmp_p
     await scene.close()
 
 
+async def test_the_audit_log_keeps_its_order_when_the_clock_is_set_back(durable: Engine, tmp_path: Path):
+    scene = await Scene.open(durable, tmp_path)
+    key = ApiKey("k1", b"h" * 32, COMPANY, frozenset(), None, T0, "ann")
+    await scene.store.add_key(key, actor="ann", now_ms=T0)
+    await scene.store.revoke_key("k1", company_id=None, actor="ann", now_ms=T0 - DAY)
+    assert [(line.action, line.at_ms) for line in await scene.audit()] == [("add_key", T0), ("revoke_key", T0 - DAY)]
+    await scene.close()
+
+
 async def test_what_tells_the_secret_goes_along(durable: Engine, tmp_path: Path):
     scene = await Scene.open(Mover(durable, ENGINES["sqlite"]).engine, tmp_path)
     await scene.store.bind_secret(b"first")

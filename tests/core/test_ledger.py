@@ -53,6 +53,12 @@ BAD: list[tuple[str, str, Ask]] = [
         lambda ledger: ledger.correct(COMPANY, Correction("c", "e", -TOKENS_MAX - 1, "ann")),
     ),
     ("Reason", "Length", lambda ledger: ledger.correct(COMPANY, Correction("c", "e", 1, "ann", "r" * 256))),
+    (
+        "Reason",
+        "RegularExpression",
+        lambda ledger: ledger.correct(COMPANY, Correction("c", "e", 1, "ann", "caf\udce9")),
+    ),
+    ("Model", "RegularExpression", lambda ledger: ledger.record(COMPANY, event_with(CallDetail(model="\ud800")))),
     ("At", "InclusiveBetween", lambda ledger: ledger.usage(COMPANY, at_ms=0)),
     ("WindowDays", "InclusiveBetween", lambda ledger: ledger.usage(COMPANY, window_ms=0)),
     ("WindowDays", "InclusiveBetween", lambda ledger: ledger.usage(COMPANY, window_ms=401 * MS_PER_DAY)),

@@ -273,6 +273,11 @@ def test_a_message_is_no_medium():
 @pytest.mark.parametrize("named", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}])
 def test_what_is_gone_on_from_has_a_place_of_its_own_in_the_size(named: dict[str, Any]):
     assert unframed(ask_of(RESPONSES, {"input": "abc", **named}).size) == Size(3, stored_tokens=media.STORED_TOKENS)
+    assert ask_of(RESPONSES, {"input": "abc", "request_id": "r", **named}).size.stored_tokens == media.STORED_TOKENS
+
+
+def test_the_id_that_an_answer_is_to_have_is_nothing_to_be_read():
+    assert ask_of(RESPONSES, {"input": "abc", "request_id": "r"}).size.stored_tokens == 0
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ PATHS = [
 PATH, BODY = CALLS["responses"]
 STREAM = BODY | {"stream": True}
 PREVIOUS = {"previous_response_id": "resp_1"}
+TAKEN = {"request_id": "resp_1"}
 REFERENCE = [{"type": "item_reference", "id": "msg_1"}]
 CODE = {"type": "code_interpreter", "container": "cntr_1"}
 SHELL = {"type": "shell", "environment": {"type": "container_reference", "container_id": "cntr_1"}}
@@ -44,6 +45,8 @@ NAMED = [
     ("/v1/responses", {"previous_response_id": 5}, Named("previous_response_id", "")),
     ("/v1/responses", {"previous_response_id": ""}, Named("previous_response_id", "")),
     ("/v1/responses", {"previous_response_id": "x" * 257}, Named("previous_response_id", "")),
+    ("/v1/responses", TAKEN, Named("request_id")),
+    ("/v1/responses", PREVIOUS | TAKEN, Named("request_id")),
     ("/v1/responses", PREVIOUS | {"input": REFERENCE}, Named("input")),
     ("/v1/responses", PREVIOUS | {"conversation": "conv_1"}, Named("conversation")),
     ("/v1/responses", {"conversation": {"id": "conv_1"}}, Named("conversation")),
@@ -68,7 +71,7 @@ FREE = [
     ("/v1/responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
     ("/v1/responses", {"input": [{"type": "additional_tools", "tools": [{"type": "shell", "environment": {}}, 5]}]}),
     ("/v1/responses", {"prompt_cache_options": {"comparison_response_id": None}}),
-    ("/v1/responses", {"prompt_cache_options": 5}),
+    ("/v1/responses", {"prompt_cache_options": 5, "request_id": None}),
     ("/v1/chat/completions", {"messages": [{"role": "user", "content": "previous_response_id", "audio": None}]}),
 ]
 
@@ -213,6 +216,19 @@ async def test_a_request_that_names_an_answer_of_nobodys_is_refused_and_nothing_
     assert await scene.settled() == 0
     await make(scene)
     assert (await send(scene, "POST", path, BODY | PREVIOUS)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/openai/v1/responses", "/openai/v1/responses/input_tokens"])
+@pytest.mark.parametrize(("stored_responses", "status"), [("own", 400), ("shared", 200)])
+async def test_nobody_chooses_the_id_of_an_answer_that_another_company_may_have(
+    open_scene, path, stored_responses, status
+):
+    scene = await open_scene(stored_responses=stored_responses)
+    reply = await send(scene, "POST", path, BODY | TAKEN)
+    assert reply.status_code == status
+    assert len(scene.provider.requests) == (status == 200)
+    if status == 400:
+        assert reply.json()["error"]["param"] == "request_id"
 
 
 async def test_an_answer_of_ones_own_does_not_open_what_is_named_beside_it(scene):

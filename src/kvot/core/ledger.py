@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from kvot.core.budget import TOKEN_LIMIT_MAX, Budget, PartialBudget, Rules
 from kvot.core.errors import InvalidRequest
-from kvot.core.faults import fault, length_fault
+from kvot.core.faults import display_name, fault, length_fault
 from kvot.core.model import (
     HOLD_TTL_MAX_MS,
     ID_LENGTH_MAX,
@@ -271,8 +271,17 @@ def _check_id(field: str, value: str) -> None:
 
 
 def _check_text(field: str, value: str | None) -> None:
-    if value is not None and len(value) > TEXT_LENGTH_MAX:
+    """Whatever has a form in UTF-8, since no engine keeps anything else: half a pair of surrogates has none."""
+    if value is None:
+        return
+    if len(value) > TEXT_LENGTH_MAX:
         raise InvalidRequest.of_fields([length_fault(field, value, 0, TEXT_LENGTH_MAX)])
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        shown = value.encode(errors="backslashreplace").decode()
+        message = f"'{display_name(field)}' is not in the correct format: it has bytes that are not UTF-8."
+        raise InvalidRequest.of_fields([fault(field, "RegularExpression", shown, message)]) from None
 
 
 def _check_tokens(field: str, tokens: int) -> None:

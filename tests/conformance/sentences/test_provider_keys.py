@@ -56,6 +56,7 @@ async def test_what_is_not_there_is_not_removed(scene: Scene):
     await keep(scene)
     assert not await remove(scene, company=OTHER)
     assert not await remove(scene, provider="gemini")
+    assert not await remove(scene, provider="caf\udce9")  # of bytes that are not UTF-8
     assert await scene.store.find_provider_key(COMPANY, "openai") == KEY
 
 

@@ -16,8 +16,10 @@ from kvot.stores.postgres import PostgresStore, Time, migrate
 from kvot.stores.postgres import connection as connection_module
 from kvot.stores.postgres import pool as pool_module
 from kvot.stores.postgres.address import Address
+from kvot.stores.postgres.archive import PostgresSource
 from kvot.stores.postgres.errors import told
 from kvot.stores.postgres.pool import Pool
+from kvot.stores.postgres.restore import PostgresSink
 from kvot.stores.postgres.rights import NEEDED
 from kvot.stores.postgres.schema import server_version
 from tests.conformance.scene import COMPANY, OTHER, T0
@@ -541,3 +543,23 @@ async def test_a_server_that_restarts_under_load_loses_and_doubles_nothing(
     usage = await durable.usage(COMPANY, now_ms=T0)
     assert usage.tokens_held == 10 * len(acknowledged) == 1_000
     assert (await durable.verify(COMPANY, now_ms=T0)).differences == ()
+
+
+async def test_what_moves_a_database_may_wait_in_its_transactions(url: str):
+    """Each waits while the other is read or written, whatever the database allows its sessions."""
+    name = database_of(url)
+    await run("postgres", f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = 1")
+    try:
+        source, sink = await PostgresSource.open(url, Rules()), await PostgresSink.open(url, Rules())
+        for _ in range(5):
+            await run(name, "SELECT")  # takes milliseconds: a connection of its own
+        assert await source.companies() == []
+        await sink.mark_unfinished()
+        await sink.commit()
+        await sink.mark_finished()  # in the next transaction
+        await run(name, "SELECT")
+        await sink.commit()
+        await sink.close()
+        await source.close()
+    finally:
+        await run("postgres", f"ALTER DATABASE {name} RESET idle_in_transaction_session_timeout")

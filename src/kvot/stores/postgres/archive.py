@@ -40,7 +40,10 @@ from kvot.stores.unfinished import unfinished_copy
 T = TypeVar("T")
 Check = Callable[[asyncpg.Connection, str], Awaitable[None]]
 
-_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0"
+NO_TIMEOUTS = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"
+"""What moves a database keeps a transaction open while it waits for the other one, however long that takes."""
+
+_SNAPSHOT = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {NO_TIMEOUTS}"
 
 _IS_MARKED = "SELECT EXISTS (SELECT FROM kvot.unfinished_copy)"
 _COMPANIES = "SELECT company_id::text FROM kvot.company ORDER BY company_id"
@@ -73,9 +76,12 @@ _KEYS = f"SELECT {COLUMNS} FROM kvot.api_key ORDER BY created_at, key_id"
 _PROVIDER_KEYS = f"SELECT {provider_keys.COLUMNS} FROM kvot.provider_key ORDER BY company_id, provider"
 _SECRET_CHECK = "SELECT digest FROM kvot.secret_check"
 _AUDIT = """SELECT at, actor, action, company_id::text, subject, detail::text FROM (
-    SELECT at, actor, action, company_id, subject, detail, 0 AS log, seq FROM kvot.audit
-    UNION ALL SELECT at, actor, action, company_id, subject, detail, 1, seq FROM kvot.key_audit
-    ) AS line ORDER BY at, log, CASE WHEN log = 0 THEN company_id END, seq"""
+    SELECT at, actor, action, company_id, subject, detail, 0 AS log, seq,
+        max(at) OVER (PARTITION BY company_id ORDER BY seq) AS since FROM kvot.audit
+    UNION ALL SELECT at, actor, action, company_id, subject, detail, 1, seq,
+        max(at) OVER (ORDER BY seq) FROM kvot.key_audit
+    ) AS line ORDER BY since, log, CASE WHEN log = 0 THEN company_id END, seq"""
+"""The lines of one log keep their order, also where a clock was set back between them."""
 _AUDIT_BREAK = """SELECT kvot.first_key_audit_break() IS NOT NULL OR EXISTS (SELECT FROM
     (SELECT DISTINCT company_id FROM kvot.audit) AS log WHERE kvot.first_audit_break(company_id) IS NOT NULL)"""
 _VERIFY = "SELECT place, kept, recomputed FROM kvot.verify($1, $2, 0, 0)"

@@ -6,6 +6,7 @@ from kvot.core.keys import ApiKey
 from kvot.stores.postgres.encoding import from_optional_text, from_text, to_optional_text, to_text, to_uuid
 from kvot.stores.postgres.pool import Pool
 from kvot.stores.postgres.watch import KeysWatch
+from kvot.stores.texts import can_be_kept
 
 COLUMNS = """key_id, secret_hash, company_id::text, roles, name, created_at, created_by, expires_at, revoked_at,
     networks"""
@@ -31,6 +32,8 @@ class Keys:
         return await self.change(_ADD, *to_row(key), now_ms, self._drift_max_ms, to_text(actor))
 
     async def revoke(self, key_id: str, *, company_id: str | None, actor: str, now_ms: int) -> bool:
+        if not can_be_kept(key_id):
+            return False
         company = None if company_id is None else to_uuid(company_id)
         return await self.change(_REVOKE, to_text(key_id), company, now_ms, self._drift_max_ms, to_text(actor))
 

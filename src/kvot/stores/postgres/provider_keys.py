@@ -6,6 +6,7 @@ from kvot.core.provider_keys import SealedKey
 from kvot.stores.postgres.encoding import from_text, to_text, to_uuid
 from kvot.stores.postgres.keys import Keys
 from kvot.stores.postgres.pool import Pool
+from kvot.stores.texts import can_be_kept
 
 COLUMNS = "company_id::text, provider, sealed, set_at, set_by"
 _SET = """SELECT kvot.set_provider_key(ROW($1::uuid, $2::text, $3::bytea, $4::bigint, $5::text)::kvot.provider_key,
@@ -27,6 +28,8 @@ class ProviderKeys:
         await self._keys.change(_SET, *to_row(key), now_ms, self._drift_max_ms)
 
     async def remove(self, company_id: str, provider: str, *, actor: str, now_ms: int) -> bool:
+        if not can_be_kept(provider):
+            return False
         which = (to_uuid(company_id), to_text(provider))
         return await self._keys.change(_REMOVE, *which, now_ms, self._drift_max_ms, to_text(actor))
 

@@ -28,7 +28,7 @@ from kvot.core.model import Event
 from kvot.core.stored_replies import StoredReply
 from kvot.core.window import MS_PER_HOUR, SHIFTS
 from kvot.stores.postgres import provider_keys
-from kvot.stores.postgres.archive import connect, let_go, telling
+from kvot.stores.postgres.archive import NO_TIMEOUTS, connect, let_go, telling
 from kvot.stores.postgres.encoding import settlement_text, to_labels, to_optional_text, to_text, to_uuid
 from kvot.stores.postgres.keys import to_row
 from kvot.stores.postgres.schema import check
@@ -36,7 +36,7 @@ from kvot.stores.postgres.schema import check
 LABEL_SETS_REMEMBERED_MAX = 50_000
 """Of one company: about 10 MB at the most."""
 
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0"
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; {NO_TIMEOUTS}"
 _KEY_ACTIONS = frozenset({"add_key", "revoke_key", "set_provider_key", "remove_provider_key"})
 """Lines of the audit log of keys, which follow one another whatever company they are about."""
 

@@ -6,6 +6,7 @@ from kvot.core.keys import ApiKey
 from kvot.stores.sqlite import audit
 from kvot.stores.sqlite.connection import Row, Tx
 from kvot.stores.sqlite.encoding import from_guid, to_guid
+from kvot.stores.texts import can_be_kept
 
 COLUMNS = """key_id, secret_hash, company_id, roles, name, created_at, created_by, expires_at, revoked_at, networks"""
 ADD = f"INSERT INTO api_key({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -71,7 +72,7 @@ def secret_check(tx: Tx) -> bytes | None:
 
 
 def find_key(tx: Tx, key_id: str) -> ApiKey | None:
-    rows = tx.execute(_FIND, (key_id,)).fetchall()
+    rows = tx.execute(_FIND, (key_id,)).fetchall() if can_be_kept(key_id) else []
     return from_row(rows[0]) if rows else None
 
 

@@ -4,6 +4,7 @@ from kvot.core.provider_keys import SealedKey
 from kvot.stores.sqlite import audit
 from kvot.stores.sqlite.connection import Row, Tx
 from kvot.stores.sqlite.encoding import from_guid, to_guid
+from kvot.stores.texts import can_be_kept
 
 COLUMNS = "company_id, provider, sealed, set_at, set_by"
 SET = f"INSERT OR REPLACE INTO provider_key({COLUMNS}) VALUES (?, ?, ?, ?, ?)"
@@ -19,6 +20,8 @@ def set_provider_key(tx: Tx, key: SealedKey, now_ms: int) -> bool:
 
 
 def remove_provider_key(tx: Tx, company_id: str, provider: str, actor: str, now_ms: int) -> bool:
+    if not can_be_kept(provider):
+        return False
     tx.execute(_REMOVE, (to_guid(company_id), provider))
     if not tx.connection.changes():
         return False

@@ -32,7 +32,7 @@ from kvot.gateway.providers.openai.media import (
     gather_tools,
 )
 from kvot.gateway.providers.openai.names import read_named
-from kvot.gateway.providers.openai.stored import stored_by_chat, stored_by_response
+from kvot.gateway.providers.openai.stored import read_by_response, stored_by_chat, stored_by_response
 from kvot.gateway.providers.sizes import Gathered
 
 ANSWERS_MAX = 128
@@ -312,23 +312,22 @@ def read_response(body: bytes, _variables: Mapping[str, str], provider: Compatib
     _check_processing(members)
     names = _ceilings(members, ("max_output_tokens",))
     check_bounds(members, names, ("n",))
-    stored = stored_by_response(members)
-    model = _response_model(members)
+    model, read = _response_model(members), read_by_response(members)
     return OpenAiAsk(
         document.without_content(),
         model,
         truth_at(members, "stream"),
-        _response_size(members, stored, model, provider),
+        _response_size(members, read, model, provider),
         _ceiling(members, names, 1, provider),
         RESPONSE_OUTPUT_MIN,
         whole_at(members, "n", most=ANSWERS_MAX) or 1,  # not OpenAI's, but llama.cpp may read it here too
         names,
         ceiling_to_add=names[0],
-        stored=stored,
+        stored=stored_by_response(members),
     )
 
 
-def _response_size(members: Mapping[str, Any], stored: Named | None, model: str, provider: Compatible) -> Size:
+def _response_size(members: Mapping[str, Any], read: Named | None, model: str, provider: Compatible) -> Size:
     gathered, images = _gathered(provider), Images(model, is_openai=provider.has_openai_models)
     found = sum(gather_content(gathered, members.get(name), images) for name in ("input", "instructions", "prompt"))
     tools, added = members.get("tools"), added_tools(members.get("input"))
@@ -342,7 +341,7 @@ def _response_size(members: Mapping[str, Any], stored: Named | None, model: str,
     gathered.others(members, _RESPONSE)
     if members.get("prompt") is not None:
         gathered.media_tokens += STORED_TOKENS
-    if stored is not None:
+    if read is not None:
         gathered.stored_tokens = STORED_TOKENS
     return gathered.size
 

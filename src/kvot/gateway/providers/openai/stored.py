@@ -14,6 +14,8 @@ from kvot.gateway.providers.openai.names import read_named
 REPLY_ID = "reply_id"
 """The variable of a path that names a response."""
 
+_REQUEST = "request_id"
+"""By this member vLLM and SGLang take the id of the response that is made: it may be that of one that is stored."""
 _PREVIOUS = "previous_response_id"
 _CACHE = "prompt_cache_options"
 
@@ -22,6 +24,11 @@ _Item = Mapping[str, Any]
 
 def stored_by_response(members: Mapping[str, Any]) -> Named | None:
     """What a request to Responses names; an earlier response only if that is all."""
+    return Named(_REQUEST) if members.get(_REQUEST) is not None else read_by_response(members)
+
+
+def read_by_response(members: Mapping[str, Any]) -> Named | None:
+    """The same of what the model would read: not of where its answer is kept."""
     if members.get("conversation") is not None:
         return Named("conversation")
     if _is_compared(members):
