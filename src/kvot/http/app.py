@@ -143,13 +143,14 @@ class App:
         self._limits = settings.limits
         self.log = log or RequestLog()
         self._table = Table(routes)
-        self.early = Early(self._table, settings.style, *([gateway.provider] if gateway else []))
         self._pages = health.pages
         self._cors = Cors(settings.cors_origins)
         self._sign_in = sign_in
         self._surfaces: list[Surface] = [ApiIndex(routes), *([sign_in] if sign_in else []), *surfaces]
         self._clock = clock
         self._requests = requests or Requests()
+        found = (gateway.provider, gateway.calls) if gateway else ()
+        self.early = Early(self._table, settings.style, self.log, self._requests, *found)
         self.health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from weakref import ref
 
-from httptools import HttpParserInvalidMethodError
+from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kvot.http.early import (
@@ -115,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
             data = self._without_upgrade(data)
         self._piece = data
         self._has_ended = self._has_body_come = False
-        super().data_received(data)
+        self._parse(data)
         self._piece = b""
         self._head_tail = self._tail_with(data) if self._is_in_head else b""
         if self._is_refused:
@@ -128,6 +128,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._bound_head(data)
         elif self._is_arriving:
             self._bound_around_body(len(data))
+
+    def _parse(self, data: bytes) -> None:
+        """As uvicorn's own `data_received`, without its warning: the refusal has a line of its own in the log."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):  # the second for what ends in `on_headers_complete` before
+            self._refuse_unread()
 
     def _without_upgrade(self, data: bytes) -> bytes:
         """An offer to go on in another protocol is passed over, as RFC 9110 (7.8) lets us: Java's client makes it with
@@ -233,8 +241,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
-    def send_400_response(self, msg: str) -> None:
-        """uvicorn's hook for what its parser refuses; the parser's error is being handled."""
+    def _refuse_unread(self) -> None:
+        """What the parser does not take; its error is being handled."""
         line = _REQUEST_LINE.match(self._piece)
         if line and isinstance(sys.exception(), HttpParserInvalidMethodError):
             self._refuse(UNKNOWN_METHOD, "", line[1])
@@ -271,7 +279,7 @@ class BoundedProtocol(HttpToolsProtocol):
             cycle.disconnected = True  # who waits for the body hears that there is no more to come
             cycle.message_event.set()
             self.flow.resume_reading()  # a full buffer has stopped it, and nobody will empty that
-        self.transport.write(app.early.reply(fault, verb, url, headers))
+        self.transport.write(app.early.reply(fault, verb, url, headers, is_begun=is_body))
         self.transport.write_eof()
         self._stop_timer()
         self._arrival_timer = self.loop.call_later(LINGER_S, self.transport.abort)
