@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
 from kvot.contract.describe import Operation
-from kvot.core.errors import InvalidRequest, KvotError, MethodNotAllowed, RequestTooLarge
+from kvot.core.errors import InvalidRequest, KvotError, MethodNotAllowed, RequestTooLarge, StoreUnavailable
 from kvot.gateway.dialect import Refusal
 from kvot.gateway.provider import Provider
 from kvot.http import choice, errors, replies
@@ -31,6 +31,7 @@ HEAD_TOO_LARGE = 431, RequestTooLarge(f"Address and headers are larger than {HEA
 TRAILERS_TOO_LARGE = 431, RequestTooLarge(f"What stands around the body is larger than {HEAD_BYTES_MAX} bytes.")
 NO_OTHER_PROTOCOL = 400, InvalidRequest("No other protocol can be spoken here: leave 'Upgrade' out.")
 UNKNOWN_METHOD = 405, MethodNotAllowed("The method of the request is not known.")
+STOPPING = 503, StoreUnavailable("The server is stopping.")
 
 Fault = tuple[int, KvotError]
 """What is wrong with it, and the status that says so."""
@@ -92,7 +93,7 @@ class Early:
 
     def _note(self, fault: Fault, verb: str, operation: Operation | None, call: CallName | None = None) -> None:
         status, error = fault
-        if operation is not None:
+        if operation is not None and fault is not STOPPING:  # what a stop leaves undone is no failure of an operation
             self._requests.count(operation.name, errors.outcome(error))
         self._log.request({"method": verb or None}, operation, None, status, 0.0, call)
 

@@ -21,6 +21,7 @@ from kvot.http.early import (
     HEAD_TOO_LARGE,
     NO_HTTP,
     NO_OTHER_PROTOCOL,
+    STOPPING,
     TRAILERS_TOO_LARGE,
     UNKNOWN_METHOD,
     Fault,
@@ -269,12 +270,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
-        app: Any = self.app  # the server was given ours
-        cycle: Any = self.cycle  # None before the first request
-        owes_another = self.pipeline or cycle.response_started if is_body else cycle and not cycle.response_complete
-        if owes_another:
+        if self._owes_another(is_body=is_body):
             self.transport.close()
             return
+        app: Any = self.app  # the server was given ours
+        cycle: Any = self.cycle
         if is_body:
             cycle.disconnected = True  # who waits for the body hears that there is no more to come
             cycle.message_event.set()
@@ -283,6 +283,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write_eof()
         self._stop_timer()
         self._arrival_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _owes_another(self, *, is_body: bool) -> bool:
+        """Whether a reply to an earlier request is still to come, or to end, before one to what arrives now."""
+        cycle: Any = self.cycle  # None before the first request
+        if is_body:
+            return bool(self.pipeline) or cycle.response_started
+        return cycle is not None and not cycle.response_complete
+
+    def refuse_arriving(self) -> None:
+        """Of a server that stops: wait no longer for the rest of a request. What came before it is answered first."""
+        is_body = not self._is_in_head
+        if self._is_arriving and not self._owes_another(is_body=is_body):
+            headers = self.scope["headers"]
+            self._refuse(STOPPING, self._verb(), self.url, headers, is_body=is_body)
 
     def _discard(self, data: bytes) -> None:
         self._discarded_bytes += len(data)
