@@ -3,11 +3,13 @@
 import asyncio
 import json
 import socket
+from io import StringIO
 
 import pytest
 
 from tests.gateway.calls import CALLS, REPLIES_WITHIN_S, connect, send_raw
 from tests.gateway.test_fail_closed import ONE_OF_EACH, words
+from tests.logs import logging_to
 
 HOST = b" HTTP/1.1\r\nhost: h\r\n"
 # What of a head cannot be taken, behind its verb and path, and the status that it makes.
@@ -28,6 +30,38 @@ async def test_a_head_or_body_that_cannot_be_read_is_refused_in_the_apis_words(s
     assert words(call, body)
     assert headers["x-kvot-request-id"].startswith("req_")
     assert (headers["connection"], int(headers["content-length"])) == ("close", len(body))
+
+
+@pytest.mark.parametrize(
+    ("method", "rest", "status", "endpoint"),
+    [
+        ("POST", HEADS["too large a head"][1], 431, "chat"),
+        ("POST", HEADS["no length"][1], 400, "chat"),
+        (None, HOST + b"\r\n", 405, None),
+    ],
+)
+async def test_each_is_counted_and_logged_under_the_id_that_its_client_is_told(scene, method, rest, status, endpoint):
+    written = StringIO()
+    with logging_to(written):
+        _, headers, _ = await send_raw(scene, (method or "FOO").encode() + b" " + CALLS["chat"][0].encode() + rest)
+    (line,) = [json.loads(each) for each in written.getvalue().splitlines()]
+    told = headers["x-kvot-request-id"]
+    assert (line["event"], line["status"], line["method"], line["request_id"]) == ("request", status, method, told)
+    assert (line["provider"], line["endpoint"]) == ("openai", endpoint)
+    calls = scene.app._gateway.calls
+    assert [*calls.items()] == [(("openai", endpoint or "", "rejected"), 1)]
+    assert calls.under_way == {"openai": 0}
+
+
+async def test_a_call_that_breaks_off_in_its_body_is_counted_once(scene):
+    key = b"authorization: Bearer " + scene.key.encode() + b"\r\n"
+    request = b"POST " + CALLS["chat"][0].encode() + HOST + key + b"transfer-encoding: chunked\r\n\r\nzz\r\n"
+    assert (await send_raw(scene, request))[0] == 400
+    calls = scene.app._gateway.calls
+    async with asyncio.timeout(REPLIES_WITHIN_S):
+        while calls.under_way != {"openai": 0}:
+            await asyncio.sleep(0)
+    assert [count for _, count in calls.items()] == [1]
 
 
 @pytest.mark.parametrize("call", ["chat", "messages", "gemini", "ollama-stream"])

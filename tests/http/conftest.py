@@ -27,6 +27,7 @@ from kvot.operations import Services
 from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
+from kvot.telemetry.tally import Requests
 
 if TYPE_CHECKING:
     from tests.http.asgi import Asgi
@@ -99,7 +100,10 @@ class Lines:
 
 
 def make_app(
-    settings: HttpSettings | None = None, store: FailingStore | None = None, surfaces: Sequence[Surface] = ()
+    settings: HttpSettings | None = None,
+    store: FailingStore | None = None,
+    surfaces: Sequence[Surface] = (),
+    requests: Requests | None = None,
 ) -> App:
     store = store or FailingStore(Rules())
     ledger = Ledger(store, lambda: NOW_MS)
@@ -107,7 +111,13 @@ def make_app(
     log = RequestLog(least_status=0, log=Lines())
     settings = settings or HttpSettings()
     return App(
-        services, TableAuthenticator(), Health(ledger, log=log.sink), settings=settings, log=log, surfaces=surfaces
+        services,
+        TableAuthenticator(),
+        Health(ledger, log=log.sink),
+        settings=settings,
+        log=log,
+        surfaces=surfaces,
+        requests=requests,
     )
 
 

@@ -46,7 +46,7 @@ class Heard:
         self.refused: list[object] = []
         self.early = SimpleNamespace(reply=self._refuse)
 
-    def _refuse(self, fault: object, *_: object) -> bytes:
+    def _refuse(self, fault: object, *_: object, is_begun: bool) -> bytes:
         self.refused.append(fault)
         return b""
 

@@ -6,6 +6,8 @@ from contextlib import suppress
 import pytest
 
 from kvot.http.protocol import BoundedProtocol
+from kvot.telemetry.tally import Requests
+from tests.http.conftest import Server, make_app
 
 USAGE = b"GET /assistant/ai-chat/usage"
 CLOSE = b"host: h\r\nconnection: close\r\n"
@@ -198,6 +200,29 @@ def test_what_is_no_http_is_a_400(server, request_):
     reply = server.send_raw(request_)
     assert reply.startswith(b"HTTP/1.1 400 InvalidRequest\r\n")
     assert reply.endswith(b'"message":"This is no HTTP/1.1 request.","errors":[]}}')
+
+
+@pytest.mark.parametrize(
+    ("request_", "method", "operation", "status"),
+    [
+        (USAGE + b" HTTP/1.1\r\n" + LONG, "GET", "GetAiChatUsage", 431),
+        (b"GET /nowhere HTTP/1.1\r\n" + LONG, "GET", None, 431),
+        (b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost\r\n\r\n", "POST", "RecordAiChatUsage", 400),
+        (b"FOO /assistant/ai-chat/usage HTTP/1.1\r\n\r\n", None, None, 405),
+        (b"nonsense\r\n\r\n", None, None, 400),
+    ],
+)
+def test_what_is_refused_before_it_is_a_request_is_counted_and_has_one_line(
+    request_, method, operation, status, caplog
+):
+    counted = Requests()
+    server = Server(make_app(requests=counted)).start()
+    server.send_raw(request_)
+    assert server.stop() == 0
+    event, fields = server.lines.next()
+    assert (event, fields["method"], fields["operation"], fields["status"]) == ("request", method, operation, status)
+    assert (server.lines.is_empty(), caplog.messages) == (True, []), "uvicorn has none of its own"
+    assert [*counted.items()] == ([((operation, "rejected"), 1)] if operation else [])
 
 
 RECORD_7 = b'{"tokensUsed":7}'

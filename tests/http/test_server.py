@@ -1,8 +1,11 @@
 """Starting, stopping and what the exit code says of it."""
 
+import asyncio
 import errno
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -10,6 +13,7 @@ import pytest
 
 from kvot.core.budget import Rules
 from kvot.core.errors import KvotError
+from kvot.http import server as server_module
 from kvot.http.server import cannot_listen, serve
 from tests.http.conftest import FailingStore, Server, make_app
 
@@ -25,6 +29,14 @@ def store():
 @pytest.fixture
 def own_server(store):
     return Server(make_app(store=store)).start()
+
+
+def all_of(connection):
+    return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def statuses(replies):
+    return re.findall(rb"HTTP/1\.1 (\d+) ", replies)
 
 
 def ask(connection, company):
@@ -60,6 +72,62 @@ def test_a_second_stop_waits_for_nobody(own_server, store, caplog):
         assert own_server.join() == 0
     assert own_server.closed == 1
     assert caplog.messages == []
+
+
+def test_what_a_stop_waits_for_no_longer_is_told_so(own_server, store, caplog, monkeypatch):
+    monkeypatch.setattr(server_module, "DRAIN_S", 0)
+    with own_server.connect() as connection:
+        ask(connection, SLOW)
+        assert store.waiting.wait(10)
+        own_server.call(own_server.stopper.stop)
+        reply = all_of(connection)
+    assert (statuses(reply), b"connection: close" in reply) == ([b"503"], True)
+    assert b'"message":"The server is stopping."' in reply
+    assert (own_server.join(), own_server.closed, caplog.messages) == (0, 1, [])
+
+
+POST = b"POST %b HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 50\r\n\r\n"
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"  # said once somebody waits for the body
+
+
+@pytest.mark.parametrize("path", [b"/api/RecordAiChatUsage", b"/assistant/ai-chat/usage.xml"])
+def test_who_sends_half_a_body_holds_no_stop(own_server, caplog, monkeypatch, path):
+    monkeypatch.setattr(server_module, "ARRIVE_S", 0)
+    with own_server.connect() as connection:
+        connection.sendall(POST % path)
+        assert connection.recv(65_536) == GO_ON
+        connection.sendall(b"x")
+        own_server.call(own_server.stopper.stop)
+        reply = all_of(connection)
+    assert (statuses(reply), b"connection: close" in reply) == ([b"503"], True)
+    assert b"The server is stopping." in reply
+    assert (own_server.join(), caplog.messages) == (0, [])
+    assert own_server.lines.next()[1]["status"] == 503
+
+
+def test_what_came_before_half_a_request_is_answered_first(own_server, store, monkeypatch):
+    monkeypatch.setattr(server_module, "ARRIVE_S", 0)
+    with own_server.connect() as connection:
+        ask(connection, SLOW)
+        assert store.waiting.wait(10)
+        connection.sendall(POST % b"/api/RecordAiChatUsage" + b"x")
+        own_server.call(own_server.stopper.stop)
+        own_server.call(lambda: asyncio.get_running_loop().call_later(0.3, store.let_go.set))
+        reply = all_of(connection)
+    assert statuses(reply.replace(GO_ON, b"")) in ([b"200"], [b"200", b"503"])
+    assert own_server.join() == 0
+
+
+def test_who_reads_nothing_is_left_at_the_end_of_a_stop(own_server, caplog, monkeypatch):
+    monkeypatch.setattr(server_module, "DRAIN_S", 0)
+    with own_server.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.sendall(b"GET /assistant/ai-chat/usage.html HTTP/1.1\r\nhost: h\r\n\r\n" * 3_000)
+        connections = own_server.stopper._server.server_state.connections
+        while not any(each.flow.write_paused for each in connections.copy()):
+            pass
+        own_server.call(own_server.stopper.stop)
+        assert (own_server.join(), own_server.closed, caplog.messages) == (0, 1, [])
 
 
 def test_a_draining_server_takes_no_new_request(own_server, company):

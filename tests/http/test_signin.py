@@ -12,6 +12,7 @@ from kvot.core.keys import ApiKey, derive_key, format_key, hash_secret
 from kvot.core.ledger import Ledger
 from kvot.http.app import App, HttpSettings
 from kvot.http.auth import KeysAndTokens
+from kvot.http.auth.attempts import BURST
 from kvot.http.auth.claims import ClaimRules
 from kvot.http.auth.tokens import TokenVerifier, secret_key
 from kvot.http.health import Health
@@ -22,7 +23,7 @@ from kvot.operations.sealing import Sealer
 from kvot.operations.services import ProviderKeys
 from kvot.stores.memory import MemoryStore
 from tests.http.asgi import Asgi
-from tests.http.auth.signing import sign
+from tests.http.auth.signing import encode, sign
 from tests.http.conftest import NOW_MS
 
 USAGE = "/assistant/ai-chat/usage"
@@ -245,6 +246,10 @@ def test_trying_without_end_is_refused(host):
         {"sec_fetch_site": "same-site"},
         {"origin": "https://evil.example", "host": "h"},
         {"origin": "null", "host": "h"},
+        {"origin": "http://[", "host": "h"},
+        {"origin": "null", "host": ""},
+        {"origin": "h", "host": "h"},
+        {"origin": "http://h:81", "host": "h"},
     ],
 )
 def test_the_form_of_another_site_is_not_taken(host, headers):
@@ -263,6 +268,7 @@ FORM = "application/x-www-form-urlencoded"
         (("HEAD", USAGE), {"sec_fetch_site": "cross-site"}, 200),
         (RECORD, {"sec_fetch_site": "same-origin"}, 200),
         (RECORD, {"origin": "http://h", "host": "h"}, 200),
+        (RECORD, {"origin": "https://[::1]:8080", "host": "[::1]:8080"}, 200),
         (RECORD, {}, 401),
         (RECORD, {"sec_fetch_site": "cross-site"}, 401),
         (RECORD, {"sec_fetch_site": "none"}, 401),
@@ -270,6 +276,7 @@ FORM = "application/x-www-form-urlencoded"
         (RECORD, {"origin": "http://evil.example", "host": "h"}, 401),
         (RECORD, {"origin": "null", "host": "h"}, 401),
         (RECORD, {"origin": "", "host": ""}, 401),
+        (RECORD, {"origin": "http://[", "host": "h"}, 401),
         (("PUT", "/api/RecordAiChatUsage?tokensUsed=5"), {"sec_fetch_site": "same-origin"}, 401),
         (("GET", USAGE), {"x_http_method_override": "POST"}, 401),
         (("GET", f"{USAGE}?callback=cb"), {"accept": "application/json"}, 200),
@@ -316,6 +323,26 @@ def test_a_cookie_that_we_did_not_make_is_nothing(host, spoil):
 def test_a_session_of_another_secret_is_nothing(host):
     sealed = Sessions(derive_key(b"another", PURPOSE)).seal(KEY, NOW_MS)
     assert host.send("GET", USAGE, cookie=f"kvot-session={sealed}").status == 401
+
+
+OTHER_HEADERS = [
+    '{"alg":"dir","enc":[]}', '{"alg":"dir","enc":"A256GCM","crit":5}', '{"enc":"A256GCM","alg":"dir"}',
+    '{"alg":"dir","enc":"A256GCM","zip":"DEF"}', "[" * 2_700, "[]", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", OTHER_HEADERS)
+def test_a_cookie_under_another_header_is_nothing_and_a_failed_attempt(host, header):
+    cookie = host.cookie()
+    made_up = f"kvot-session={encode(header.encode()).decode()}.{cookie.partition('.')[2]}"
+    assert [host.send("GET", USAGE, cookie=made_up).status for _ in range(BURST + 1)] == [401] * BURST + [429]
+    assert host.send("GET", USAGE, cookie=cookie).status == 200, "who proves right always passes"
+
+
+def test_a_session_that_has_ended_is_no_failed_attempt(host):
+    cookie = host.cookie()
+    host.now_ms += LIFETIME_MS
+    assert {host.send("GET", USAGE, cookie=cookie).status for _ in range(BURST + 1)} == {401}
 
 
 def test_other_cookies_and_junk_are_skipped(host):

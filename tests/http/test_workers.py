@@ -48,6 +48,9 @@ def run(place):
     fault = os.environ.get("FAULT")
     if fault == "refused":
         raise StoreUnavailable("The database is not there.")
+    if fault == "slow":
+        os.write(1, b"starting\\n")
+        os.read(place.lifeline, 1)  # until the parent is gone
     if fault:
         os._exit(int(fault))
     return asyncio.run(work(place))
@@ -206,6 +209,13 @@ def test_workers_that_end_without_a_word_end_the_start(start):
     parent = start(2, FAULT="7")
     assert "exit code 7" in parent.first_line
     assert parent.process.wait(30) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_during_the_start_is_no_failure(start, number):
+    parent = start(2, FAULT="slow")
+    assert parent.first_line == "starting"
+    assert parent.stop(number) == 0
 
 
 def test_the_pause_before_a_restart_doubles_up_to_a_bound_and_ends():

@@ -20,7 +20,7 @@ from kvot.core.principal import Principal
 from kvot.http import batch, choice, errors, replies, signin
 from kvot.http.authenticator import Authenticator
 from kvot.http.cors import Cors
-from kvot.http.early import Early
+from kvot.http.early import STOPPING, Early
 from kvot.http.gateway import GatewayEdge
 from kvot.http.headers import accept_of, read_headers
 from kvot.http.health import Health
@@ -143,13 +143,14 @@ class App:
         self._limits = settings.limits
         self.log = log or RequestLog()
         self._table = Table(routes)
-        self.early = Early(self._table, settings.style, *([gateway.provider] if gateway else []))
         self._pages = health.pages
         self._cors = Cors(settings.cors_origins)
         self._sign_in = sign_in
         self._surfaces: list[Surface] = [ApiIndex(routes), *([sign_in] if sign_in else []), *surfaces]
         self._clock = clock
         self._requests = requests or Requests()
+        found = (gateway.provider, gateway.calls) if gateway else ()
+        self.early = Early(self._table, settings.style, self.log, self._requests, *found)
         self.health = health
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,8 +162,10 @@ class App:
         call = Call(scope, receive, self._style)
         try:
             reply = await self._reply(call)
-        except (ClientGone, CancelledError):  # cancelled: the server was told to stop at once
+        except ClientGone:
             return
+        except CancelledError:  # the server stops, and waits no longer: nothing of a reply has gone out yet
+            reply = self._draining(call)
         status, headers, body = reply
         pairs = [*headers, *replies.ALWAYS, *call.extra_headers, (b"content-length", b"%d" % len(body))]
         if write := scope.get("extensions", {}).get(WRITE):
@@ -338,7 +341,7 @@ class App:
         return principal
 
     def _draining(self, call: Call) -> Reply:
-        error = StoreUnavailable("The server is stopping.")
+        _, error = STOPPING
         is_problem = asks_for_problem(accept_of(call.scope["headers"]))
         reply = replies.problem_of_error(error) if is_problem else replies.of_error(error, JSON, self._style)
         return replies.with_headers(reply, replies.CLOSE)

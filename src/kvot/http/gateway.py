@@ -74,7 +74,7 @@ class GatewayEdge:
         self._log = log or RequestLog()
         self._exhausted_status = exhausted_status
         self._cors = cors or Cors(frozenset())
-        self._calls = calls or Calls()
+        self.calls = calls or Calls()
 
     def provider(self, path: str) -> Provider | None:
         return self._gateway.provider(path)
@@ -82,7 +82,7 @@ class GatewayEdge:
     async def answer(self, provider: Provider, scope: Any, receive: Receive, send: Any) -> None:
         """One request to a path of `provider`. Returns when all of it is over."""
         exchange = Exchange(provider, scope, receive, send)
-        self._calls.begin(provider.name)
+        self.calls.begin(provider.name)
         try:
             await self._answer(exchange)
         except (ClientGone, asyncio.CancelledError):  # cancelled: the server was told to stop at once
@@ -92,7 +92,7 @@ class GatewayEdge:
                 exchange.cut()
                 return
         finally:
-            self._calls.end(provider.name, exchange.endpoint_name, exchange.outcome)
+            self.calls.end(provider.name, exchange.endpoint_name, exchange.outcome)
         if exchange.status >= self._log.least_status:
             took_s = perf_counter() - exchange.arrived_at_s
             self._log.request(scope, None, exchange.principal, exchange.status, took_s, exchange.name())

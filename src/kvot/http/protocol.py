@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 from weakref import ref
 
-from httptools import HttpParserInvalidMethodError
+from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kvot.http.early import (
@@ -21,6 +21,7 @@ from kvot.http.early import (
     HEAD_TOO_LARGE,
     NO_HTTP,
     NO_OTHER_PROTOCOL,
+    STOPPING,
     TRAILERS_TOO_LARGE,
     UNKNOWN_METHOD,
     Fault,
@@ -115,7 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
             data = self._without_upgrade(data)
         self._piece = data
         self._has_ended = self._has_body_come = False
-        super().data_received(data)
+        self._parse(data)
         self._piece = b""
         self._head_tail = self._tail_with(data) if self._is_in_head else b""
         if self._is_refused:
@@ -128,6 +129,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._bound_head(data)
         elif self._is_arriving:
             self._bound_around_body(len(data))
+
+    def _parse(self, data: bytes) -> None:
+        """As uvicorn's own `data_received`, without its warning: the refusal has a line of its own in the log."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):  # the second for what ends in `on_headers_complete` before
+            self._refuse_unread()
 
     def _without_upgrade(self, data: bytes) -> bytes:
         """An offer to go on in another protocol is passed over, as RFC 9110 (7.8) lets us: Java's client makes it with
@@ -233,8 +242,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
-    def send_400_response(self, msg: str) -> None:
-        """uvicorn's hook for what its parser refuses; the parser's error is being handled."""
+    def _refuse_unread(self) -> None:
+        """What the parser does not take; its error is being handled."""
         line = _REQUEST_LINE.match(self._piece)
         if line and isinstance(sys.exception(), HttpParserInvalidMethodError):
             self._refuse(UNKNOWN_METHOD, "", line[1])
@@ -261,20 +270,33 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
-        app: Any = self.app  # the server was given ours
-        cycle: Any = self.cycle  # None before the first request
-        owes_another = self.pipeline or cycle.response_started if is_body else cycle and not cycle.response_complete
-        if owes_another:
+        if self._owes_another(is_body=is_body):
             self.transport.close()
             return
+        app: Any = self.app  # the server was given ours
+        cycle: Any = self.cycle
         if is_body:
             cycle.disconnected = True  # who waits for the body hears that there is no more to come
             cycle.message_event.set()
             self.flow.resume_reading()  # a full buffer has stopped it, and nobody will empty that
-        self.transport.write(app.early.reply(fault, verb, url, headers))
+        self.transport.write(app.early.reply(fault, verb, url, headers, is_begun=is_body))
         self.transport.write_eof()
         self._stop_timer()
         self._arrival_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def _owes_another(self, *, is_body: bool) -> bool:
+        """Whether a reply to an earlier request is still to come, or to end, before one to what arrives now."""
+        cycle: Any = self.cycle  # None before the first request
+        if is_body:
+            return bool(self.pipeline) or cycle.response_started
+        return cycle is not None and not cycle.response_complete
+
+    def refuse_arriving(self) -> None:
+        """Of a server that stops: wait no longer for the rest of a request. What came before it is answered first."""
+        is_body = not self._is_in_head
+        if self._is_arriving and not self._owes_another(is_body=is_body):
+            headers = self.scope["headers"]
+            self._refuse(STOPPING, self._verb(), self.url, headers, is_body=is_body)
 
     def _discard(self, data: bytes) -> None:
         self._discarded_bytes += len(data)

@@ -24,8 +24,7 @@ class AskedFor(NamedTuple):
     accept: bytes | None
 
 
-def refused_call(dialect: Dialect, error: KvotError, status: int, asked: AskedFor) -> Refusal:
-    request_id = new_request_id()
+def refused_call(dialect: Dialect, error: KvotError, status: int, asked: AskedFor, request_id: str) -> Refusal:
     refusal = dialect.failed(error, status, request_id)
     if asks_for_problem(asked.accept):
         refusal = problem.in_place_of(refusal, problem.of_error(error, status, problem.request_meta(request_id)))

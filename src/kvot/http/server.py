@@ -1,7 +1,8 @@
 """The server: uvicorn, with our own start, stop and exit code.
 
 It stops when asked by a signal or by `stop`: it takes no new connections, answers new requests on kept connections
-with 503, finishes what it has, lets the store go, and ends with 0. A second signal ends it at once.
+with 503, and after two seconds those that are still arriving; it finishes what it has, lets the store go, and ends with
+0. A second signal ends it at once.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from kvot.core.errors import KvotError
 from kvot.http.app import App
 from kvot.http.forwarded import Forwarded
 from kvot.http.protocol import BoundedProtocol
-from kvot.telemetry.logs import in_background
+from kvot.telemetry.logs import in_background, logger
 
 KEEP_ALIVE_S = 75
 """Longer than the idle time of common load balancers (60 s), so that they, not we, close a connection first."""
@@ -28,10 +29,14 @@ KEEP_ALIVE_S = 75
 DRAIN_S = 20
 """How long a stop waits for requests in flight: shorter than the half minute after which orchestrators kill."""
 
+ARRIVE_S = 2
+"""How long of that requests are waited for that are still arriving: whoever sends one can send it to another server."""
+
 CLOSE_S = 4
 """For what is still to be written when nothing is carried out any more, and as long as was not needed for that."""
 
 BACKLOG = 2048
+_LOOK_S = 0.1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -107,7 +112,6 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=DRAIN_S,
                 backlog=BACKLOG,
             )
         )
@@ -118,7 +122,8 @@ class _Server(uvicorn.Server):
     def stop(self) -> None:
         """The first time finish what is in flight; the second time do not wait for it."""
         if self.should_exit:
-            self._force()
+            self.force_exit = True
+            self._cut()
         self._health.is_draining = True
         self.should_exit = True
         self._stopped_s = self._stopped_s or time.monotonic()
@@ -130,13 +135,36 @@ class _Server(uvicorn.Server):
             return 0.0
         return max(0.0, self._stopped_s + DRAIN_S - time.monotonic())
 
-    def _force(self) -> None:
-        """Without this uvicorn would still wait for the connections of what it no longer waits for."""
-        self.force_exit = True
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        for task in list(self.server_state.tasks):
+    async def _wait_tasks_to_complete(self) -> None:
+        """Not uvicorn's: it waits as long for requests that are still arriving as for those that are carried out, and
+        calls it an error where it waits no longer."""
+        while (self.server_state.connections or self.server_state.tasks) and self.left_to_drain_s:
+            if self.left_to_drain_s <= DRAIN_S - ARRIVE_S:
+                self._refuse_arriving()
+            await asyncio.sleep(_LOOK_S)
+        if not self.force_exit:
+            self._cut()
+
+    def _refuse_arriving(self) -> None:
+        for connection in self._connections():
+            connection.refuse_arriving()
+
+    def _cut(self) -> None:
+        """Nobody is waited for any more. Who does not read is left first: what waits for that then ends by itself."""
+        for connection in self._connections():
+            if connection.flow.write_paused or self.force_exit:
+                connection.transport.abort()
+        asyncio.get_running_loop().call_later(_LOOK_S, self._cancel)
+
+    def _cancel(self) -> None:
+        tasks = list(self.server_state.tasks)
+        if tasks and not self.force_exit:
+            logger("kvot.http").warning("requests cut by the stop", requests=len(tasks), waited_s=DRAIN_S)
+        for task in tasks:
             task.cancel()
+
+    def _connections(self) -> list[BoundedProtocol]:
+        return [each for each in self.server_state.connections if isinstance(each, BoundedProtocol)]
 
     async def ended(self) -> None:
         """Return when no request is carried out any more. Those that took too long were cancelled, and not waited for:

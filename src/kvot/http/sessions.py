@@ -7,8 +7,6 @@ A browser sends cookies by itself, also where another site made it ask. So a coo
 and for a POST only when the browser says that a page of ours sent it.
 """
 
-from urllib.parse import urlsplit
-
 import msgspec
 from joserfc import jwe
 from joserfc.errors import JoseError
@@ -29,7 +27,9 @@ _HEADER = {"alg": "dir", "enc": "A256GCM"}
 _SAFE = frozenset({"GET", "HEAD"})
 
 
-class _Sealed(msgspec.Struct):
+class Session(msgspec.Struct):
+    """What is sealed. It ends at `good_until_ms`."""
+
     credential: str
     good_until_ms: int
 
@@ -40,21 +40,24 @@ class Sessions:
     def __init__(self, secret: bytes) -> None:
         self._key = OctKey.import_key(secret)
         self._registry = jwe.JWERegistry(algorithms=["dir", "A256GCM"])
+        self._begin = self.seal("", 0).partition(".")[0] + "."
 
     def seal(self, credential: str, now_ms: int) -> str:
-        plain = msgspec.json.encode(_Sealed(credential, now_ms + LIFETIME_MS))
+        plain = msgspec.json.encode(Session(credential, now_ms + LIFETIME_MS))
         return jwe.encrypt_compact(_HEADER, plain, self._key, registry=self._registry)
 
-    def open(self, sealed: str, now_ms: int) -> str | None:
-        """The credential, or None for what we did not seal or what has ended."""
-        if len(sealed) > _SEALED_LENGTH_MAX:
+    def open(self, sealed: str) -> Session | None:
+        """The session, which may have ended; None for what we did not seal.
+
+        We write one header alone. Any other is a stranger's, and is not even read: headers have many faults in them.
+        """
+        if len(sealed) > _SEALED_LENGTH_MAX or not sealed.startswith(self._begin):
             return None
         try:
             plain = jwe.decrypt_compact(sealed, self._key, registry=self._registry).plaintext
-            session = msgspec.json.decode(plain or b"", type=_Sealed)
+            return msgspec.json.decode(plain or b"", type=Session)
         except (JoseError, ValueError, msgspec.DecodeError):
             return None
-        return session.credential if now_ms < session.good_until_ms else None
 
 
 def cookie_of(headers: Headers) -> str | None:
@@ -87,4 +90,5 @@ def is_same_origin(headers: Headers) -> bool | None:
     origin = headers.get(b"origin")
     if origin is None:
         return None
-    return bool(origin) and urlsplit(origin.decode("latin-1")).netloc == headers.get(b"host", b"").decode("latin-1")
+    host = headers.get(b"host", b"")
+    return bool(host) and origin in (b"http://%b" % host, b"https://%b" % host)

@@ -47,6 +47,9 @@ _REDIRECT_LENGTH_MAX = 2_048
 
 _WITH_BODY = frozenset({"POST", "PUT"})
 
+_NOBODYS = b"Bearer "
+"""A credential that proves nothing, whoever looks at it: what is shown for a cookie that can be nobody's."""
+
 _PAGE = html.template(
     """<p>Sign in to {{ service }} with an API key or a token of yours.</p>
 {% if message %}
@@ -94,15 +97,19 @@ class SignIn:
         return self._answers.get(path.lower().rstrip("/"))
 
     async def principal(self, method: str, verb: str, headers: Headers, peer: str | None) -> Principal | None:
-        """Who a session's cookie stands for; None where there is none, or it does not count here, or not any more."""
+        """Who a session's cookie stands for; None where there is none, or it does not count here, or not any more.
+        One that we did not seal is a failed attempt, as a wrong credential is. Raises TooManyRequests."""
         if b"cookie" not in headers or not may_use_cookie(method, verb, headers):
             return None
         sealed = cookie_of(headers)
-        credential = self._sessions.open(sealed, self._clock()) if sealed else None
-        if credential is None:
+        if sealed is None:
+            return None
+        session = self._sessions.open(sealed)
+        if session is not None and self._clock() >= session.good_until_ms:
             return None
         try:
-            return await self._authenticator.principal(_bearer(credential), None, peer)
+            shown = _bearer(session.credential) if session else _NOBODYS
+            return await self._authenticator.principal(shown, None, peer)
         except TokenRejected:  # it was good when it was sealed: sign in again
             return None
 

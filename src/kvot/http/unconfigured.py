@@ -15,7 +15,7 @@ from kvot.gateway.providers import DIALECTS
 from kvot.http.authenticator import Authenticator, principal_by
 from kvot.http.errors import STATUSES
 from kvot.http.limits import Headers
-from kvot.http.refused_call import AskedFor, read_query, refused_call
+from kvot.http.refused_call import AskedFor, new_request_id, read_query, refused_call
 from kvot.http.replies import Reply
 from kvot.http.surface import Answer, Asked
 from kvot.settings import OWN_PROVIDERS, variable
@@ -88,7 +88,7 @@ def _speaker(speakers: Sequence[Dialect], headers: Headers) -> Dialect:
 async def _refuse(dialect: Dialect, path: str, message: str, asked: Asked) -> Reply:
     scope = asked.scope
     meant = AskedFor(scope["method"], path, read_query(scope["query_string"]), asked.headers.get(b"accept"))
-    return Reply(*refused_call(dialect, NotFound(message), STATUSES[NotFound], meant))
+    return Reply(*refused_call(dialect, NotFound(message), STATUSES[NotFound], meant, new_request_id()))
 
 
 def _next(name: str) -> str:

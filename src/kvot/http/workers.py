@@ -39,6 +39,9 @@ KILL_S = DRAIN_S + CLOSE_S + 5
 """After which a worker that was told to stop is killed: it is to have let go of its requests by itself by then."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOPPED = (0, -signal.SIGTERM)
+"""Exit codes of workers that were told to stop, and did: one that still starts has no ear for it, and just ends."""
+
 _fork = multiprocessing.get_context("fork")
 
 
@@ -167,7 +170,7 @@ class Workers:
             self._hear(seat)
         seat.process = None
         if self._kill_s is not None:
-            self._exit_code = self._exit_code or int(code != 0)
+            self._exit_code = self._exit_code or int(code not in _STOPPED)
             return
         if self._on_started is not None:
             raise StoreUnavailable(f"A worker ended before it was ready (exit code {code}).")

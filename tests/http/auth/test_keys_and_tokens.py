@@ -15,13 +15,14 @@ from kvot.http.auth.attempts import BURST, INTERVAL_MS
 from kvot.http.auth.claims import LEEWAY_MS
 from kvot.settings import Settings, SettingsError
 from tests.http.auth.dict_keys import DictKeys
-from tests.http.auth.signing import COMPANY, EC, NOW, NOW_MS, OTHER_COMPANY, RSA, SECRET, claims, sign
+from tests.http.auth.signing import COMPANY, EC, NOW, NOW_MS, OTHER_COMPANY, RSA, SECRET, claims, encode, sign
 
 PEPPER = b"p" * 32
 KEY = format_key("0123456789Ab", "s" * 43)
 WRONG_KEY = format_key("0123456789Ab", "t" * 43)
 OTHER_KEY = format_key("BA9876543210", "o" * 43)
 GUID_KEY = "0f8fad5b-d9cb-469f-a165-70867728950e"
+TOO_DEEP = encode(b'{"alg":"HS256","x":' + b"[" * 2_000) + b".e30.AAAA"
 PEER, OTHER_PEER = "192.0.2.1", "198.51.100.1"
 
 
@@ -246,14 +247,15 @@ class TestRemembering:
 
 
 class TestHoldingBack:
-    async def test_who_fails_too_often_must_wait(self):
+    @pytest.mark.parametrize("token", [sign(claims(), RSA), TOO_DEEP], ids=["signed by another", "too deep"])
+    async def test_who_fails_too_often_must_wait(self, token):
         house = House()
-        await house.fail(BURST, bearer=sign(claims(), RSA))
+        await house.fail(BURST, bearer=token)
         with pytest.raises(TooManyRequests) as caught:
-            await house.ask(bearer=sign(claims(), RSA))
+            await house.ask(bearer=token)
         assert caught.value.retry_after_ms == INTERVAL_MS
         house.now_ms += INTERVAL_MS
-        await house.fail(1, bearer=sign(claims(), RSA))
+        await house.fail(1, bearer=token)
 
     async def test_a_key_id_is_held_back_from_whatever_address(self):
         house = House()

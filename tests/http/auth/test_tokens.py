@@ -209,6 +209,19 @@ def damaged(genuine: bytes, seed: int, count: int) -> list[bytes]:
     return tokens
 
 
+@pytest.mark.parametrize("depth", [1_500, 5_900])
+@pytest.mark.parametrize("name", ["crit", "unknown"])
+async def test_a_header_deeper_than_can_be_read_proves_nobody(algorithm, name, depth):
+    header = encode(b'{"alg":"%b","%b":' % (algorithm.encode(), name.encode()) + b"[" * depth)
+    assert not await accepted(algorithm, header + b".e30.AAAA")
+
+
+@pytest.mark.parametrize("depth", range(300, 1_100, 100))
+async def test_however_deep_a_header_is_who_made_it_up_is_nobody(algorithm, depth):
+    header = b'{"alg":"%b","unknown":' % algorithm.encode() + b"[" * depth + b"]" * depth + b"}"
+    assert not await accepted(algorithm, encode(header) + b".e30.AAAA")
+
+
 async def test_none_of_over_two_thousand_pretenders_is_accepted():
     tried: Counter[str] = Counter()
     for seed, algorithm in enumerate(SIGNERS):

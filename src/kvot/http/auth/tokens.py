@@ -184,7 +184,7 @@ def _header_of(token: bytes) -> Header | None:
     encoded = token.partition(b".")[0]
     try:
         return _read_header(urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4)))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return None
 
 
@@ -192,6 +192,6 @@ def _proven_payload(token: bytes, key: VerificationKey, registry: jws.JWSRegistr
     """What was signed, if it was signed under this key with the one algorithm that `registry` allows."""
     try:
         signed = jws.deserialize_compact(token, key, registry=registry)
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, RecursionError):  # it reads the header once more
         return None
     return signed.payload
