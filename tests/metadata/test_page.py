@@ -180,6 +180,14 @@ def test_the_head_of_a_table_that_a_phone_does_not_show_takes_no_room_there():
     assert {"position: absolute", "width: 1px", "overflow: hidden"} <= {each.strip() for each in head[1].split(";")}
 
 
+def test_names_and_formats_of_the_index_keep_to_one_line_where_there_is_room():
+    html = index_page(MODEL)
+    rule = re.search(r"@media \(min-width: 70rem\) { (.*?) { white-space: nowrap; } }", html)
+    assert rule is not None
+    assert rule[1].split(", ") == [".operations th", ".operations td:last-child"]
+    assert '<table class="operations">' in html
+
+
 def unclosed(html: str) -> list[str]:
     stack: list[str] = []
 
