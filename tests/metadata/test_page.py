@@ -172,6 +172,22 @@ def test_the_style_is_the_one_that_a_security_policy_admits():
     assert style_source() == f"'sha256-{digest}'"
 
 
+def test_the_head_of_a_table_that_a_phone_does_not_show_takes_no_room_there():
+    """What is only clipped still widens the page, which then scrolls sideways."""
+    narrow = page().partition("@media (max-width: 40rem) {")[2]
+    head = re.search(r"\n  thead {(.*?)}", narrow)
+    assert head is not None
+    assert {"position: absolute", "width: 1px", "overflow: hidden"} <= {each.strip() for each in head[1].split(";")}
+
+
+def test_names_and_formats_of_the_index_keep_to_one_line_where_there_is_room():
+    html = index_page(MODEL)
+    rule = re.search(r"@media \(min-width: 70rem\) { (.*?) { white-space: nowrap; } }", html)
+    assert rule is not None
+    assert rule[1].split(", ") == [".operations th", ".operations td:last-child"]
+    assert '<table class="operations">' in html
+
+
 def unclosed(html: str) -> list[str]:
     stack: list[str] = []
 

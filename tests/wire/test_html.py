@@ -4,6 +4,8 @@ import hashlib
 import re
 from base64 import b64encode
 
+import pytest
+
 from kvot.contract.describe import Instant
 from kvot.contract.keys import ApiKeyInfo
 from kvot.contract.status import ErrorResponse, ResponseError, ResponseStatus
@@ -31,6 +33,42 @@ def test_nothing_of_a_value_is_taken_for_markup():
     assert "<b>" not in page
     assert page.count("</pre>") == 1
     assert '"onclick' not in page
+
+
+def failure(message, *fields):
+    errors = [ResponseError(error_code="Bad", field_name="A", message=each) for each in fields]
+    return ErrorResponse(response_status=ResponseStatus(error_code="Bad", message=message, errors=errors))
+
+
+@pytest.mark.parametrize(
+    ("reply", "alert"),
+    [
+        (failure("Unable to bind", "<x> is no number", "later"), "Unable to bind<br>&lt;x&gt; is no number"),
+        (failure("A is wrong.", "A is wrong.", "B is wrong."), "A is wrong."),
+        (failure("Not found."), "Not found."),
+    ],
+)
+def test_the_alert_says_what_is_wrong_with_the_first_field(reply, alert):
+    assert f'<p role="alert">{alert}</p>' in html.write(reply, Style()).decode()
+
+
+@pytest.mark.parametrize(("reply", "title"), [(USAGE, "Reply"), (failure("No."), "Error")])
+def test_a_page_of_no_operation_is_titled_by_how_it_went(reply, title):
+    page = html.write(reply, Style()).decode()
+    assert f"<title>{title}</title>" in page
+    assert f"<h1>{title}</h1>" in page
+
+
+@pytest.mark.parametrize("reply", [USAGE, failure("No.")])
+def test_every_page_leads_on(reply):
+    links = '<a href="/metadata">Operations</a><a href="/auth">Sign in or out</a></nav>'
+    assert links in html.write(reply, Style(), PAGE).decode()
+    assert links in html.write(reply, Style()).decode()
+
+
+def test_a_page_that_leads_to_the_operations_itself_does_so_once():
+    own = Page("Signed in", None, (("Operations", "/metadata"), ("Sign out", "/auth/logout")))
+    assert html.write(USAGE, Style(), own).count(b'href="/metadata"') == 1
 
 
 def test_what_went_wrong_is_said_once_and_for_people():

@@ -59,11 +59,14 @@ def template(body: str) -> Template:
 
 
 _PAGE = template(
-    """{% if links %}
+    """{% if ways_on %}
+<nav aria-label="Service">{% for name, address in ways_on %}<a href="{{ address }}">{{ name }}</a>{% endfor %}</nav>
+{% endif %}
+{% if links %}
 <nav>{% for name, address in links %}<a href="{{ address }}">{{ name }}</a>{% endfor %}</nav>
 {% endif %}
 {% if fault %}
-<p role="alert">{{ fault.message }}</p>
+<p role="alert">{{ fault.message }}{% if reason %}<br>{{ reason }}{% endif %}</p>
 {% endif %}
 {% for caption, rows in tables %}
 <table>
@@ -79,11 +82,14 @@ _PAGE = template(
 """
 )
 
+WAYS_ON = (("Operations", "/metadata"), ("Sign in or out", "/auth"))
+"""What leads on from every page, whoever reads it: `/auth` says who is signed in, or asks to sign in."""
+
 
 class Page(NamedTuple):
-    """What a page says beside the reply. `at_ms` None: the moment is left out."""
+    """What a page says beside the reply. `operation` empty: it is none's. `at_ms` None: the moment is left out."""
 
-    operation: str = "Reply"
+    operation: str = ""
     at_ms: int | None = None
     links: tuple[tuple[str, str], ...] = ()
 
@@ -92,17 +98,26 @@ NO_PAGE = Page()
 
 
 def write(reply: Reply, style: Style, page: Page = NO_PAGE) -> bytes:
-    """A reply in a table and as JSON; one that failed as what is wrong, once: there is nothing else in it."""
+    """A reply in a table and as JSON; one that failed as what is wrong, without JSON: there is nothing else in it."""
     responses = reply if isinstance(reply, list) else [reply]
     status = getattr(reply, "response_status", None)
     tables = [(type(each).__name__, _rows(each)) for each in responses] if status is None else _fault_tables(status)
+    title = page.operation or ("Reply" if status is None else "Error")
     return _PAGE.render(
-        title=page.operation if page.at_ms is None else f"{page.operation} Snapshot of {_moment(utc(page.at_ms))}",
+        title=title if page.at_ms is None else f"{title} Snapshot of {_moment(utc(page.at_ms))}",
         links=page.links,
+        ways_on=() if WAYS_ON[0] in page.links else WAYS_ON,
         fault=status,
+        reason="" if status is None else _reason(status),
         tables=tables,
         json=json.write(reply, replace(style, is_indented=True)).decode() if status is None else "",
     ).encode()
+
+
+def _reason(status: ResponseStatus) -> str:
+    """What is wrong with the first field, where the message, as the contract has it, does not say so itself."""
+    said = status.errors[0].message if status.errors else ""
+    return "" if said in status.message else said
 
 
 def _fault_tables(status: ResponseStatus) -> list[tuple[str, list[tuple[str, str]]]]:
