@@ -26,7 +26,7 @@ def asked(scene: Scene, verb: str, path: str, headers: dict[str, str], body: byt
 
 
 def outcomes(scene: Any) -> list[str]:
-    return [outcome for (_, _, outcome), _ in scene.app._gateway._calls.items()]
+    return [outcome for (_, _, outcome), _ in scene.app._gateway.calls.items()]
 
 
 async def used_behind(scene: Scene, call: str) -> int:
