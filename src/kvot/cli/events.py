@@ -49,7 +49,7 @@ def events(
         raise UsageError(f"--limit {limit}: must be from 1 to {LIMIT_MAX:,}.")
     company_id, first, last = company_guid(company), parse_moment("--since", since), parse_moment("--until", until)
     assert company_id is not None
-    database = options.database_settings().database
+    database = options.source_settings().database
     found = run(_latest(database, company_id, first, last, limit))
     if options.json:
         show.document({"results": [_document(event) for event in found]})
