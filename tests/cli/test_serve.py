@@ -222,6 +222,9 @@ def test_the_demo_says_that_it_is_generated_and_its_curl_line_works(kvot):
     assert "generated" in lines[2]
     usage = kvot("usage", "--company", demo.COMPANY_ID, "--json").document
     assert 0.6 < usage["tokensUsed"] / usage["tokenLimit"] < 0.8
+    for days in (1, 10, 20, 29):
+        then = kvot("usage", "--company", demo.COMPANY_ID, "--at", NOW_MS - days * 86_400_000, "--json").document
+        assert (then["tokenLimit"], then["isWithinBudget"]) == (demo.TOKEN_LIMIT, True), days
     assert kvot("verify").code == 0
 
 
