@@ -44,6 +44,20 @@ def test_every_command_has_help_with_what_it_does_an_example_and_json(kvot, comm
     assert "--database" in ran.out
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, ("copy",)], ids=" ".join)
+def test_an_example_stands_on_one_line_of_a_terminal_and_says_nothing_else(kvot, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    examples = kvot.bare(*command, "--help").out.split("For example:")[1].split("╭")[0]
+    for line in filter(str.strip, examples.splitlines()):
+        assert f"kvot {' '.join(command)}" in line
+        assert "   " not in line.strip()
+
+
+def test_an_import_says_that_its_json_is_lines(kvot):
+    line = next(line for line in kvot.bare("import", "--help").out.splitlines() if "│ --json" in line)
+    assert "line for each refused row" in line
+
+
 OF_A_DATABASE = [
     ("serve",),
     ("events",),

@@ -41,8 +41,8 @@ def events(
     For example:
 
     ```
-    kvot events --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot events --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --since 2026-11-01 --until 2026-11-22T08:30:00Z --json
+    kvot events --company $COMPANY
+    kvot events --company $COMPANY --since 2026-11-01 --until 2026-11-22T08:30
     ```
     """
     if not 1 <= limit <= LIMIT_MAX:

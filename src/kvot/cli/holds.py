@@ -35,8 +35,8 @@ def list_(
     For example:
 
     ```
-    kvot holds list --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot holds list --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --json
+    kvot holds list --company $COMPANY
+    kvot holds list --company $COMPANY --json
     ```
     """
     request = AiChatHoldQuery(company_id=company_guid(company), max_results=limit)
@@ -68,8 +68,8 @@ def release(
     For example:
 
     ```
-    kvot holds release chat-42 --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot holds release chat-42 --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --yes
+    kvot holds release chat-42 --company $COMPANY
+    kvot holds release chat-42 --company $COMPANY --yes
     ```
     """
     company_id = company_guid(company)

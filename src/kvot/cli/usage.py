@@ -47,10 +47,10 @@ def usage(
     For example:
 
     ```
-    kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --at 2026-10-01 --window-days 7
-    kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --by model
-    kvot usage --url http://127.0.0.1:8080 --json      with the key in KVOT_API_KEY
+    kvot usage --company $COMPANY
+    kvot usage --company $COMPANY --at 2026-10-01 --window-days 7
+    kvot usage --company $COMPANY --by model
+    KVOT_API_KEY=kvot_… kvot usage --url http://127.0.0.1:8080 --json
     ```
     """
     company_id, instant = company_guid(company), parse_moment("--at", at)
@@ -121,8 +121,8 @@ def record(
     For example:
 
     ```
-    kvot record --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --tokens 120
-    kvot record --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --tokens 120 --id chat-42 --at 2026-11-20T08:30:00Z
+    kvot record --company $COMPANY --tokens 120
+    kvot record --company $COMPANY --tokens 120 --id chat-42 --at 2026-11-20
     ```
     """
     company_id, instant = company_guid(company), parse_moment("--at", at)
