@@ -346,6 +346,6 @@ def open_counting() -> "Counting":
         return Counting(open_vocabularies())
     except VocabulariesMissing as error:
         raise SettingsError(
-            "KVOT_INPUT_HOLD is exact, but the tokenizer is not installed: pip install 'kvot[tokenizer]', or set "
-            "KVOT_INPUT_HOLD to bound."
+            "KVOT_INPUT_HOLD is exact, but the tokenizer is not installed: .venv/bin/pip install -e '.[tokenizer]' in "
+            "Kvot's folder, or set KVOT_INPUT_HOLD to bound."
         ) from error

@@ -44,6 +44,20 @@ def test_every_command_has_help_with_what_it_does_an_example_and_json(kvot, comm
     assert "--database" in ran.out
 
 
+@pytest.mark.parametrize("command", [*COMMANDS, ("copy",)], ids=" ".join)
+def test_an_example_stands_on_one_line_of_a_terminal_and_says_nothing_else(kvot, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    examples = kvot.bare(*command, "--help").out.split("For example:")[1].split("╭")[0]
+    for line in filter(str.strip, examples.splitlines()):
+        assert f"kvot {' '.join(command)}" in line
+        assert "   " not in line.strip()
+
+
+def test_an_import_says_that_its_json_is_lines(kvot):
+    line = next(line for line in kvot.bare("import", "--help").out.splitlines() if "│ --json" in line)
+    assert "line for each refused row" in line
+
+
 OF_A_DATABASE = [
     ("serve",),
     ("events",),
@@ -66,9 +80,25 @@ def test_nor_takes_one_but_for_one_in_the_environment(kvot, monkeypatch, option)
     monkeypatch.setenv("KVOT_API_KEY", "k")
     assert kvot.bare("record", "--company", ACME, "--tokens", 1, "--database", "kvot.db").code == 0
     for words in (("events", "--company", ACME), ("backup", "b.gz"), ("migrate",), ("keys", "accept-secret", "--yes")):
-        assert kvot.bare(*words).code == 0, words
+        named = ("--database", "kvot.db") if words[0] in ("events", "backup") else ()
+        assert kvot.bare(*words, *named).code == 0, words
         refused = kvot.bare(*words, option, "http://127.0.0.1:1")
         assert (refused.code, "not through a server" in refused.err) == (2, True), words
+
+
+@pytest.mark.parametrize("words", [("events", "--company", ACME), ("backup", "b.gz")])
+def test_with_a_server_in_the_environment_no_database_is_read_that_nobody_named(kvot, monkeypatch, words):
+    assert kvot.bare("record", "--company", ACME, "--tokens", 1).code == 0
+    monkeypatch.setenv("KVOT_URL", "http://127.0.0.1:1")
+    ran = kvot.bare(*words)
+    assert (ran.code, ran.out, "--database" in ran.err, ran.err.count("\n")) == (2, "", True, 1)
+    assert not (kvot.folder / "b.gz").exists()
+    monkeypatch.setenv("KVOT_DATABASE", "sqlite:///kvot.db")
+    assert kvot.bare(*words).code == 0
+    monkeypatch.delenv("KVOT_DATABASE")
+    config = kvot.file("kvot.toml", 'database = "sqlite:///./kvot.db"')
+    (kvot.folder / "b.gz").unlink(missing_ok=True)
+    assert kvot.bare(*words, "--config", config).code == 0
 
 
 def test_the_list_of_commands_says_what_each_does(kvot):

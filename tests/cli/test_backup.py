@@ -177,6 +177,11 @@ def test_a_backup_is_of_a_database_not_of_a_server(filled):
     assert (ran.code, "--database" in ran.err) == (2, True)
 
 
+def test_a_backup_names_the_database_that_it_is_of(filled):
+    ran = filled.bare("backup", "b.gz")
+    assert ran.out.splitlines()[0].split() == ["database", str(filled.database)]
+
+
 def test_a_database_that_is_not_there_is_not_made_by_backing_it_up(kvot):
     ran = kvot("backup", kvot.folder / "backup.gz")
     assert (ran.code, "does not exist" in ran.err) == (1, True)

@@ -28,6 +28,12 @@ def test_a_copy_answers_as_what_it_was_made_of(filled, other):
     assert answers(filled, other) == answers(filled, filled.database)
 
 
+def test_a_copy_says_where_the_secret_has_to_be(filled, other):
+    said = [filled.bare("copy", "--from", filled.database, "--to", to).err for to in (other, "third.db")]
+    assert f"The secret is not in a copy: API keys work only if {other}.secret is the one" in said[0]
+    assert "Take that of the database which was copied: copy its file to third.db.secret" in said[1]
+
+
 def test_a_second_copy_finds_all_there(filled, other):
     copy(filled, filled.database, other)
     ran = copy(filled, filled.database, other)

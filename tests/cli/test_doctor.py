@@ -37,8 +37,9 @@ def test_a_sound_house_gets_a_clean_bill(kvot):
 
 
 def test_before_the_first_start_it_says_what_to_do_and_makes_nothing(kvot):
-    ran = kvot("doctor")
-    assert (ran.code, "kvot serve" in ran.out) == (0, True)
+    for words, start in ((("--database", "none.db"), "kvot serve --database none.db"), ((), "kvot serve")):
+        ran = kvot.bare("doctor", *words)
+        assert (ran.code, f"→ Make it by a start: {start}\n" in ran.out) == (0, True)
     assert list(kvot.folder.iterdir()) == []
 
 

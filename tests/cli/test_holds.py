@@ -98,6 +98,8 @@ def test_what_is_settled_or_unknown_is_not_released(kvot):
     settle(kvot, "one", 5)
     ran = kvot("holds", "release", "one", "--company", ACME, "--yes")
     assert (ran.code, "settled already" in ran.err) == (1, True)
+    unasked = kvot("holds", "release", "one", "--company", ACME)
+    assert (unasked.code, unasked.err) == (1, ran.err)
     assert kvot("holds", "release", "nonsense", "--company", ACME, "--yes").code == 1
     assert "used           5" in kvot("usage", "--company", ACME).out
 

@@ -45,6 +45,12 @@ def test_a_bad_key_is_not_made(kvot, arguments, code):
     assert len(kvot("keys", "list", "--json").document["results"]) == 1
 
 
+def test_a_role_that_is_none_is_told_alone_with_those_that_there_are(kvot):
+    ran = kvot("keys", "create", "--role", "superadmn")
+    assert (ran.code, ran.err.count("\n"), "company" in ran.err) == (1, 1, False)
+    assert "'superadmn'. There are: superadmin, usage-writer." in ran.err
+
+
 def test_keys_are_taken_over_from_a_file_unseen_and_bad_lines_do_not_stop_good_ones(kvot):
     file = kvot.file("keys.txt", "old-key-of-some-length-1\n\nshort\nold-key-of-some-length-2\n")
     ran = kvot("keys", "import", file, "--company", ACME)

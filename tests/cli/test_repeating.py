@@ -3,10 +3,14 @@
 import re
 import signal
 
+import asyncpg
 import pytest
 
+from kvot.cli.repeating import once_more_if_lost, telling_id, telling_recorded
 from kvot.client import Client
 from kvot.contract.usage import AiChatUsageResponse, GetAiChatUsage
+from kvot.core.errors import StoreUnavailable
+from kvot.stores.postgres.errors import told
 from tests.cli.support import ACME, start
 from tests.client.conftest import clock, lossy, server  # noqa: F401 (fixtures)
 
@@ -71,3 +75,44 @@ def test_no_server_is_asked_for_a_hold_that_no_address_can_name(kvot, lossy):  #
     for hold_id in (".", ".."):
         ran = kvot.bare("holds", "release", hold_id, "--yes", "--company", ACME, "--url", lossy.url)
         assert (ran.code, ran.err) == (1, "kvot: No hold has this id.\n")
+
+
+TELLING = "It may have been carried out: repeat it with --id x."
+
+# What a database server does to a write, and all that is said of it.
+WRITES = [
+    (asyncpg.LockNotAvailableError(), "D is busy: a lock was not given in time. Nothing was done; try again."),
+    (asyncpg.QueryCanceledError(), "D took too long and was stopped. Nothing was done; try again."),
+    (
+        asyncpg.ReadOnlySQLTransactionError(),
+        "D is read-only: a replica, most likely. Name the primary in the database's URL.",
+    ),
+    (TimeoutError(), f"D did not answer in time. {TELLING}"),
+    (ConnectionResetError(), f"D cannot be reached, or the connection was lost. {TELLING}"),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), WRITES, ids=lambda each: type(each).__name__)
+def test_a_database_s_word_that_nothing_was_done_stands_and_doubt_is_told_once(error, said):
+    with pytest.raises(StoreUnavailable) as raised, telling_id("x"):
+        raise told("D", error) from error
+    assert raised.value.message == said
+
+
+def test_a_question_that_fails_once_the_event_is_recorded_takes_nothing_of_that_back():
+    busy = asyncpg.LockNotAvailableError()
+    with pytest.raises(StoreUnavailable) as raised, telling_recorded():
+        raise told("D", busy) from busy
+    assert raised.value.message.startswith("The event is recorded, but what is used now could not be asked: D is busy")
+
+
+def test_a_second_attempt_that_did_nothing_says_nothing_of_the_first():
+    errors = [TimeoutError(), asyncpg.LockNotAvailableError()]
+
+    def ask():
+        error = errors.pop(0)
+        raise told("D", error) from error
+
+    with pytest.raises(StoreUnavailable) as raised, telling_id("x"):
+        once_more_if_lost(ask)
+    assert raised.value.message == f"D did not answer in time. {TELLING}"

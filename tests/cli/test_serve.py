@@ -222,6 +222,9 @@ def test_the_demo_says_that_it_is_generated_and_its_curl_line_works(kvot):
     assert "generated" in lines[2]
     usage = kvot("usage", "--company", demo.COMPANY_ID, "--json").document
     assert 0.6 < usage["tokensUsed"] / usage["tokenLimit"] < 0.8
+    for days in (1, 10, 20, 29):
+        then = kvot("usage", "--company", demo.COMPANY_ID, "--at", NOW_MS - days * 86_400_000, "--json").document
+        assert (then["tokenLimit"], then["isWithinBudget"]) == (demo.TOKEN_LIMIT, True), days
     assert kvot("verify").code == 0
 
 
@@ -232,6 +235,11 @@ def test_a_start_says_how_its_first_key_is_made_and_where_to_look(kvot):
     assert lines[-1] == f"Look around:  {server.url}/metadata"
     (words,) = (shlex.split(line)[1:] for line in lines if line.startswith("kvot keys create"))
     assert kvot.bare(*words).code == 0
+    with serving(kvot) as server:
+        lines = [server.process.stdout.readline().strip() for _ in range(5)]
+        server.stop()
+    assert lines[-1] == f"Look around:  {server.url}/metadata", "no first key is to be made once there is one"
+    assert not any("The first" in line for line in lines)
 
 
 def test_each_start_of_the_demo_makes_a_new_key_and_revokes_the_old_one(kvot):

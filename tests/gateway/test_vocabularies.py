@@ -56,5 +56,5 @@ def test_an_exact_count_without_the_tokenizer_stops_the_start(tmp_path: Path):
         command, env={**os.environ, **chosen}, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode != 0
-    assert "pip install 'kvot[tokenizer]'" in done.stderr
+    assert "pip install -e '.[tokenizer]'" in done.stderr
     assert "Traceback" not in done.stderr

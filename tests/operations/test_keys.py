@@ -14,6 +14,7 @@ from kvot.core.ledger import Ledger
 from kvot.core.principal import SUPERADMIN, USAGE_WRITER, Principal
 from kvot.core.store import Store
 from kvot.operations import Caller, Services, perform
+from kvot.operations.company import GUID_EMPTY
 from kvot.operations.keys import create_key
 from kvot.operations.services import ProviderKeys
 from tests.http.auth.dict_keys import DictKeys
@@ -143,9 +144,15 @@ async def test_a_fault_speaks_as_the_contract_does_and_never_repeats_a_key(servi
     assert "with a space" not in str(fault.meta)
 
 
+async def test_of_a_role_that_is_none_nobody_knows_whether_the_key_needs_a_company(services):
+    with pytest.raises(InvalidRequest) as caught:
+        await create(services, company_id=None, roles=["superadmn"])
+    assert [fault.field for fault in caught.value.fields] == ["Roles"]
+
+
 async def test_all_faults_are_named_together(services):
     with pytest.raises(InvalidRequest) as caught:
-        await create(services, company_id=None, roles=["x", "y"], networks=["z"], key="k", name="n" * 999)
+        await create(services, company_id=GUID_EMPTY, roles=["x", "y"], networks=["z"], key="k", name="n" * 999)
     assert [fault.field for fault in caught.value.fields] == ["CompanyId", "Name", "Roles", "Roles", "Networks", "Key"]
 
 

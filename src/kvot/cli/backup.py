@@ -14,6 +14,7 @@ from kvot.cli.progress import Progress
 from kvot.cli.running import run
 from kvot.core.archive import Part
 from kvot.settings import Settings
+from kvot.settings.urls import masked
 from kvot.stores.archives import open_sink, open_source, open_target
 from kvot.stores.backup_file import BackupReader, BackupWriter
 from kvot.stores.transfer import Misfit, check_empty, differences, move, whole
@@ -34,17 +35,24 @@ def backup(file: File, /, *, options: DatabaseOptions = NO_DATABASE_OPTIONS) -> 
     kvot backup /var/backups/kvot-2026-11-22.gz --database /var/lib/kvot/kvot.db
     ```
     """
-    settings = options.database_settings()
+    settings = options.source_settings()
     if not file.parent.is_dir():
         raise UsageError(f"{file} cannot be made: there is no folder {file.parent}. Make the folder first.")
     document = run(_backup(file, settings))
     if options.json:
         show.document(document)
     else:
+        show.lines([("database", _shown(settings))])
         moving.print_totals(document)
         show.lines([("file", f"{file}, {show.number(document['bytes'])} bytes")])
         moving.note_on_secret_kept(settings)
     return 1 if document["differences"] else 0
+
+
+def _shown(settings: Settings) -> str:
+    """A file in full, since which folder it is in may be by chance; a server without its password."""
+    path = settings.database_path
+    return masked(settings.database) if path is None else str(path.absolute())
 
 
 async def _backup(file: Path, settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def show(*, company: Company = None, options: Options = NO_OPTIONS) -> None:
     For example:
 
     ```
-    kvot budget show --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
+    kvot budget show --company $COMPANY
     ```
     """
     _print(_get(company, options), options)
@@ -35,8 +35,8 @@ def set_(
     For example:
 
     ```
-    kvot budget set --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --token-limit 5000000 --reason "new plan"
-    kvot budget set --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --window-days 7
+    kvot budget set --company $COMPANY --token-limit 5000000 --reason "new plan"
+    kvot budget set --company $COMPANY --window-days 7
     ```
     """
     request = UpdateAiChatBudget(
@@ -53,7 +53,7 @@ def history(*, company: Company = None, options: Options = NO_OPTIONS) -> None:
     For example:
 
     ```
-    kvot budget history --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --json
+    kvot budget history --company $COMPANY --json
     ```
     """
     reply = _get(company, options)

@@ -1,6 +1,7 @@
 """The questions of `kvot doctor`, one function each."""
 
 import os
+import shlex
 import shutil
 import stat
 import time
@@ -75,14 +76,14 @@ def database(settings: Settings) -> Iterator[Finding]:
     try:
         state = path.stat()
     except FileNotFoundError:
-        yield Finding("database", Grade.WARN, f"{path} does not exist", "The first start makes it: kvot serve.")
+        yield Finding("database", Grade.WARN, f"{path} does not exist", f"Make it by a start: {_start(settings)}")
         return
     except OSError as error:
         advice = "Name a file that the user that runs Kvot may read and write, in a folder where it may write."
         yield Finding("database", Grade.FAIL, f"{path}: {error.strerror}", advice)
         return
     if not state.st_size:  # to open it would fill it
-        yield Finding("database", Grade.WARN, f"{path} is empty", "The first start fills it: kvot serve.")
+        yield Finding("database", Grade.WARN, f"{path} is empty", f"Fill it by a start: {_start(settings)}")
         return
     yield Finding("database", Grade.OK, f"{path}, {state.st_size:,} bytes, owned by {_owner(state.st_uid)}")
     holder = server_checks.holder(path)
@@ -90,6 +91,12 @@ def database(settings: Settings) -> Iterator[Finding]:
         yield _opened(settings, "lock, schema", "free, current")
     else:
         yield from server_checks.beside(settings, holder)
+
+
+def _start(settings: Settings) -> str:
+    """Of this very database: said at the end, where no full stop follows the name of a file."""
+    is_default = settings.database == Settings.database
+    return "kvot serve" if is_default else f"kvot serve --database {shlex.quote(str(settings.database_path))}"
 
 
 def _opened(settings: Settings, name: str, is_well: str) -> Finding:

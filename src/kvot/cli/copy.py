@@ -1,5 +1,6 @@
 """`kvot copy`."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from kvot.cli.progress import Progress
 from kvot.cli.running import run
 from kvot.core.archive import LedgerEnd, Part, Source
 from kvot.core.budget import Rules
-from kvot.settings import DATABASE, NotAccepted
+from kvot.settings import DATABASE, NotAccepted, Settings
 from kvot.stores import transfer
 from kvot.stores.archives import open_sink, open_source, open_target
 
@@ -45,7 +46,8 @@ def copy(
     Company by company, each complete or not at all: a copy that was interrupted goes on where it stopped when it is
     started again. Then everything is read back from both sides, compared and verified. Anything in the target that
     the source does not hold in just the same way is refused, so stop the servers first: what they write after the
-    start is not copied. Exits with 1 if anything differs.
+    start is not copied. The secret is not copied, and it says where it has to be brought. Exits with 1 if anything
+    differs.
 
     For example:
 
@@ -54,6 +56,7 @@ def copy(
     ```
     """
     source, target = _url("--from", from_), _url("--to", to)
+    settings = Settings.load(os.environ, None, {"database": target}, needs_secret=False)
     if source == target:
         raise UsageError("--from and --to are one database.")
     reached = _Reached()
@@ -72,6 +75,7 @@ def copy(
                 ("differences", show.bad(str(count)) if count else show.good("none")),
             ]
         )
+        moving.note_on_secret_needed(settings, "a copy", "was copied")
     return 1 if document["differences"] else 0
 
 

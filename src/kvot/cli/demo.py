@@ -7,11 +7,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kvot.cli.target import Local
-from kvot.contract.budget import UpdateAiChatBudget
+from kvot.cli.target import OPERATOR, Local
 from kvot.contract.describe import Instant
 from kvot.contract.keeping import AiChatUsageEvent, ImportAiChatUsage, ImportAiChatUsageResponse
 from kvot.contract.keys import ApiKeyQuery, ApiKeyQueryResponse, CreateApiKey, CreateApiKeyResponse, RevokeApiKey
+from kvot.core.budget import Budget
 from kvot.core.window import MS_PER_DAY, MS_PER_HOUR
 
 COMPANY_ID = "de300000-0000-4000-8000-000000000001"
@@ -57,13 +57,20 @@ def _is_filled(local: Local) -> bool:
 
 
 def _fill(local: Local) -> int:
-    local.call(
-        UpdateAiChatBudget(company_id=COMPANY_ID, token_limit=TOKEN_LIMIT, window_days=DAYS, reason="the demo's budget")
-    )
-    events = list(history(local.house.services.ledger.now_ms()))
+    now_ms = local.house.services.ledger.now_ms()
+    local.runner.run(_set_budget(local, now_ms - DAYS * MS_PER_DAY))
+    events = list(history(now_ms))
     reply: ImportAiChatUsageResponse = local.call(ImportAiChatUsage(company_id=COMPANY_ID, events=events))
     assert not reply.refusals, reply.refusals
     return reply.accepted
+
+
+async def _set_budget(local: Local, from_ms: int) -> None:
+    """In effect before the history, which would otherwise be told as far over the default. No operation sets a budget
+    in the past; a ledger that is just being made can, as its clock has not begun."""
+    budget, reason = Budget(TOKEN_LIMIT, DAYS), "the demo's budget"
+    store, actor = local.house.store, OPERATOR.credential_id
+    await store.set_budget(COMPANY_ID, budget, actor=actor, reason=reason, now_ms=from_ms)
 
 
 def history(end_ms: int) -> Iterator[AiChatUsageEvent]:

@@ -41,15 +41,15 @@ def events(
     For example:
 
     ```
-    kvot events --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot events --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --since 2026-11-01 --until 2026-11-22T08:30:00Z --json
+    kvot events --company $COMPANY
+    kvot events --company $COMPANY --since 2026-11-01 --until 2026-11-22T08:30
     ```
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise UsageError(f"--limit {limit}: must be from 1 to {LIMIT_MAX:,}.")
     company_id, first, last = company_guid(company), parse_moment("--since", since), parse_moment("--until", until)
     assert company_id is not None
-    database = options.database_settings().database
+    database = options.source_settings().database
     found = run(_latest(database, company_id, first, last, limit))
     if options.json:
         show.document({"results": [_document(event) for event in found]})

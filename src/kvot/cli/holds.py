@@ -35,8 +35,8 @@ def list_(
     For example:
 
     ```
-    kvot holds list --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot holds list --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --json
+    kvot holds list --company $COMPANY
+    kvot holds list --company $COMPANY --json
     ```
     """
     request = AiChatHoldQuery(company_id=company_guid(company), max_results=limit)
@@ -68,14 +68,14 @@ def release(
     For example:
 
     ```
-    kvot holds release chat-42 --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot holds release chat-42 --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --yes
+    kvot holds release chat-42 --company $COMPANY
+    kvot holds release chat-42 --company $COMPANY --yes
     ```
     """
     company_id = company_guid(company)
     with options.target() as target:
         found: AiChatHoldResponse = target.call(GetAiChatHold(company_id=company_id, hold_id=id))
-        if not yes and not agreed(_consequence(found), "Release it?"):
+        if not yes and not _agreed(found):
             return 1
         reply: AiChatHoldResponse = target.call(ReleaseAiChatHold(company_id=company_id, hold_id=id))
     if options.json:
@@ -99,13 +99,18 @@ def _row(info: AiChatHoldInfo, at: Instant) -> tuple[str, ...]:
     )
 
 
+def _agreed(found: AiChatHoldResponse) -> bool:
+    """Nobody is asked about a hold that has ended without a charge: the answer to releasing it says so."""
+    if found.hold_state not in (HoldState.OPEN, HoldState.CHARGED):
+        return True
+    return agreed(_consequence(found), "Release it?")
+
+
 def _consequence(found: AiChatHoldResponse) -> str:
     """What will become of the charge if the hold is released as it was found."""
     tokens, is_ours = show.number(found.hold_tokens), is_gateways(found.hold_id)
     if found.hold_state == HoldState.CHARGED:
         return f"The hold ran out and was charged at its {tokens} tokens. The charge is taken back."
-    if found.hold_state != HoldState.OPEN:
-        return f"The hold is {found.hold_state} already. Nothing will change."
     if is_ours:
         return (
             f"A call of the gateway holds {tokens} tokens. If it is still under way it is charged what it uses all "

@@ -4,6 +4,7 @@ import gc
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from kvot.cli.files.fields import NotMapped, parse_map
 from kvot.cli.files.reader import UnreadableFile, UsageFile
 from kvot.cli.files.times import NOW, with_times
 from kvot.cli.moments import parse_moment
-from kvot.cli.options import NO_OPTIONS, Options, UsageError, company_guid
+from kvot.cli.options import Options, UsageError, company_guid
 from kvot.cli.progress import Progress
 from kvot.cli.summary import Summary
 from kvot.cli.target import Target
@@ -33,6 +34,20 @@ from kvot.operations.imports import Tally
 _FINAL = (InvalidRequest, NotAuthenticated, Forbidden, NotFound, MethodNotAllowed, Conflict)
 """What the same command meets again however often it is run."""
 
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions(Options):
+    """With more than one document to print."""
+
+    json: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Print a JSON line for each refused row, and last a summary."),
+    ] = False
+
+
+NO_IMPORT_OPTIONS = ImportOptions()
+
 FILES_HELP = "CSV with a header (comma, semicolon or tab), JSON Lines, or a JSON array. UTF-8."
 
 
@@ -48,7 +63,7 @@ def import_(
         str | None, Parameter(help="When rows count that say no time: now, or an instant. Default: they are refused.")
     ] = None,
     refused: Annotated[Path | None, Parameter(help="Write every refused line to this CSV file.")] = None,
-    options: Options = NO_OPTIONS,
+    options: ImportOptions = NO_IMPORT_OPTIONS,
 ) -> int:
     """Import usage that happened elsewhere or earlier. Bad lines are reported by number and never stop good ones.
 
@@ -67,8 +82,8 @@ def import_(
     For example:
 
     ```
-    kvot import usage.csv --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot import trace.csv --map at=TIMESTAMP --map input=ContextTokens --map output=GeneratedTokens
+    kvot import usage.csv --company $COMPANY
+    kvot import trace.csv --map at=TIMESTAMP --map tokens=TotalTokens
     kvot import 2026-*.jsonl --refused refused.csv
     kvot import balances.csv --at 2026-11-01
     ```

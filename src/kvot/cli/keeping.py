@@ -37,7 +37,7 @@ def verify(*, company: OneCompany = None, options: Options = NO_OPTIONS) -> int:
 
     ```
     kvot verify
-    kvot verify --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --json
+    kvot verify --company $COMPANY --json
     ```
     """
     with options.target() as target:
@@ -90,7 +90,8 @@ def prune(
     asked for any more, and ids of forgotten events are forgotten with them.
 
     The limit is rounded down to a whole step of 4.66 hours (2 ** 24 ms since 1970), and no company loses what lies in
-    the window of its budget. Without --yes the instant that counts is told first.
+    the window of its budget. Without --yes it asks first, and names the instant that counts where it works on the
+    database itself: a server has a retention of its own.
 
     Rows go in pieces, between which others write. A prune that was ended on the way leaves a true ledger; the next one
     deletes what it left.

@@ -61,8 +61,8 @@ def create(
     For example:
 
     ```
-    kvot keys create --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --name assistant
-    kvot keys create --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --role usage-writer --expires 30d
+    kvot keys create --company $COMPANY --name assistant
+    kvot keys create --company $COMPANY --role usage-writer --expires 30d
     KVOT_API_KEY=$(kvot keys create --role superadmin | tail -1)
     ```
     """
@@ -93,7 +93,7 @@ def list_(
 
     ```
     kvot keys list
-    kvot keys list --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --json
+    kvot keys list --company $COMPANY --json
     ```
     """
     with options.target() as target:
@@ -168,8 +168,8 @@ def import_(
     For example:
 
     ```
-    kvot keys import old-keys.txt --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --name "from the old host"
-    pass show assistant | kvot keys import - --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
+    kvot keys import old-keys.txt --company $COMPANY --name "from the old host"
+    pass show assistant | kvot keys import - --company $COMPANY
     ```
     """
     company_id, expires_at = company_guid(company), parse_expiry(expires)

@@ -94,19 +94,20 @@ def note_on_secret_kept(settings: Settings) -> None:
     show.note(f"The secret{where} is not in a backup. Keep it apart: without it no API key works any more.")
 
 
-def note_on_secret_needed(settings: Settings) -> None:
-    """Said where keys enter a database: whether its secret has still to be put there. Nobody made one for it."""
+def note_on_secret_needed(settings: Settings, thing: str = "a backup", of: str = "was backed up") -> None:
+    """Said where keys enter a database: whether its secret has still to be put there. Nobody made one for it.
+    `thing`: what they come in; `of`: what was done to the database that they come from."""
     if place := _place_of_secret(settings):
         show.note(
-            f"The secret is not in a backup: API keys work only if {place} is the one that they were made under, which "
+            f"The secret is not in {thing}: API keys work only if {place} is the one that they were made under, which "
             "`kvot doctor` tells."
         )
         return
     path = settings.secret_path
     how = "set KVOT_SECRET to it" if path is None else f"copy its file to {path}, or set KVOT_SECRET to it"
     show.note(
-        f"The secret is not in a backup. Take that of the database which was backed up: {how}. Without it no API key "
-        "works any more."
+        f"The secret is not in {thing}. Take that of the database which {of}: {how}. Without it no API key works any "
+        "more."
     )
 
 

@@ -13,7 +13,7 @@ from cyclopts import Group, Parameter
 from kvot.cli.target import Target, open_target
 from kvot.core.errors import Forbidden, KvotError, NotAuthenticated
 from kvot.operations.company import NO_COMPANY
-from kvot.settings import Settings
+from kvot.settings import Settings, variable
 from kvot.wire.scalars import guid
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
@@ -88,6 +88,21 @@ class DatabaseOptions(Options):
         if self.url is not None or self.api_key is not None:
             raise UsageError("This command works on a database, not through a server: name it with --database.")
         return self.settings(needs_secret=needs_secret, **overrides)
+
+    def source_settings(self) -> Settings:
+        """Of a command that reads what there is. Whoever has a server in the environment means that server's database:
+        what lies in the working directory by chance is read for it only where it is named.
+
+        Raises SettingsError and UsageError.
+        """
+        settings = self.database_settings()
+        is_named = self.database is not None or variable("database") in os.environ
+        if settings.url is not None and not is_named and settings.database == Settings.database:
+            raise UsageError(
+                "This command reads a database itself, and the server of KVOT_URL is not asked: name the database with "
+                "--database."
+            )
+        return settings
 
 
 def _of_key(error: NotAuthenticated | Forbidden, *, has_key: bool) -> KvotError:

@@ -35,8 +35,8 @@ def set_(provider: Provider, /, *, company: Company = None, options: Options = N
     For example:
 
     ```
-    kvot provider-keys set openai --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    pass show acme/openai | kvot provider-keys set openai --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
+    kvot provider-keys set openai --company $COMPANY
+    pass show acme/openai | kvot provider-keys set openai --company $COMPANY
     ```
     """
     company_id, api_key = company_guid(company), _read_key(provider)
@@ -55,7 +55,7 @@ def list_(*, company: Company = None, options: Options = NO_OPTIONS) -> None:
     For example:
 
     ```
-    kvot provider-keys list --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
+    kvot provider-keys list --company $COMPANY
     ```
     """
     with options.target(makes_keys=True) as target:
@@ -74,8 +74,8 @@ def remove(provider: Provider, /, *, company: Company = None, yes: Yes = False, 
     For example:
 
     ```
-    kvot provider-keys remove openai --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot provider-keys remove openai --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --yes
+    kvot provider-keys remove openai --company $COMPANY
+    kvot provider-keys remove openai --company $COMPANY --yes
     ```
     """
     request = RemoveAiChatProviderKey(company_id=company_guid(company), provider=provider)

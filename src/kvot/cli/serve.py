@@ -6,12 +6,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kvot.bootstrap import rules_of, wall_ms
 from kvot.bootstrap import serve as serve_house
 from kvot.cli import show
 from kvot.cli.demo import Demo, prepare
 from kvot.cli.options import NO_DATABASE_OPTIONS, DatabaseOptions
+from kvot.cli.running import run
 from kvot.cli.target import Local
+from kvot.core.keys import ApiKey
 from kvot.settings import Settings, providers_of
+from kvot.stores import open_store
 
 
 def serve(
@@ -45,6 +49,7 @@ def serve(
     """
     settings = options.database_settings(needs_secret=True, host=host, port=port, workers=workers)
     shown = prepare_demo(settings) if demo else None
+    is_first = not (demo or options.json) and not _has_operator(settings)
 
     def on_started(url: str) -> None:
         if options.json:
@@ -54,7 +59,7 @@ def serve(
         if shown:
             _print_demo(shown, url)
         else:
-            _print_first_steps(url, settings)
+            _print_first_steps(url, settings, is_first=is_first)
         if providers := providers_of(settings):
             print(f"Gateway:      {', '.join(f'{url}/{provider.name}' for provider in providers)}")
         print("\nCtrl-C stops.")
@@ -71,6 +76,24 @@ def prepare_demo(settings: Settings) -> Demo:
         local.close()
 
 
+def _has_operator(settings: Settings) -> bool:
+    """Whether a key of a superadmin works that could make others. Asked before the start, which keeps a file to itself;
+    of a file that is not there, which must not be made without its secret, nothing is. Raises StoreUnavailable."""
+    path = settings.database_path
+    if path is not None and not (path.exists() and path.stat().st_size):
+        return False
+    keys = run(_keys(settings))
+    return any(key.principal.is_superadmin and key.is_live(wall_ms()) for key in keys)
+
+
+async def _keys(settings: Settings) -> list[ApiKey]:
+    store = open_store(settings.database, rules_of(settings), wall_ms)
+    try:
+        return await store.list_keys()
+    finally:
+        await store.close()
+
+
 def _print_demo(demo: Demo, url: str) -> None:
     filled = f"filled with {demo.events:,} generated events" if demo.events else "filled on an earlier start"
     print(
@@ -84,11 +107,12 @@ Look around   {url}/metadata"""
     )
 
 
-def _print_first_steps(url: str, settings: Settings) -> None:
+def _print_first_steps(url: str, settings: Settings, *, is_first: bool) -> None:
+    first = f" {_first_key(settings)}" if is_first else ""
     print(
         f"""
 Make a key:   kvot keys create --company GUID --url {url}
-              with a superadmin's key in KVOT_API_KEY. {_first_key(settings)}
+              with a superadmin's key in KVOT_API_KEY.{first}
 Ask:          curl -H "x-api-key: KEY" {url}/assistant/ai-chat/usage
 Look around:  {url}/metadata"""
     )

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from kvot.cli import show
 from kvot.cli.moments import parse_moment
 from kvot.cli.options import NO_OPTIONS, Options, company_guid
-from kvot.cli.repeating import once_more_if_lost, telling_id
+from kvot.cli.repeating import once_more_if_lost, telling_id, telling_recorded
 from kvot.cli.target import Target
 from kvot.contract.keeping import AiChatUsageEvent, ImportAiChatUsage, ImportAiChatUsageResponse
 from kvot.contract.usage import (
@@ -47,10 +47,10 @@ def usage(
     For example:
 
     ```
-    kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff
-    kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --at 2026-10-01 --window-days 7
-    kvot usage --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --by model
-    kvot usage --url http://127.0.0.1:8080 --json      with the key in KVOT_API_KEY
+    kvot usage --company $COMPANY
+    kvot usage --company $COMPANY --at 2026-10-01 --window-days 7
+    kvot usage --company $COMPANY --by model
+    KVOT_API_KEY=kvot_… kvot usage --url http://127.0.0.1:8080 --json
     ```
     """
     company_id, instant = company_guid(company), parse_moment("--at", at)
@@ -121,14 +121,14 @@ def record(
     For example:
 
     ```
-    kvot record --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --tokens 120
-    kvot record --company 6f9619ff-8b86-4d01-b42d-00cf4fc964ff --tokens 120 --id chat-42 --at 2026-11-20T08:30:00Z
+    kvot record --company $COMPANY --tokens 120
+    kvot record --company $COMPANY --tokens 120 --id chat-42 --at 2026-11-20
     ```
     """
     company_id, instant = company_guid(company), parse_moment("--at", at)
     event_id = new_id() if id is None else id
     event = AiChatUsageEvent(id=event_id, at=instant, tokens=tokens)
-    with options.target(make=True) as target, telling_id(event_id):
+    with options.target(make=True) as target:
         reply = _record(target, company_id, event)
     if options.json:
         show.document(reply)
@@ -140,13 +140,17 @@ def _record(target: Target, company_id: str | None, event: AiChatUsageEvent) -> 
     """Counts once, however often it is asked for."""
     assert event.id is not None
     assert event.tokens is not None
+    reply: AiChatUsageResponse
     if event.at is not None:
-        once_more_if_lost(lambda: _import_one(target, company_id, event))
-        reply: AiChatUsageResponse = target.call(GetAiChatUsage(company_id=company_id))
+        with telling_id(event.id):
+            once_more_if_lost(lambda: _import_one(target, company_id, event))
+        with telling_recorded():
+            reply = target.call(GetAiChatUsage(company_id=company_id))
         return reply
     request = RecordAiChatUsage(company_id=company_id, tokens_used=event.tokens)
     check_record(request, event.id)
-    reply = target.call(request, idempotency_key=event.id)
+    with telling_id(event.id):
+        reply = target.call(request, idempotency_key=event.id)
     return reply
 
 

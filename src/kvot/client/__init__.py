@@ -13,15 +13,35 @@ be counted on where the network fails: docs/guides/client.md.
 from kvot.client.aio import AsyncClient, AsyncHold
 from kvot.client.holds import UnsettledHold
 from kvot.client.sync import Client, Hold
-from kvot.core.errors import BudgetExceeded, KvotError, StoreUnavailable
+from kvot.core.errors import (
+    BudgetExceeded,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    KvotError,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RequestTooLarge,
+    StoreUnavailable,
+    TooManyRequests,
+)
 
 __all__ = [
     "AsyncClient",
     "AsyncHold",
     "BudgetExceeded",
     "Client",
+    "Conflict",
+    "Forbidden",
     "Hold",
+    "InvalidRequest",
     "KvotError",
+    "MethodNotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "RequestTooLarge",
     "StoreUnavailable",
+    "TooManyRequests",
     "UnsettledHold",
 ]

@@ -219,8 +219,13 @@ class BudgetExceeded(KvotError):
         self.retry_after_ms = wait_ms(fits_after_ms, soon_ms if refusal is Refusal.OPEN_HOLDS else None)
 
 
+OUTCOME_UNKNOWN = "Whether it was done is unknown: repeat it with the same id."
+"""How a store's message ends where that is so, word for word: whoever knows the id says it better."""
+
+
 class StoreUnavailable(KvotError):
-    """The ledger could not answer. Whether a write happened is unknown: repeat it with the same id.
+    """The ledger could not answer. Whether a write happened is unknown, repeat it with the same id; but with
+    `did_nothing` the store knows that none did.
 
     The message is for whoever runs Kvot, and may name the database's file or address. `in_public` is what anybody may
     read: it names neither, and says no more than was meant for that.
@@ -229,16 +234,22 @@ class StoreUnavailable(KvotError):
     code = "StoreUnavailable"
 
     def __init__(
-        self, message: str, *, retry_after_ms: int = 1_000, in_public: str = "The database cannot be used."
+        self,
+        message: str,
+        *,
+        retry_after_ms: int = 1_000,
+        in_public: str = "The database cannot be used.",
+        did_nothing: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after_ms: int = retry_after_ms
         self.in_public = in_public
+        self.did_nothing = did_nothing
 
     @classmethod
-    def of(cls, shown: str, what: str) -> "StoreUnavailable":
+    def of(cls, shown: str, what: str, *, did_nothing: bool = False) -> "StoreUnavailable":
         """`shown`: the database, by its file or address. `what` is wrong with it, and what to do: names neither."""
-        return cls(f"{shown} {what}", in_public=f"The database {what}")
+        return cls(f"{shown} {what}", in_public=f"The database {what}", did_nothing=did_nothing)
 
 
 class KeyUnreadable(KvotError):

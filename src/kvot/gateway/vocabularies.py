@@ -1,4 +1,4 @@
-"""OpenAI's vocabularies, by splintr: the only module that knows it. It is an extra (`pip install kvot[tokenizer]`).
+"""OpenAI's vocabularies, by splintr: the only module that knows it. It is an extra (`.[tokenizer]`).
 
 The vocabularies come with the package: nothing is fetched, here or later.
 """

@@ -4,6 +4,7 @@ Whoever asks has been found a superadmin by `perform`, so may name any company.
 """
 
 import secrets
+from dataclasses import replace
 from unicodedata import category
 
 from kvot.contract.describe import Instant
@@ -106,7 +107,8 @@ def _faults(maker: Principal, request: CreateApiKey, company_id: str | None, now
     """All that is wrong with a key to be made, in the order of the contract."""
     roles = request.roles or []
     faults = []
-    if company_id is None and SUPERADMIN not in roles:
+    # What a role that is not understood was to be, and so whether the key needs a company, nobody knows.
+    if company_id is None and SUPERADMIN not in roles and ROLES.issuperset(roles):
         faults.append(fault("CompanyId", "NotEmpty", None, "A key without the role superadmin needs a company."))
     if company_id == GUID_EMPTY:
         faults.append(no_company())
@@ -132,7 +134,8 @@ def _name_fault(name: str) -> FieldError | None:
 
 def _role_fault(maker: Principal, role: str) -> FieldError | None:
     if role not in ROLES:
-        return fault("Roles", "Enum", role)
+        found = fault("Roles", "Enum", role)
+        return replace(found, message=f"{found.message} There are: {', '.join(sorted(ROLES))}.")
     if role not in maker.roles and not maker.is_superadmin:
         return fault("Roles", "Forbidden", role, f"Only who has the role '{role}' may give it.")
     return None

@@ -123,7 +123,7 @@ def _other_time(here_ms: int, database_ms: int, shown: str) -> StoreUnavailable:
         clocks = f"This machine's clock says {_shown(here_ms)}, and that of {database} {_shown(database_ms)}."
         return f"{clocks} Nothing was done: set the wrong one right, then start again."
 
-    return StoreUnavailable(said(shown), in_public=said("the database"))
+    return StoreUnavailable(said(shown), in_public=said("the database"), did_nothing=True)
 
 
 def _shown(at_ms: int) -> str:

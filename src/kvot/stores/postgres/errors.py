@@ -11,12 +11,10 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from kvot.core.errors import InvalidRequest, KvotError, StoreUnavailable, beyond_retention
+from kvot.core.errors import OUTCOME_UNKNOWN, InvalidRequest, KvotError, StoreUnavailable, beyond_retention
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 """All that the driver raises when it cannot do as it is told."""
-
-UNKNOWN = "Whether it was done is unknown: repeat it with the same id."
 
 _BEYOND_RETENTION = "KV001"
 _BACKLOG = "KV003"
@@ -39,11 +37,14 @@ _SAID = {
 _SAID_OF_CLASS = {
     "28": "refuses the user or the password of the URL. Check both, and pg_hba.conf.",
     "53": "is out of resources. Give it room; nothing that was acknowledged is lost.",
-    "57": f"stopped in the middle. {UNKNOWN}",
-    "08": f"cannot be reached. {UNKNOWN}",
-    "58": f"has a failing disk. Look at its log. {UNKNOWN}",
+    "57": f"stopped in the middle. {OUTCOME_UNKNOWN}",
+    "08": f"cannot be reached. {OUTCOME_UNKNOWN}",
+    "58": f"has a failing disk. Look at its log. {OUTCOME_UNKNOWN}",
     "XX": "is damaged or at fault. Look at its log, and run kvot verify.",
 }
+
+_DID_NOTHING = frozenset({"25006", "53300", "57014", "57P03"})
+"""States that say so themselves, beside those by which `undid_itself` goes."""
 
 
 class NewerSchema(Exception):
@@ -56,7 +57,7 @@ class NewerSchema(Exception):
     def refusal(self, shown: str) -> StoreUnavailable:
         """A new one each time: what is raised is not raised again elsewhere."""
         what = f"was made by a newer Kvot (schema {self.newest}). Upgrade Kvot, or restore a backup."
-        refusal = StoreUnavailable.of(shown, what)
+        refusal = StoreUnavailable.of(shown, what, did_nothing=True)
         refusal.__cause__ = self
         return refusal
 
@@ -68,21 +69,24 @@ def told(shown: str, error: BaseException) -> KvotError:
         if state == _BEYOND_RETENTION:
             return told_beyond(error.message or "")
         advice = _SAID.get(state) or _SAID_OF_CLASS.get(state[:2])
+        did_nothing = undid_itself(error) or state[:2] == "28" or state in _DID_NOTHING
         if advice is None:
-            return _in_its_words(shown, error.message or "", state)
-        return StoreUnavailable.of(shown, advice)
+            return _in_its_words(shown, error.message or "", state, did_nothing)
+        return StoreUnavailable.of(shown, advice, did_nothing=did_nothing)
     if isinstance(error, TimeoutError):
-        return StoreUnavailable.of(shown, f"did not answer in time. {UNKNOWN}")
+        return StoreUnavailable.of(shown, f"did not answer in time. {OUTCOME_UNKNOWN}")
     if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
         said = f"{shown} cannot be asked with these options in its URL: {error}. Nothing was done."
-        return StoreUnavailable(said, in_public="The database cannot be asked with the options in its URL.")
-    return StoreUnavailable.of(shown, f"cannot be reached, or the connection was lost. {UNKNOWN}")
+        in_public = "The database cannot be asked with the options in its URL."
+        return StoreUnavailable(said, in_public=in_public, did_nothing=True)
+    return StoreUnavailable.of(shown, f"cannot be reached, or the connection was lost. {OUTCOME_UNKNOWN}")
 
 
-def _in_its_words(shown: str, said: str, state: str) -> StoreUnavailable:
+def _in_its_words(shown: str, said: str, state: str, did_nothing: bool) -> StoreUnavailable:
     """The server's own words may name anything."""
+    message = f"{shown} could not be used: {said} (SQLSTATE {state})"
     in_public = f"The database could not be used (SQLSTATE {state})."
-    return StoreUnavailable(f"{shown} could not be used: {said} (SQLSTATE {state})", in_public=in_public)
+    return StoreUnavailable(message, in_public=in_public, did_nothing=did_nothing)
 
 
 def told_beyond(said: str) -> InvalidRequest:
@@ -98,7 +102,7 @@ def connecting(shown: str) -> Iterator[None]:
         yield
     except (OSError, asyncpg.ConnectionDoesNotExistError) as error:
         reason = f"cannot be reached: {_why_not_reached(error)}. Nothing was done; try again."
-        raise StoreUnavailable.of(shown, reason) from error
+        raise StoreUnavailable.of(shown, reason, did_nothing=True) from error
 
 
 def _why_not_reached(error: Exception) -> str:

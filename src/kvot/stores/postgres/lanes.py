@@ -75,7 +75,8 @@ class Lanes:
     def submit(self, company_id: str, operation: str) -> "asyncio.Future[asyncpg.Record]":
         """Have an operation done, also for a caller who stops waiting. Raises StoreUnavailable when too many wait."""
         if self._count >= WAITING_MAX:
-            raise StoreUnavailable(f"{WAITING_MAX} operations are waiting. Nothing was done; try again.")
+            message = f"{WAITING_MAX} operations are waiting. Nothing was done; try again."
+            raise StoreUnavailable(message, did_nothing=True)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[asyncpg.Record] = loop.create_future()
         self._count += 1
@@ -192,6 +193,5 @@ def _operations(waiting: Waiting) -> list[str]:
 
 
 def _waited_too_long() -> StoreUnavailable:
-    return StoreUnavailable(
-        "The database is busy: other operations are still on their way. Nothing was done; try again."
-    )
+    message = "The database is busy: other operations are still on their way. Nothing was done; try again."
+    return StoreUnavailable(message, did_nothing=True)

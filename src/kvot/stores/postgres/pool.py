@@ -197,7 +197,7 @@ class Pool:
     def _all_busy(self) -> StoreUnavailable:
         count = self.address.connections_max
         what = f"is busy: all {count} connections are. Nothing was done; try again."
-        return StoreUnavailable.of(self.address.shown, what)
+        return StoreUnavailable.of(self.address.shown, what, did_nothing=True)
 
     async def _checked(self) -> _Checked:
         checked = await self._idle_one()

@@ -132,26 +132,29 @@ async def check_steps(connection: asyncpg.Connection, shown: str) -> None:
     _check_applied(shown, applied, steps)
     if len(applied) < len(steps):
         lacking = ", ".join(step.name for step in steps[len(applied) :])
-        raise StoreUnavailable.of(shown, f"lacks {lacking}. Run: kvot migrate --database URL")
+        raise _unfit(shown, f"lacks {lacking}. Run: kvot migrate --database URL")
 
 
 async def _check_server(connection: asyncpg.Connection, shown: str) -> None:
     state = await connection.fetchrow(_STATE)
     if state["read_only"]:
-        raise StoreUnavailable.of(
-            shown, "is read-only: a replica, most likely. Name the primary in the database's URL."
-        )
+        raise _unfit(shown, "is read-only: a replica, most likely. Name the primary in the database's URL.")
     if state["version"] < VERSION_MIN:
-        raise StoreUnavailable.of(shown, f"is PostgreSQL {state['version'] // 10_000}; Kvot needs 14 or later.")
+        raise _unfit(shown, f"is PostgreSQL {state['version'] // 10_000}; Kvot needs 14 or later.")
     if state["forgets"]:
-        raise StoreUnavailable.of(shown, "may lose what it has acknowledged. Set synchronous_commit to on.")
+        raise _unfit(shown, "may lose what it has acknowledged. Set synchronous_commit to on.")
     if state["encoding"] != "UTF8":
-        raise StoreUnavailable.of(shown, f"is encoded in {state['encoding']}. Make it again: createdb --encoding UTF8")
+        raise _unfit(shown, f"is encoded in {state['encoding']}. Make it again: createdb --encoding UTF8")
 
 
 def _check_applied(shown: str, applied: list[tuple[int, str, str]], steps: Sequence[Step]) -> None:
     for (version, name, checksum), step in zip(applied, steps, strict=False):
         if (version, checksum) != (step.version, step.checksum):
-            raise StoreUnavailable.of(shown, f"has another schema step {name} than this Kvot knows. Restore a backup.")
+            raise _unfit(shown, f"has another schema step {name} than this Kvot knows. Restore a backup.")
     if len(applied) > len(steps):
         raise NewerSchema(applied[-1][1]).refusal(shown)
+
+
+def _unfit(shown: str, what: str) -> StoreUnavailable:
+    """Found before anything is sent."""
+    return StoreUnavailable.of(shown, what, did_nothing=True)
