@@ -39,6 +39,7 @@ def test_a_head_beyond_the_bound_is_refused_and_its_sender_heard_out(server, sta
 
 
 LONG = b"x: " + b"y" * 33_000 + b"\r\n\r\n"
+WRONG_KEY_AND_BODY = b" HTTP/1.1\r\nhost: h\r\nx-api-key: wrong\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +211,7 @@ def test_what_is_no_http_is_a_400(server, request_):
         (b"POST /api/RecordAiChatUsage HTTP/1.1\r\nhost\r\n\r\n", "POST", "RecordAiChatUsage", 400),
         (b"FOO /assistant/ai-chat/usage HTTP/1.1\r\n\r\n", None, None, 405),
         (b"nonsense\r\n\r\n", None, None, 400),
+        (USAGE + WRONG_KEY_AND_BODY, "GET", "GetAiChatUsage", 400),
     ],
 )
 def test_what_is_refused_before_it_is_a_request_is_counted_and_has_one_line(
@@ -223,6 +225,16 @@ def test_what_is_refused_before_it_is_a_request_is_counted_and_has_one_line(
     assert (event, fields["method"], fields["operation"], fields["status"]) == ("request", method, operation, status)
     assert (server.lines.is_empty(), caplog.messages) == (True, []), "uvicorn has none of its own"
     assert [*counted.items()] == ([((operation, "rejected"), 1)] if operation else [])
+
+
+def test_what_stands_behind_a_request_without_its_reply_yet_has_its_line_though_nobody_is_told():
+    server = Server(make_app()).start()
+    assert server.send_raw(b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\nnonsense\r\n\r\n") == b""
+    assert server.stop() == 0
+    told = []
+    while not server.lines.is_empty():
+        told.append(server.lines.next()[1]["status"])
+    assert sorted(told) == [200, 405]
 
 
 RECORD_7 = b'{"tokensUsed":7}'

@@ -339,6 +339,12 @@ def test_a_cookie_under_another_header_is_nothing_and_a_failed_attempt(host, hea
     assert host.send("GET", USAGE, cookie=cookie).status == 200, "who proves right always passes"
 
 
+def test_a_browser_with_a_cookie_that_is_no_session_is_always_sent_to_sign_in(host):
+    """All browsers that signed in have one when the secret is replaced."""
+    told = {host.send("GET", USAGE, cookie="kvot-session=made-up", accept=BROWSER).status for _ in range(BURST + 5)}
+    assert told == {302}
+
+
 def test_a_session_that_has_ended_is_no_failed_attempt(host):
     cookie = host.cookie()
     host.now_ms += LIFETIME_MS

@@ -15,7 +15,7 @@ from typing import Any
 from kvot.contract import HOST, ROUTES, Host
 from kvot.contract.describe import Operation, Request, Response
 from kvot.contract.holds import AiChatHoldResponse, SettleAiChatHold
-from kvot.core.errors import KvotError, NotAuthenticated, NotFound, StoreUnavailable
+from kvot.core.errors import KvotError, NotAuthenticated, NotFound, StoreUnavailable, TooManyRequests
 from kvot.core.principal import Principal
 from kvot.http import batch, choice, errors, replies, signin
 from kvot.http.authenticator import Authenticator
@@ -28,7 +28,7 @@ from kvot.http.index import ApiIndex
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, idempotency_key, read_body
 from kvot.http.overrides import with_overrides, with_reply_overrides
 from kvot.http.replies import Reply
-from kvot.http.reply_writer import WRITE
+from kvot.http.reply_writer import REFUSED, WRITE
 from kvot.http.requestlog import RequestLog
 from kvot.http.signin import SignIn
 from kvot.http.surface import Asked, Surface
@@ -173,7 +173,7 @@ class App:
         else:
             await send({"type": "http.response.start", "status": status, "headers": pairs})
             await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-        if status >= self.log.least_status:
+        if status >= self.log.least_status and REFUSED not in scope.get("extensions", ()):
             self.log.request(scope, call.operation, call.principal, status, perf_counter() - started_s)
 
     async def _reply(self, call: Call) -> Reply:
@@ -184,7 +184,7 @@ class App:
                 return self._draining(call)
             return await self._answer(call)
         except KvotError as error:
-            if call.may_sign_in and isinstance(error, NotAuthenticated):
+            if call.may_sign_in and isinstance(error, NotAuthenticated | TooManyRequests):  # of a cookie alone
                 return signin.to_login(call.scope, call.headers)
             return self._failed(call, error)
         except ClientGone:
@@ -201,7 +201,8 @@ class App:
         if isinstance(error, StoreUnavailable):  # why is for whoever runs the store, and may name its file
             self.log.unavailable(call.operation, error)
             error = StoreUnavailable(_UNAVAILABLE, retry_after_ms=error.retry_after_ms)
-        self._count(call.operation, errors.outcome(error))
+        if REFUSED not in call.scope.get("extensions", ()):
+            self._count(call.operation, errors.outcome(error))
         call.reason = errors.reason(error)
         meta = batch.failed_item(call.item)
         if call.asks_for_problem():

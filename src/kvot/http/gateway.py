@@ -30,6 +30,7 @@ from kvot.http.health import Health
 from kvot.http.limits import ClientGone, Headers, Limits, Receive, has_body, read_body
 from kvot.http.refused_call import Query
 from kvot.http.replies import CLOSE
+from kvot.http.reply_writer import REFUSED
 from kvot.http.requestlog import RequestLog
 from kvot.operations.company import company_for
 from kvot.telemetry.tally import Calls
@@ -93,7 +94,7 @@ class GatewayEdge:
                 return
         finally:
             self.calls.end(provider.name, exchange.endpoint_name, exchange.outcome)
-        if exchange.status >= self._log.least_status:
+        if exchange.status >= self._log.least_status and REFUSED not in scope.get("extensions", ()):
             took_s = perf_counter() - exchange.arrived_at_s
             self._log.request(scope, None, exchange.principal, exchange.status, took_s, exchange.name())
 

@@ -27,7 +27,7 @@ from kvot.http.early import (
     Fault,
 )
 from kvot.http.limits import HEAD_BYTES_MAX
-from kvot.http.reply_writer import CUT, WRITE, WRITE_CHUNK, Pair, cut, write, write_chunk
+from kvot.http.reply_writer import CUT, REFUSED, WRITE, WRITE_CHUNK, Pair, cut, write, write_chunk
 
 ON_GONE = "kvot.on_gone"
 """Among the extensions of a request: a function that takes what to call when the client leaves, and gives what takes
@@ -270,12 +270,15 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused or self.transport.is_closing():
             return
         self._is_refused = True
+        app: Any = self.app  # the server was given ours
         if self._owes_another(is_body=is_body):
+            if not is_body:  # of one that was begun whoever carries it out has a line
+                app.early.reply(fault, verb, url, headers)  # logged and counted, though nobody is told
             self.transport.close()
             return
-        app: Any = self.app  # the server was given ours
         cycle: Any = self.cycle
         if is_body:
+            self.scope["extensions"][REFUSED] = {}
             cycle.disconnected = True  # who waits for the body hears that there is no more to come
             cycle.message_event.set()
             self.flow.resume_reading()  # a full buffer has stopped it, and nobody will empty that

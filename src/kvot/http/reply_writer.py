@@ -20,6 +20,10 @@ CUT = "kvot.cut"
 """Ends the connection of a reply that cannot be finished. uvicorn does so by itself where an application just returns,
 but takes it for a fault of the application's and logs an error."""
 
+REFUSED = "kvot.refused"
+"""Among the extensions of a request: it broke off in its body, and its client was told so. Who carries it out neither
+logs nor counts a refusal of its own, which nobody hears."""
+
 LENGTH_MAX = 128
 """Of a reason: enough for a sentence. The whole message stands in the body."""
 
