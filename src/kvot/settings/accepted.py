@@ -111,8 +111,8 @@ def _read_database(value: object) -> str | None:
     text = _read_text(value) or ""
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite":
-        if "?" in rest or "#" in rest:
-            raise Unfit("sqlite:///path without ? and #: a path takes no options")
+        if "?" in rest:
+            raise Unfit("sqlite:///path without a ?: a path takes no options")
         return text if rest[:1] == "/" and rest[1:] not in ("", "/", ":memory:") else None
     if scheme != "postgresql" or not rest:
         return None
