@@ -196,7 +196,7 @@ def document_through(document: bytes, size: int = 7) -> bytes:
 RAW_ERROR = {"code": 502, "metadata": {"raw": MESSAGE}}
 ANSWER = {"message": {"content": SAID, "tool_calls": [CALLED]}}
 DOCUMENTS: list[Any] = [
-    {"error": ERROR, "user_id": ORG},
+    {"error": ERROR, "id": ORG},
     {"error": MESSAGE},
     {
         "id": ORG,
@@ -224,6 +224,18 @@ def test_of_a_document_the_errors_are_masked_and_no_other_byte(document, indent)
 def test_so_are_those_of_one_that_is_cut_or_cannot_be_read(start):
     sent = f'{start}"said":"{SAID}","error":{{"message":"%s"}}'
     assert document_through((sent % MESSAGE).encode()).decode() == sent % MESSAGE.replace(ORG, "org-***")
+
+
+def test_whose_key_it_was_is_masked_beside_an_error_alone():
+    sent = '{"error":%s,"user_id":"user_2wS3opoyh10074KWHFdTRcPkvos"}'
+    assert document_through((sent % '{"code":402}').encode()).endswith(b'"user_id":"user_***"}')
+    assert document_through((sent % "null").encode()) == (sent % "null").encode()
+
+
+def test_blank_lines_before_a_document_keep_its_connection_open():
+    masked = MaskedDocument(without_account)
+    assert [masked.feed(piece) for piece in (b"\n", b"\r\n", b'\n{"a"', b":1}\n")] == [b"\n", b"\r\n", b"\n", b""]
+    assert masked.finish() == b'{"a":1}\n'
 
 
 def test_each_of_many_answers_has_an_error_of_its_own():

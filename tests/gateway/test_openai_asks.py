@@ -451,6 +451,9 @@ HIGHER: list[dict[str, Any]] = [
     {"context_window_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
     {"content_policy_fallbacks": [{"m": [{"model": "k", "max_tokens": 100_000}]}]},
     {"extra_body": {"max_tokens": 100_000}},
+    {"extra_body": {"previous_response_id": "resp_of_another"}},
+    {"extra_body": {"Messages": [{"role": "user", "content": "a" * 9_000}]}},
+    {"extra_body": {"chat_template": "{{ 'a' * 9000 }}"}},
 ]
 
 

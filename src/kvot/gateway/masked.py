@@ -69,6 +69,9 @@ Mask = Callable[[bytes], bytes]
 """What is done to an error."""
 
 
+_BLANKS = b" \t\r\n"
+
+
 class MaskedDocument:
     """Bytes of one document in; out at its end, where they are not more than an error comes in."""
 
@@ -79,8 +82,9 @@ class MaskedDocument:
     def feed(self, data: bytes) -> bytes:
         if self._held is None:
             return data
-        self._held += data
-        return self._take() if len(self._held) > HELD_BYTES_MAX else b""
+        begun = data if self._held else data.lstrip(_BLANKS)  # blank lines before it keep a connection open (DeepSeek)
+        self._held += begun
+        return data[: len(data) - len(begun)] + (self._take() if len(self._held) > HELD_BYTES_MAX else b"")
 
     def finish(self) -> bytes:
         document = self._take()
@@ -163,7 +167,7 @@ _NO_DATA = (b"event:", b"id:", b"retry:", b":")
 _ERROR_BEGUN = re.compile(rb'(?<!\\)"(?:error"\s*:\s*[{"]|type"\s*:\s*"error")')
 """In what is cut, or cannot be read. No text has a quote without a backslash before it."""
 
-_NAME_BEFORE = re.compile(rb'"(?:error|choices)"(?:\s|data:)*:(?:\s|data:)*\Z')
+_NAME_BEFORE = re.compile(rb'"(?:error|choices|user_id)"(?:\s|data:)*:(?:\s|data:)*\Z')
 """Also where it stands in another line of an event."""
 
 _NAMED_ERROR = re.compile(rb"event(?<![^\r\n]event): ?error[ \t]*(?:[\r\n]|\Z)")
@@ -180,6 +184,7 @@ class _Frame(msgspec.Struct):
     response: msgspec.Raw = _NONE
     x_groq: msgspec.Raw = _NONE
     choices: msgspec.Raw = _NONE
+    user_id: msgspec.Raw = _NONE  # beside an error of OpenRouter's: whose key it was
 
 
 _decode = msgspec.json.Decoder(_Frame).decode
@@ -226,6 +231,8 @@ def _masked_parts(document: _Frame, mask: Mask) -> Iterator[tuple[bytes, bytes]]
     for place in (document, _read(document.response), _read(document.x_groq)):
         if place is not None and (error := bytes(place.error)) != b"null":
             yield error, mask(error)
+    if bytes(document.error) != b"null" and (whose := bytes(document.user_id)) != b"null":
+        yield whose, mask(whose)
 
 
 def _masked_answers(choices: bytes, mask: Mask) -> bytes:

@@ -85,6 +85,7 @@ _INSTEAD = {
     "input": "Set 'store' to false and send the items themselves, not references to them (Vercel's AI SDK: "
     "providerOptions.openai.store = false). Leave out items that name a container, like code_interpreter_call, or say "
     "their code and its output as text.",
+    "request_id": "Leave it out: the server makes one.",
     "tools": 'Let the tool make a container of its own: "container": {"type": "auto"}.',
 }
 """By the member that names what is kept."""

@@ -55,6 +55,7 @@ async def test_after_a_commit_of_many_one_waits_for_more(store):
 
 async def test_who_is_alone_waits_for_no_thread(store, path):
     await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    store._writer._last_commit_s = 0.0
     with counted_commits(store) as commits:
         before = store._writer.submit(events.record, COMPANY, NewEvent("e2", 1), T0, is_awaited=False)
         alone = store._writer.submit(events.record, COMPANY, NewEvent("e3", 1), T0, is_alone=True)
@@ -62,15 +63,23 @@ async def test_who_is_alone_waits_for_no_thread(store, path):
     assert [(await each).status for each in (before, alone)] == [Status.DONE] * 2
 
 
-async def test_after_a_slow_commit_the_thread_makes_the_next_until_one_is_quick_again(store):
+async def test_after_a_slow_commit_the_thread_makes_the_next(store):
     await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
-    store._writer._last_commit_s = writer.IN_PLACE_S
     in_place = []
-    for _ in range(2):
+    for last_commit_s in (writer.IN_PLACE_S, 0.0):
+        store._writer._last_commit_s = last_commit_s
         future = store._writer.submit(lambda _: "done", is_alone=True)
         in_place.append(future.done())
         await future
     assert in_place == [False, True]
+
+
+async def test_nor_does_the_event_loop_carry_out_what_others_gathered(store):
+    await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    store._writer._last_commit_s = 0.0
+    large = store._writer.submit(lambda _: "done", weight=1_000, is_awaited=False)
+    alone = store._writer.submit(lambda _: "done", is_alone=True)
+    assert (alone.done(), await large, await alone) == (False, "done", "done")
 
 
 async def test_nobody_is_alone_while_the_thread_has_work(store):
@@ -85,6 +94,7 @@ async def test_nobody_is_alone_while_the_thread_has_work(store):
 
 async def test_who_is_alone_is_told_that_the_commit_failed(store, path):
     await store.record(COMPANY, NewEvent("e1", 1), now_ms=T0)
+    store._writer._last_commit_s = 0.0
     store._write_connection.set_commit_hook(lambda: True)
     with pytest.raises(StoreUnavailable):
         await store._writer.submit(events.record, COMPANY, NewEvent("e2", 1), T0, is_alone=True)

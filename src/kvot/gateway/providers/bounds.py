@@ -20,6 +20,12 @@ _ANSWERS = frozenset({"n", "best_of", "n_cmpl"})
 _REQUESTS = frozenset({"fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "extra_body"})
 """What a request has of others that may be made in its place (Anthropic, LiteLLM), or that is put over it (LiteLLM)."""
 
+_PUT_OVER = "extra_body"
+_READ = frozenset({"messages", "input", "prompt", "instructions", "tools", "functions", "documents", "prompt_embeds"})
+_READ |= {"previous_response_id", "conversation", "request_id", "prompt_cache_options"}
+_READ |= {"chat_template", "tokenize", "mm_processor_kwargs", "media_io_kwargs"}
+"""What of a request is counted or checked, and so must stand in the request itself."""
+
 
 def check_bounds(members: Mapping[str, Any], ceilings: tuple[str, ...], answers: tuple[str, ...] = ()) -> None:
     """ceilings, answers: the names that are read. Raises InvalidRequest where another one says something."""
@@ -53,7 +59,8 @@ def _check_requests(name: str, requests: object) -> None:
         elif isinstance(each, dict):
             left += each.values()
             for bound in each:
-                if _is_bound(bound.casefold(), each[bound]):
+                is_put_over = name.casefold() == _PUT_OVER and bound.casefold() in _READ and each[bound] is not None
+                if is_put_over or _is_bound(bound.casefold(), each[bound]):
                     message = f"A '{bound[:64]}' is not possible in '{name[:64]}'. "
                     raise invalid(name, message + "Leave it out: the request's own counts.")
 

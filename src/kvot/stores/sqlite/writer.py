@@ -99,7 +99,8 @@ class Writer:
             if self._timer is None:
                 self._timer = loop.call_later(SHARE_WITHIN_S, self._hand_over)
         elif is_idle and self._has_few:
-            if is_alone and self._last_commit_s < IN_PLACE_S:
+            is_small = sum(job.weight for job in self._gathered) <= FEW
+            if is_alone and is_small and self._last_commit_s < IN_PLACE_S:
                 self._commit_in_place()
             else:
                 self._hand_over()
