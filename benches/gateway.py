@@ -11,7 +11,7 @@ mostly shares its flush with others, and 20 µs of metering: 350 to 450 µs, whe
 of nginx at 16 connections; alone two commits of some 250 µs and 300 µs of Python, 0.8 ms.
 
 Found: the mock takes 13 µs and nginx 21 to 28, so that 0.3 of nginx leaves 85 to 160 µs a call, as much as the bare
-passthrough alone takes; a call takes 340 to 520 µs, and 830 to 980 at one connection, where the passthrough has 200
+passthrough alone takes; a call takes 340 to 520 µs, and 740 to 980 at one connection, where the passthrough has 200
 and adds 0.27 ms. "A plain reverse proxy" can be read in two ways, so both are measured: nginx as somebody would set it
 up who is after speed, and nginx with `proxy_pass` alone. See docs/internals/benches.md.
 """
